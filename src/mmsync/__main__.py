@@ -1,0 +1,6 @@
+"""``python -m mmsync``."""
+
+from mmsync.cli.main import main
+
+if __name__ == "__main__":
+    main()

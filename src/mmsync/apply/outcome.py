@@ -1,0 +1,72 @@
+"""What became of a change, and what can be told on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from mmsync.plan import Change
+
+__all__ = ["Event", "Finished", "Outcome", "Phase", "Progress", "Started", "Status"]
+
+Status = Literal["verified", "applied", "skipped", "failed", "not-attempted"]
+Phase = Literal["hashing", "uploading", "downloading", "verifying"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one change.
+
+    Attributes:
+        change: The change.
+        status: ``verified`` (done, and read back as done), ``applied`` (done, not read back), ``skipped``
+            (nothing written, on purpose), ``failed``, or ``not-attempted`` (the run was stopped first).
+        code: Why not done, a stable word: ``stale``, ``file-changed``, ``signature``, ``refused``,
+            ``unknown-engine``, ``lfs-pointer``, ``token``, ``network``, ``server``, ``file``, ``interrupted``;
+            empty where it was done.
+        message: One sentence for a person: what, why and the way on; empty where there is nothing to add.
+        permanent: Whether trying the same again is pointless until the file or the entry changes.
+        uploaded: Bytes of the model sent to the server for this change.
+        seconds: How long the change took.
+    """
+
+    change: Change
+    status: Status
+    code: str = ""
+    message: str = ""
+    permanent: bool = False
+    uploaded: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the server holds what the change asked for."""
+        return self.status in ("verified", "applied")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker has taken up the change."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Bytes done of a phase of one model; sent a few times a second at most."""
+
+    name: str
+    phase: Phase
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A change has its outcome."""
+
+    outcome: Outcome
+
+
+Event = Started | Progress | Finished

@@ -1,0 +1,98 @@
+"""The tree of errors mmsync raises.
+
+::
+
+    MmsyncError                  anything mmsync can explain; the command line prints it and exits 1
+    ├── ManifestError            models.yaml is at fault: every fault at once, each with its place
+    ├── FileFault                a model file cannot be read, or changed while it was read
+    ├── PlanRefused              a saved plan or digest is stale, or a guard forbids the plan
+    ├── SettingsError            a server address, token or option is missing or contradicts another
+    ├── LockTimeout              another mmsync holds the server's lock
+    └── client.error.ModelManagerError   the server or the way to it (its own tree is in that module)
+
+An error's ``str`` is one sentence that a person can act on; ``hint`` says what to do next, or is empty.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mmsync.states import Diagnostic
+
+__all__ = [
+    "FileFault",
+    "LockTimeout",
+    "ManifestError",
+    "MmsyncError",
+    "PlanRefused",
+    "SettingsError",
+]
+
+
+class MmsyncError(Exception):
+    """The root of all errors mmsync raises on purpose.
+
+    Attributes:
+        hint: What the reader can do about it; empty where nothing is known.
+    """
+
+    hint: str = ""
+
+
+class ManifestError(MmsyncError):
+    """The manifest has faults; none of it was acted on.
+
+    Attributes:
+        diagnostics: Every fault found, in the order of file, line and column; never empty.
+    """
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(str(fault) for fault in self.diagnostics))
+
+
+class FileFault(MmsyncError):
+    """A model file cannot be read as a whole.
+
+    Attributes:
+        path: The file, as it was asked for.
+        reason: Why, without the path.
+    """
+
+    def __init__(self, path: str, reason: str, hint: str = "") -> None:
+        self.path = path
+        self.reason = reason
+        self.hint = hint
+        super().__init__(f"{path}: {reason}")
+
+
+class PlanRefused(MmsyncError):
+    """A plan may not be carried out; nothing was written.
+
+    Attributes:
+        diagnostics: Each reason, with the flag or command that is the way on.
+    """
+
+    def __init__(self, summary: str, diagnostics: Sequence[Diagnostic] = (), hint: str = "") -> None:
+        self.diagnostics = tuple(diagnostics)
+        self.hint = hint
+        super().__init__(summary)
+
+
+class SettingsError(MmsyncError):
+    """An option, environment variable or setting is missing, malformed or contradicts another."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.hint = hint
+        super().__init__(message)
+
+
+class LockTimeout(MmsyncError):
+    """Another mmsync on this machine is at work on the same server and did not finish in time."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.hint = hint
+        super().__init__(message)

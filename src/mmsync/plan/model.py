@@ -1,0 +1,199 @@
+"""The plan as a value: ordered changes, a summary and everything a report needs to say."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from mmsync.states import Desired, Diagnostic, EvidenceSource, ServerName, Source
+
+__all__ = ["Action", "After", "Before", "Change", "Guards", "Plan", "Reason", "Selection", "Summary"]
+
+Action = Literal["add", "change", "delete", "none"]
+Reason = Literal["engine", "content", "description"]
+
+
+class Before(NamedTuple):
+    """A model as the server holds it; what is unknown is None. Dates are epoch milliseconds, sizes bytes."""
+
+    id: int | str | None
+    engine: str | None
+    description: str | None
+    image_id: int | str | None
+    update_date: int | None
+    sha256: str | None
+    size: int | None
+
+
+class After(NamedTuple):
+    """A model as it is to be. ``file`` is relative to its manifest; a None description leaves the server's."""
+
+    engine: str
+    description: str | None
+    file: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One model's change, or with action ``none`` its being as it should.
+
+    Attributes:
+        name: The model.
+        action: add, change, delete or none.
+        reasons: Why, in the order engine, content, description; empty for add, delete and none.
+        before: The server's side; None for an add.
+        after: The manifest's side; None for a delete.
+        evidence: How the server's content is known; ``none`` for an add or a delete, which need no evidence.
+        source: The manifest's entry; None for a delete.
+        desired: The manifest's entry itself, for apply; None for a delete.
+    """
+
+    name: str
+    action: Action
+    reasons: tuple[Reason, ...]
+    before: Before | None
+    after: After | None
+    evidence: EvidenceSource
+    source: Source | None
+    desired: Desired | None = field(default=None, compare=False)
+
+    @property
+    def uploads(self) -> bool:
+        """Whether the change sends the model's bytes: all but deletes and mere changes of description do."""
+        return self.action == "add" or (self.action == "change" and self.reasons != ("description",))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of the manifest a run looks at.
+
+    Attributes:
+        target: Glob patterns of names; empty means every name.
+        exclude: Glob patterns of names to leave out.
+        shard: ``(i, n)``, 1 ≤ i ≤ n: only names whose hash falls in the i-th of n parts; None means all.
+    """
+
+    target: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    shard: tuple[int, int] | None = None
+
+    def __contains__(self, name: str) -> bool:
+        if self.target and not any(fnmatchcase(name, glob) for glob in self.target):
+            return False
+        if any(fnmatchcase(name, glob) for glob in self.exclude):
+            return False
+        if self.shard is None:
+            return True
+        index, count = self.shard
+        # A hash of the name alone: adding or removing one model moves no other to another shard.
+        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(digest[:8], "big") % count == index - 1
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether anything is left out; a partial plan never deletes."""
+        return bool(self.target or self.exclude or self.shard)
+
+    def flags(self) -> tuple[str, ...]:
+        """The command-line flags that ask for this selection."""
+        words: list[str] = []
+        for glob in self.target:
+            words += ["--target", glob]
+        for glob in self.exclude:
+            words += ["--exclude", glob]
+        if self.shard:
+            words += ["--shard", "{}/{}".format(*self.shard)]
+        return tuple(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What a plan may delete; each limit has its own flag and lifts nothing else.
+
+    Attributes:
+        max_delete: At most this many deletes (``--max-delete``).
+        max_delete_percent: At most this share of the owned models, where there are ten or more
+            (``--max-delete-percent``).
+        allow_empty: Whether a manifest that lists nothing may prune (``--allow-empty``).
+    """
+
+    max_delete: int = 5
+    max_delete_percent: int = 30
+    allow_empty: bool = False
+
+
+class Summary(NamedTuple):
+    """Counts of models; ``upload_bytes`` in bytes.
+
+    ``add``, ``change`` and ``delete`` count what apply would do; ``blocked`` models are in none of them.
+    """
+
+    add: int = 0
+    change: int = 0
+    delete: int = 0
+    unchanged: int = 0
+    unmanaged: int = 0
+    orphans: int = 0
+    blocked: int = 0
+    unknown: int = 0
+    upload_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What apply would do, and what was seen on the way.
+
+    Attributes:
+        server: The server it is for.
+        manifests: The manifests' paths, as given, sorted.
+        changes: Adds, changes and deletes, by name.
+        unchanged: Models that are as they should be, by name, with action ``none``.
+        orphans: Names on the server inside the scope and in no manifest, sorted, whether deleted or not.
+        unmanaged: How many models on the server are outside the scope and in no manifest.
+        unknown: Names whose content on the server could not be established, sorted.
+        blocked: Names that may not be applied (a pin that does not match, a fault of the file), sorted.
+        refusals: Guards that forbid the whole plan, each an error naming the guard and the flag that lifts it.
+        diagnostics: Everything to tell the user, errors first, then by place; includes the refusals.
+        selection: Which part of the manifest it covers.
+        prune: Whether orphans were to be deleted.
+    """
+
+    server: ServerName
+    manifests: tuple[str, ...]
+    changes: tuple[Change, ...]
+    unchanged: tuple[Change, ...] = ()
+    orphans: tuple[str, ...] = ()
+    unmanaged: int = 0
+    unknown: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+    refusals: tuple[Diagnostic, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    selection: Selection = Selection()
+    prune: bool = False
+
+    @property
+    def summary(self) -> Summary:
+        """The counts."""
+        actions = Counter(change.action for change in self.changes)
+        return Summary(
+            add=actions["add"],
+            change=actions["change"],
+            delete=actions["delete"],
+            unchanged=len(self.unchanged),
+            unmanaged=self.unmanaged,
+            orphans=len(self.orphans),
+            blocked=len(self.blocked),
+            unknown=len(self.unknown),
+            upload_bytes=sum(change.after.size for change in self.changes if change.after and change.uploads),
+        )
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the run that made this plan failed in part: exit 1 even where nothing was to be done."""
+        return any(diagnostic.severity == "error" for diagnostic in self.diagnostics)

@@ -1,0 +1,30 @@
+"""Text from elsewhere made safe for a terminal, a log line or a Markdown table."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["printable"]
+
+# C0 and C1 controls, the bidirectional overrides that can disguise a name, line separators, and lone surrogates
+# (how Python carries the bytes of a file name that is not UTF-8; they cannot be encoded again for output).
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+
+
+def printable(text: str, limit: int = 300) -> str:
+    r"""Return ``text`` on one line, without control characters, at most ``limit`` characters long.
+
+    Each run of white space or line ends becomes one space; any other unsafe character becomes its escape
+    (``\x1b``), so that nothing disappears without a trace; what is cut off is marked with an ellipsis.
+
+    >>> printable("red\x1b[31m\nalert")
+    'red\\x1b[31m alert'
+    """
+    if not _UNSAFE.search(text) and len(text) <= limit:
+        return text
+    # Cut before escaping as well: a hostile server may send megabytes.
+    spaced = re.sub(r"[ \t\r\n]*[\t\r\n][ \t\r\n]*", " ", text[: limit * 4])
+    escaped = _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), spaced)
+    if len(escaped) > limit or len(text) > limit * 4:
+        return escaped[: max(limit - 1, 0)] + "…"
+    return escaped
