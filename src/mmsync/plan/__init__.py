@@ -4,10 +4,33 @@
 
     model.py      Change, Plan, Selection, Guards: the values
     compare.py    make the plan
+    scope.py      which names a manifest owns
     guards.py     what a plan may not do, and which flag lifts which guard
     document.py   the plan as JSON, its digest, and what moved between two of them
 """
 
-from mmsync.plan.model import After, Before, Change, Guards, Plan, Selection, Summary
+from mmsync.plan.compare import Situation, compare
+from mmsync.plan.document import dump, moved, plan_digest, plan_document, read_document, saved_options
+from mmsync.plan.model import Action, After, Before, Change, Guards, Plan, Reason, Selection, Summary
+from mmsync.plan.scope import Scope
 
-__all__ = ["After", "Before", "Change", "Guards", "Plan", "Selection", "Summary"]
+__all__ = [
+    "Action",
+    "After",
+    "Before",
+    "Change",
+    "Guards",
+    "Plan",
+    "Reason",
+    "Scope",
+    "Selection",
+    "Situation",
+    "Summary",
+    "compare",
+    "dump",
+    "moved",
+    "plan_digest",
+    "plan_document",
+    "read_document",
+    "saved_options",
+]

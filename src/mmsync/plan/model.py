@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from mmsync.states import Desired, Diagnostic, EvidenceSource, ServerName, Source
+    from mmsync.states import Content, Desired, Diagnostic, EvidenceSource, ServerName, Source
 
 __all__ = ["Action", "After", "Before", "Change", "Guards", "Plan", "Reason", "Selection", "Summary"]
 
@@ -52,6 +52,7 @@ class Change:
         evidence: How the server's content is known; ``none`` for an add or a delete, which need no evidence.
         source: The manifest's entry; None for a delete.
         desired: The manifest's entry itself, for apply; None for a delete.
+        content: What the model file held when the plan was made, for apply; None for a delete.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Change:
     evidence: EvidenceSource
     source: Source | None
     desired: Desired | None = field(default=None, compare=False)
+    content: Content | None = field(default=None, compare=False)
 
     @property
     def uploads(self) -> bool:

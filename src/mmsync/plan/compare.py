@@ -1,0 +1,225 @@
+"""Desired × observed × evidence → a plan. Pure: the same arguments, in any order, give the same plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mmsync.errors import FileFault
+from mmsync.plan.guards import refusals
+from mmsync.plan.model import After, Before, Change, Guards, Plan, Selection
+from mmsync.plan.scope import Scope
+from mmsync.printable import printable
+from mmsync.states import Content, Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from mmsync.plan.model import Reason
+    from mmsync.states import Desired, Evidence, Observed, ServerName
+
+__all__ = ["Situation", "compare", "order"]
+
+_SEVERITIES = ("error", "warning", "info")
+
+
+class Situation(NamedTuple):
+    """Everything a plan is made from.
+
+    Attributes:
+        server: The server looked at.
+        manifests: The manifests' paths.
+        desired: Every entry of every manifest, selected or not.
+        contents: For each selected name, what its file holds, or why it cannot be read.
+        observed: The server's models by name.
+        evidence: For each selected name on the server, whether it holds the content.
+        scope: The names the manifests own.
+        notes: Diagnostics from reading and observing, to be passed on.
+    """
+
+    server: ServerName
+    manifests: Sequence[str]
+    desired: Sequence[Desired]
+    contents: Mapping[str, Content | FileFault]
+    observed: Mapping[str, Observed]
+    evidence: Mapping[str, Evidence]
+    scope: Scope = Scope(())
+    notes: Sequence[Diagnostic] = ()
+
+
+def compare(
+    situation: Situation, *, selection: Selection = Selection(), guards: Guards = Guards(), prune: bool = False
+) -> Plan:
+    """Make the plan.
+
+    Args:
+        situation: What is wanted and what is there.
+        selection: Which names to look at; a partial selection never deletes.
+        guards: The limits on deleting.
+        prune: Whether orphans are to be deleted.
+
+    Returns:
+        The plan, every sequence in it sorted by name. Its ``refusals`` say whether a guard forbids it as a whole.
+    """
+    changes: list[Change] = []
+    unchanged: list[Change] = []
+    blocked: list[str] = []
+    unknown: list[str] = []
+    notes = list(situation.notes)
+    for wanted in situation.desired:
+        if wanted.name not in selection:
+            continue
+        content = situation.contents[wanted.name]
+        fault = _fault(wanted, content)
+        if fault or isinstance(content, FileFault):
+            blocked.append(wanted.name)
+            notes += [fault] if fault else []
+            continue
+        there = situation.observed.get(wanted.name)
+        evidence = situation.evidence.get(wanted.name) if there else None
+        change = _change(wanted, content, there, evidence)
+        if evidence and evidence.verdict == "unknown":
+            unknown.append(wanted.name)
+            notes.append(_unknown(wanted, evidence))
+        (unchanged if change.action == "none" else changes).append(change)
+
+    listed = {wanted.name for wanted in situation.desired}
+    others = [name for name in situation.observed if name not in listed]
+    orphans = sorted(name for name in others if name in situation.scope and name in selection)
+    refused: tuple[Diagnostic, ...] = ()
+    if prune and orphans:
+        if selection.is_partial:
+            notes.append(_partial_prune(selection))
+        else:
+            changes += [_delete(situation.observed[name]) for name in orphans]
+            owned = sum(name in situation.scope for name in situation.observed)
+            refused = refusals(guards, deletes=len(orphans), owned=owned, listed=len(listed))
+    options = (*selection.flags(), *(("--prune",) if prune else ()))
+    if options:
+        notes.append(Diagnostic("info", "plan/options", "Planned with options", detail=_quoted(options)))
+    return Plan(
+        server=situation.server,
+        manifests=tuple(sorted(situation.manifests)),
+        changes=tuple(sorted(changes, key=_by_name)),
+        unchanged=tuple(sorted(unchanged, key=_by_name)),
+        orphans=tuple(orphans),
+        unmanaged=sum(name not in situation.scope for name in others),
+        unknown=tuple(sorted(unknown)),
+        blocked=tuple(sorted(blocked)),
+        refusals=refused,
+        diagnostics=order((*refused, *notes)),
+        selection=selection,
+        prune=prune,
+    )
+
+
+def order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sort for reading: errors first, then by place in the manifest; nothing depends on how they were found."""
+    return tuple(
+        sorted(
+            diagnostics,
+            key=lambda note: (
+                _SEVERITIES.index(note.severity),
+                note.source or ("", 0, 0),
+                note.code,
+                note.model,
+                note.summary,
+            ),
+        )
+    )
+
+
+def _by_name(change: Change) -> str:
+    return change.name
+
+
+def _quoted(words: Sequence[str]) -> str:
+    # Single quotes the way a shell reads them, so that the line can be pasted and split again.
+    safe = "@%+=:,./-_"
+    return " ".join(
+        word if word and all(c.isalnum() or c in safe for c in word) else "'" + word.replace("'", "'\"'\"'") + "'"
+        for word in words
+    )
+
+
+def _fault(wanted: Desired, content: Content | FileFault) -> Diagnostic | None:
+    """Why this entry may not be applied, or None."""
+    if isinstance(content, FileFault):
+        return Diagnostic(
+            "error",
+            "file/unreadable",
+            f"{printable(wanted.name)}: {printable(str(content), 600)}",
+            content.hint,
+            wanted.source,
+            wanted.name,
+        )
+    if wanted.sha256 is not None and wanted.sha256 != content.sha256:
+        return Diagnostic(
+            "error",
+            "plan/pin",
+            f"{printable(wanted.name)}: {printable(wanted.file)} holds {content.sha256}, not the pinned {wanted.sha256}",
+            "restore the pinned file, or change sha256 in the manifest",
+            wanted.source,
+            wanted.name,
+        )
+    return None
+
+
+def _unknown(wanted: Desired, evidence: Evidence) -> Diagnostic:
+    return Diagnostic(
+        "error" if evidence.why else "warning",
+        "plan/unknown-content",
+        f"{printable(wanted.name)}: what the server holds is unknown{': ' if evidence.why else ''}{printable(evidence.why)}",
+        "its content was left alone; try again" if evidence.why else "--verify auto downloads it and finds out",
+        wanted.source,
+        wanted.name,
+    )
+
+
+def _partial_prune(selection: Selection) -> Diagnostic:
+    return Diagnostic(
+        "warning",
+        "guard/partial",
+        "A partial run never prunes: no orphan is deleted",
+        f"run without {_quoted(selection.flags())} to prune",
+    )
+
+
+def _before(there: Observed, evidence: Evidence | None) -> Before:
+    return Before(
+        id=there.id,
+        engine=there.engine,
+        description=there.description,
+        image_id=there.image_id,
+        update_date=there.update_date,
+        sha256=evidence.sha256 if evidence else None,
+        size=evidence.size if evidence else None,
+    )
+
+
+def _delete(there: Observed) -> Change:
+    return Change(there.name, "delete", (), _before(there, None), None, "none", None)
+
+
+def _change(wanted: Desired, content: Content, there: Observed | None, evidence: Evidence | None) -> Change:
+    after = After(wanted.engine, wanted.description, wanted.file, content.sha256, content.size)
+    if there is None:
+        return Change(wanted.name, "add", (), None, after, "none", wanted.source, wanted, content)
+    reasons: list[Reason] = []
+    # A server that leaves the engine out says nothing about it: that is no difference.
+    if there.engine is not None and there.engine != wanted.engine:
+        reasons.append("engine")
+    if evidence is not None and evidence.verdict == "different":
+        reasons.append("content")
+    if wanted.description is not None and wanted.description != (there.description or ""):
+        reasons.append("description")
+    return Change(
+        wanted.name,
+        "change" if reasons else "none",
+        tuple(reasons),
+        _before(there, evidence),
+        after,
+        evidence.source if evidence else "none",
+        wanted.source,
+        wanted,
+        content,
+    )

@@ -1,0 +1,208 @@
+"""The plan document: a plan as JSON, its digest, and what moved between a saved one and the world now.
+
+The keys are a contract users script against. The same state gives the same bytes: no time, no secret, no
+machine's path beyond those the user named, everything sorted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from mmsync.errors import PlanRefused
+from mmsync.plan.model import Selection
+from mmsync.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mmsync.plan.model import Change, Plan
+    from mmsync.states import Diagnostic
+
+__all__ = ["FORMAT_VERSION", "dump", "moved", "plan_digest", "plan_document", "read_document", "saved_options"]
+
+FORMAT_VERSION = "1"
+
+
+def plan_document(plan: Plan, *, version: str, show_all: bool = False) -> dict[str, Any]:
+    """Return the plan as the plan document, ready for JSON.
+
+    Args:
+        plan: The plan.
+        version: The version of mmsync that made it.
+        show_all: Whether unchanged models are listed too, with action ``none``.
+    """
+    changes = sorted((*plan.changes, *(plan.unchanged if show_all else ())), key=lambda change: change.name)
+    return {
+        "format_version": FORMAT_VERSION,
+        "mmsync_version": version,
+        "server": plan.server._asdict(),
+        "manifests": list(plan.manifests),
+        "digest": plan_digest(plan),
+        "summary": plan.summary._asdict(),
+        "changes": [_change(change) for change in changes],
+        "diagnostics": [_diagnostic(note) for note in plan.diagnostics],
+    }
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """Return the document's one spelling as text, with a final line end; ASCII, so that any terminal takes it."""
+    return json.dumps(document, indent=2) + "\n"
+
+
+def plan_digest(plan: Plan) -> str:
+    """Name what the plan would do, as 64 hex digits: two plans with the same digest write the same.
+
+    It covers the server and every change with what it was planned against. How the server's content is known
+    (ledger or download) is left out, so that a machine without a ledger gets the same.
+    """
+    return _digest(plan.server._asdict(), [_change(change) for change in plan.changes])
+
+
+def read_document(text: str, name: str) -> dict[str, Any]:
+    """Read a saved plan document.
+
+    Args:
+        text: The file's text.
+        name: The file's name, for messages.
+
+    Raises:
+        PlanRefused: It is no plan document, of another format version, or was edited after it was saved.
+    """
+    hint = f"make a new one with: mmsync plan --out {shlex.quote(name)}"
+    try:
+        document = json.loads(text)
+        version = document["format_version"]
+        if version != FORMAT_VERSION:
+            raise PlanRefused(f"{name}: plan format {version!r}; this mmsync reads {FORMAT_VERSION!r}", hint=hint)
+        sound = _is_sound(document)
+        saved_options(document)
+        actual = _digest(document["server"], [change for change in document["changes"] if change["action"] != "none"])
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError) as fault:
+        raise PlanRefused(f"{name} is not a plan document", hint=hint) from fault
+    if not sound:
+        raise PlanRefused(f"{name} is not a plan document", hint=hint)
+    if actual != document["digest"]:
+        raise PlanRefused(f"{name} was edited after it was saved: its digest does not match its changes", hint=hint)
+    return dict(document)
+
+
+def saved_options(document: Mapping[str, Any]) -> tuple[Selection, bool]:
+    """Return the selection a saved plan was made with, and whether it was to prune."""
+    target: list[str] = []
+    exclude: list[str] = []
+    shard: tuple[int, int] | None = None
+    prune = False
+    for note in document["diagnostics"]:
+        if note["code"] != "plan/options":
+            continue
+        words = iter(shlex.split(note["detail"]))
+        for word in words:
+            if word == "--prune":
+                prune = True
+            elif word == "--shard":
+                index, _, count = next(words).partition("/")
+                shard = int(index), int(count)
+            else:
+                (target if word == "--target" else exclude).append(next(words))
+    return Selection(tuple(target), tuple(exclude), shard), prune
+
+
+def moved(saved: Mapping[str, Any], plan: Plan) -> tuple[str, ...]:
+    """Say what differs between a saved plan and the plan made now, a line a model; empty where nothing does."""
+    lines: list[str] = []
+    then, now = saved["server"], plan.server._asdict()
+    if then != now:
+        lines.append(f"the server is {_server(now)}, the plan is for {_server(then)}")
+    before = {change["name"]: _essence(change) for change in saved["changes"] if change["action"] != "none"}
+    after = {change.name: _essence(_change(change)) for change in plan.changes}
+    for name in sorted(before.keys() | after.keys()):
+        was, is_now = before.get(name), after.get(name)
+        if was == is_now:
+            continue
+        shown = printable(name)
+        if is_now is None:
+            state = "blocked" if name in plan.blocked else "unknown" if name in plan.unknown else "in place already"
+            lines.append(f"{shown}: planned to {was['action'] if was else ''}, now {state}")
+        elif was is None:
+            lines.append(f"{shown}: not in the plan, now to {is_now['action']}")
+        else:
+            lines.append(f"{shown}: {_difference(was, is_now)}")
+    return tuple(lines)
+
+
+def _is_sound(document: Mapping[str, Any]) -> bool:
+    actions = ("add", "change", "delete", "none")
+    return (
+        all(isinstance(change["name"], str) and change["action"] in actions for change in document["changes"])
+        and all(isinstance(path, str) for path in document["manifests"])
+        and isinstance(document["digest"], str)
+        and isinstance(document["server"]["url"], str)
+    )
+
+
+def _server(server: Mapping[str, Any]) -> str:
+    return printable(str(server.get("url"))) + (f" domain {server['domain']}" if server.get("domain") else "")
+
+
+def _difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    parts = []
+    for key in sorted(was.keys() | now.keys()):
+        old, new = was.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            parts += [
+                f"{key} {field} was {printable(json.dumps(old.get(field)), 90)}, is {printable(json.dumps(new.get(field)), 90)}"
+                for field in sorted(old.keys() | new.keys())
+                if old.get(field) != new.get(field)
+            ]
+        elif old != new:
+            parts.append(f"{key} was {printable(json.dumps(old), 90)}, is {printable(json.dumps(new), 90)}")
+    return "; ".join(parts)
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "name": change.name,
+        "action": change.action,
+        "reasons": list(change.reasons),
+        "before": change.before._asdict() if change.before else None,
+        "after": change.after._asdict() if change.after else None,
+        "evidence": change.evidence,
+        "source": {"file": change.source.file, "line": change.source.line} if change.source else None,
+    }
+
+
+def _diagnostic(note: Diagnostic) -> dict[str, Any]:
+    return {
+        "severity": note.severity,
+        "code": note.code,
+        "summary": note.summary,
+        "detail": note.detail,
+        "file": note.source.file if note.source else None,
+        "line": note.source.line if note.source else None,
+        "column": note.source.column if note.source else None,
+    }
+
+
+def _essence(change: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a change decides what would be written."""
+    before = change["before"] and dict(change["before"])
+    if before:
+        before.pop("size", None)
+        # With an image id the content is named already, and whether its digest is known depends on the ledger.
+        if before.get("image_id") is not None:
+            before.pop("sha256", None)
+    return {
+        "name": change["name"],
+        "action": change["action"],
+        "reasons": change["reasons"],
+        "before": before,
+        "after": change["after"],
+    }
+
+
+def _digest(server: Mapping[str, Any], changes: list[dict[str, Any]]) -> str:
+    essence = [FORMAT_VERSION, server, [_essence(change) for change in changes]]
+    return hashlib.sha256(json.dumps(essence, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
