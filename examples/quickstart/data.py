@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-WORDS = (
+WORDS = (  # noqa: SIM905 - a hundred words read better in lines than in quotes
     "account alpine amber anchor apple atlas bakery beacon berry bird blue book bridge bright cargo castle cedar city "
     "cloud coffee coral craft crystal daily delta dream eagle early east energy family farm field fire forest fresh "
     "garden global golden grand green harbor health hill home honey island iron jade kitchen lake language lemon light "
@@ -16,7 +16,7 @@ WORDS = (
     "paper park pearl phone pixel planet player power prime quiet radio rain river road rock rose school sea secure "
     "shop silver simple sky smart snow solar sound south spring star stone story studio summer sun table tech tiger "
     "trade travel tree union urban valley video village violet water wave west white wild wind winter wood world yellow"
-).split()  # noqa: SIM905 - a hundred words read better in lines than in quotes
+).split()
 VOWELS = frozenset("aeiou")
 DOMAIN_FIELDS = ("length", "entropy", "vowel_ratio", "digit_ratio", "consonant_run", "distinct_ratio")
 # Shares of the benign names with a year or hyphens, of the generated ones with digits, and of the logins that are bad.
