@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from mmsync.plan import Change
 
-__all__ = ["Event", "Finished", "Outcome", "Phase", "Progress", "Started", "Status"]
+__all__ = ["Attempt", "Event", "Finished", "Outcome", "Phase", "Progress", "Started", "Status", "Verified"]
 
 Status = Literal["verified", "applied", "skipped", "failed", "not-attempted"]
 Phase = Literal["hashing", "uploading", "downloading", "verifying"]
@@ -46,6 +46,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """An outcome and, where bytes were uploaded, the image they became."""
+
+    outcome: Outcome
+    image_id: int | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """A worker has taken up the change."""
 
@@ -69,4 +77,17 @@ class Finished:
     outcome: Outcome
 
 
-Event = Started | Progress | Finished
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Every change has its final outcome; the last event of an apply.
+
+    Attributes:
+        outcomes: One for each change of the plan, in its order.
+        note: Why nothing could be read back, or empty.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    note: str = ""
+
+
+Event = Started | Progress | Finished | Verified

@@ -1,0 +1,64 @@
+"""The server's list as values. Every field may be missing, null or of a type nobody promised."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mmsync.states import Diagnostic, Observed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mmsync.client import Client, LegacyClient, Model
+
+__all__ = ["observe_one", "rows"]
+
+
+def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list[Diagnostic]]:
+    """Return the list's rows by name, and what is odd about them.
+
+    A name stands more than once only where the server lets it. Rows without a name cannot be matched with a
+    manifest and are reported.
+    """
+    found: dict[str, tuple[Observed, ...]] = {}
+    nameless = 0
+    for model in models:
+        name = model.get("name")
+        if not isinstance(name, str):
+            nameless += 1
+            continue
+        row = Observed(
+            name,
+            _id(model.get("id")),
+            _text(model.get("engine")),
+            _text(model.get("description")),
+            _id(model.get("imageId")),
+            _whole(model.get("creationDate")),
+            _whole(model.get("updateDate")),
+        )
+        found[name] = (*found[name], row) if name in found else (row,)
+    odd = []
+    if nameless:
+        odd.append(
+            Diagnostic("warning", "server/nameless", f"The server lists {nameless} models without a name; left alone")
+        )
+    return found, odd
+
+
+def observe_one(client: Client | LegacyClient, row: Observed) -> Observed:
+    """Return the row with the image id its detail gives, where it gives one."""
+    detail: Mapping[str, Any] = client.find_detail(row.name) or {}
+    return replace(row, image_id=_id((detail.get("image") or {}).get("id")))
+
+
+def _id(value: object) -> int | str | None:
+    return value if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,159 @@
+"""How we know what content the server holds: the ledger, then the image's size, then the bytes themselves.
+
+No step guesses. Where a server leaves out what a step needs, the next one answers; where none can, the verdict
+is *unknown* and says why.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from mmsync.client.error import ModelManagerError, ModelNotFound, TokenError
+from mmsync.ledger import Held, image_key
+from mmsync.states import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from mmsync.client import Client, LegacyClient, ModelDetail
+    from mmsync.ledger import ImageKey, Ledger
+    from mmsync.states import Content, Observed, ServerName
+
+__all__ = ["Found", "Verify", "gather"]
+
+Verify = Literal["auto", "always", "never"]
+
+
+class Found(NamedTuple):
+    """What is known of one model: the row, completed from its detail where that was read, and the evidence."""
+
+    observed: Observed
+    evidence: Evidence
+
+
+def gather(
+    wanted: Iterable[tuple[Observed, Content]],
+    client: Client | LegacyClient,
+    server: ServerName,
+    ledger: Ledger,
+    *,
+    verify: Verify = "auto",
+    jobs: int = 8,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Found]:
+    """Find out for each model whether the server holds the content wanted.
+
+    With a warm ledger no request is made. Otherwise a model costs one small request, and a download where the
+    sizes agree; the ledger learns what the download showed.
+
+    Args:
+        wanted: The server's row and the content wanted, for each model that is on both sides.
+        client: The way to the server.
+        server: The server's name in the ledger.
+        ledger: What is known already.
+        verify: ``auto`` asks the ledger first; ``always`` does not; ``never`` downloads nothing.
+        jobs: How many models to ask the server about at a time.
+        on_progress: Called with the model's name, the bytes downloaded and the bytes in all.
+
+    Returns:
+        What was found, by name.
+
+    Raises:
+        TokenError: The server refuses the token; nothing can be found out.
+    """
+    found: dict[str, Found] = {}
+    open_questions: list[tuple[Observed, Content]] = []
+    known: Mapping[ImageKey, Held] = {} if verify == "always" else ledger.images(server)
+    for observed, content in wanted:
+        answer = _remembered(observed, content, known)
+        if answer:
+            found[observed.name] = Found(observed, answer)
+        else:
+            open_questions.append((observed, content))
+    if not open_questions:
+        return found
+
+    def ask(question: tuple[Observed, Content]) -> tuple[Found, tuple[ImageKey, Held] | None]:
+        return _ask(*question, client, known, verify, on_progress)
+
+    with ThreadPoolExecutor(max(1, min(jobs, len(open_questions)))) as pool:
+        learned: list[tuple[ImageKey, Held]] = []
+        try:
+            for answered, lesson in pool.map(ask, open_questions):
+                found[answered.observed.name] = answered
+                if lesson:
+                    learned.append(lesson)
+        finally:
+            # What was downloaded before an interruption is not downloaded again.
+            pool.shutdown(wait=False, cancel_futures=True)
+            ledger.learn(server, learned)
+    return found
+
+
+def _remembered(observed: Observed, content: Content, known: Mapping[ImageKey, Held]) -> Evidence | None:
+    key = image_key(observed)
+    held = known.get(key) if key else None
+    if held is None:
+        return None
+    return Evidence("same" if held.sha256 == content.sha256 else "different", "ledger", held.sha256, held.size)
+
+
+def _ask(
+    observed: Observed,
+    content: Content,
+    client: Client | LegacyClient,
+    known: Mapping[ImageKey, Held],
+    verify: Verify,
+    on_progress: Callable[[str, int, int], None] | None,
+) -> tuple[Found, tuple[ImageKey, Held] | None]:
+    """Settle one model with the server's help; the second value is what the ledger should learn."""
+    try:
+        detail = client.find_detail(observed.name)
+        if detail is None:
+            why = "the server lists it, but does not show it; it may just have been deleted"
+            return Found(observed, Evidence("unknown", "none", why=why)), None
+        size, moved = _image(detail, observed)
+        if moved:
+            why = "its content was replaced while the plan was made"
+            return Found(observed, Evidence("unknown", "none", why=why)), None
+        if observed.image_id is None and size.image_id is not None:
+            observed = replace(observed, image_id=size.image_id)
+            answer = _remembered(observed, content, known)
+            if answer:
+                return Found(observed, answer), None
+        if size.bytes is not None and size.bytes != content.size:
+            return Found(observed, Evidence("different", "size", size=size.bytes)), None
+        if verify == "never":
+            return Found(observed, Evidence("unknown", "size", size=size.bytes)), None
+        image = client.download_image(
+            observed.name,
+            on_progress=(lambda done, total: on_progress(observed.name, done, total)) if on_progress else None,
+        )
+    except TokenError:
+        raise
+    except ModelNotFound:
+        why = "it was deleted while the plan was made"
+        return Found(observed, Evidence("unknown", "none", why=why)), None
+    except ModelManagerError as fault:
+        return Found(observed, Evidence("unknown", "none", why=str(fault) or type(fault).__name__)), None
+    verdict: Literal["same", "different"] = "same" if image.sha256 == content.sha256 else "different"
+    evidence = Evidence(verdict, "download", image.sha256, image.size)
+    key = image_key(observed)
+    # The bytes may be of a newer image than the row: only an image id that agrees is worth remembering.
+    sure = key is not None and (image.image_id is None or str(image.image_id) == str(observed.image_id))
+    return Found(observed, evidence), (key, Held(image.sha256, image.size)) if key and sure else None
+
+
+class _Image(NamedTuple):
+    image_id: int | str | None
+    bytes: int | None
+
+
+def _image(detail: ModelDetail, observed: Observed) -> tuple[_Image, bool]:
+    """Return the detail's image, and whether it is another than the row's."""
+    image = detail.get("image") or {}
+    image_id, size = image.get("id"), image.get("size")
+    moved = image_id is not None and observed.image_id is not None and str(image_id) != str(observed.image_id)
+    return _Image(image_id, size if isinstance(size, int) and not isinstance(size, bool) else None), moved
