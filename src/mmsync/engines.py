@@ -1,0 +1,29 @@
+"""The engines known of, and what their model files are called.
+
+From the Model Manager's REST contract: an engine that is not here is no fault, a server may know more of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["EXTENSIONS"]
+
+EXTENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "BIGML": (".json",),
+        # The official client says .cmb since its 1.0; CatBoost itself writes .cbm.
+        "CATBOOST": (".cbm", ".cmb"),
+        # The engine table says .json, the documentation .zip: both are met.
+        "DT": (".json", ".zip"),
+        "H2O": (".zip",),
+        "IDA": (".json", ".zip"),
+        "MLSTATS": (),
+        "MUA": (".zip",),
+        "ONNX": (".onnx",),
+        "UNICODE": (".zip",),
+        "WORKFLOWS": (".json",),
+    }
+)
+"""Engine code to its file extensions, the preferred first; empty where any file will do."""

@@ -1,0 +1,100 @@
+"""A manifest file to its root node, or to the one fault that keeps it from being read."""
+
+# Paths stay text, as the user gave them: Path would rewrite them, and costs ten times the look-up.
+# ruff: noqa: PTH123
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from typing import TYPE_CHECKING
+
+from mmsync.manifest.aliases import expands_too_far
+from mmsync.manifest.loader import TooDeep, compose
+from mmsync.manifest.syntax import explain
+from mmsync.states import Source
+
+if TYPE_CHECKING:
+    from yaml.nodes import Node
+
+    from mmsync.manifest.page import Page
+
+__all__ = ["MAX_BYTES", "read_document"]
+
+MAX_BYTES = 64 * 2**20
+"""The largest manifest that is read; 100,000 models with a line of description take about a quarter of it."""
+
+_ALIAS = re.compile(rb"(?:^|[\s\[{,:-])\*[^\s,\]}]")
+
+
+def read_document(page: Page) -> Node | None:
+    """Return the root node of the manifest ``page.file``, or None once the fault is noted on the page."""
+    data = _read(page)
+    if data is None:
+        return None
+    data = data.removeprefix(b"\xef\xbb\xbf")  # Windows editors write this mark; it says nothing
+    if not _is_utf8(page, data):
+        return None
+    import yaml  # noqa: PLC0415 - after the cheap checks: it takes longer than reading a small manifest
+
+    try:
+        root = compose(data)
+    except TooDeep as deep:
+        page.fault(
+            deep.parent, "too-deep", "nested too deeply for a manifest", "models are a plain list of flat mappings"
+        )
+        return None
+    except yaml.YAMLError as error:
+        explain(page, error, data.decode())
+        return None
+    if root is None:
+        page.fault(None, "empty", "the manifest is empty", "write `version: 1` and `models:` with a list under it")
+    elif _ALIAS.search(data) and expands_too_far(root):
+        page.fault(root, "alias-bomb", "aliases that repeat too much or contain themselves", "write the entries out")
+        return None
+    return root
+
+
+def _read(page: Page) -> bytes | None:
+    try:
+        # O_NONBLOCK: opening a FIFO nobody writes to would otherwise wait for ever.
+        descriptor = os.open(page.file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb", buffering=0) as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                page.fault(None, "not-a-file", "the manifest is not a regular file", "name a YAML file")
+                return None
+            data = b"" if status.st_size > MAX_BYTES else file.read(MAX_BYTES + 1)
+            if status.st_size > MAX_BYTES or (data is not None and len(data) > MAX_BYTES):
+                page.fault(
+                    None,
+                    "too-large",
+                    f"the manifest is larger than {MAX_BYTES // 2**20} MiB",
+                    "is it the right file? Several manifests can be given with -f",
+                )
+                return None
+            return data
+    except FileNotFoundError:
+        page.fault(None, "missing", "there is no such manifest", "name it with -f, or make one with `mmsync init`")
+    except ValueError:
+        page.fault(None, "missing", "a path cannot hold a NUL character", "name the manifest with -f")
+    except OSError as error:
+        way_on = "check its permissions" if error.errno in (errno.EACCES, errno.EPERM) else "check the path and disk"
+        reason = (error.strerror or "unknown error").lower()
+        page.fault(None, "unreadable", f"the manifest cannot be read: {reason}", way_on)
+    return None
+
+
+def _is_utf8(page: Page, data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode()
+        source = Source(page.file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+        what = "UTF-16, not UTF-8" if wide else f"not UTF-8: byte 0x{data[error.start]:02x}"
+        page.fault(source, "encoding", f"the text is {what}", "save the file as UTF-8")
+        return False
+    return True

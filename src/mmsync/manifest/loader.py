@@ -1,0 +1,132 @@
+"""YAML text to nodes: PyYAML's parser with a quicker resolver and a limit on depth.
+
+PyYAML is imported inside `loader_class`: a process that never reads a manifest never pays for it.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from yaml.nodes import Node
+
+__all__ = ["MAP", "MERGE", "NULL", "SEQ", "STR", "TooDeep", "compose", "paused_gc"]
+
+_PREFIX = "tag:yaml.org,2002:"
+STR = _PREFIX + "str"
+SEQ = _PREFIX + "seq"
+MAP = _PREFIX + "map"
+MERGE = _PREFIX + "merge"
+NULL = _PREFIX + "null"
+
+# A manifest is four deep. libyaml's composer recurses in C without a limit of its own: 200,000 brackets end the
+# process with a segmentation fault, so the depth is counted here, node by node.
+_MAX_DEPTH = 50
+
+# Numbers that PyYAML, which is of YAML 1.1, takes for text and YAML 1.2 readers (editors, schema checkers) do not.
+_YAML_12_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z")
+_YAML_12_OCTAL = re.compile(r"0o[0-7]+\Z")
+
+
+class TooDeep(Exception):
+    """Collections are nested deeper than any manifest needs; ``parent`` is the innermost one allowed."""
+
+    def __init__(self, parent: Node) -> None:
+        self.parent = parent
+        super().__init__()
+
+
+@contextmanager
+def paused_gc() -> Iterator[None]:
+    """Switch the cycle collector off meanwhile: walking half a million new nodes again and again doubles the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def compose(data: bytes) -> Node | None:
+    """Return the root node of the one document in ``data``, or None where there is none.
+
+    Raises:
+        yaml.YAMLError: The text is not YAML, or several documents.
+        TooDeep: It is nested too deeply.
+    """
+    loader = loader_class()(data)
+    try:
+        root: Node | None = loader.get_single_node()
+        return root
+    finally:
+        loader.dispose()
+
+
+@cache
+def loader_class(*, pure: bool = False) -> type[Any]:
+    """Return the loader: on libyaml, or all Python where PyYAML was built without it (or ``pure`` asks for that)."""
+    import yaml  # noqa: PLC0415 - lazily, see above
+
+    bases: tuple[type[Any], ...]
+    if yaml.__with_libyaml__ and not pure:
+        from yaml._yaml import CParser  # noqa: PLC0415
+
+        bases = (CParser,)
+    else:
+        from yaml.composer import Composer  # noqa: PLC0415
+        from yaml.parser import Parser  # noqa: PLC0415
+        from yaml.reader import Reader  # noqa: PLC0415
+        from yaml.scanner import Scanner  # noqa: PLC0415
+
+        bases = (Reader, Scanner, Parser, Composer)
+    resolvers = _resolvers()
+    scalar, sequence = yaml.ScalarNode, yaml.SequenceNode
+
+    class Loader(*bases):  # type: ignore[misc]  # which parser is there is known only at run time
+        def __init__(self, data: bytes) -> None:
+            for base in bases:
+                base.__init__(self, *((data,) if base is bases[0] else ()))
+            self.depth = 0
+
+        def resolve(self, kind: type[Node], value: str | None, implicit: Any) -> str:
+            if kind is scalar:
+                if implicit[0]:
+                    for tag, matches in resolvers.get(value[0] if value else "", ()):
+                        if matches(value):
+                            return tag
+                return STR
+            return SEQ if kind is sequence else MAP
+
+        def descend_resolver(self, current_node: Any, _current_index: Any) -> None:
+            self.depth += 1
+            if self.depth > _MAX_DEPTH:
+                raise TooDeep(current_node)
+
+        def ascend_resolver(self) -> None:
+            self.depth -= 1
+
+        def dispose(self) -> None:
+            """Nothing to give back: unlike PyYAML's own, this loader keeps no state machine of bound methods."""
+
+    return Loader
+
+
+def _resolvers() -> dict[str, list[tuple[str, Any]]]:
+    """Return, by the first character of a plain scalar, the tags it may have and what tells whether it does."""
+    from yaml import SafeLoader  # noqa: PLC0415
+
+    resolvers: dict[str, list[tuple[str, Any]]] = {
+        first: [(tag, pattern.match) for tag, pattern in rules]
+        for first, rules in SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for first in "+-.0123456789":
+        resolvers.setdefault(first, []).append((_PREFIX + "float", _YAML_12_FLOAT.match))
+    resolvers["0"].append((_PREFIX + "int", _YAML_12_OCTAL.match))
+    return resolvers
