@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmsync.printable import printable
-from mmsync.report.blocks import shown_name, shown_path
 from mmsync.report.layout import Paint, Piece, Style, flow, painter, words
+from mmsync.report.shown import shown_name, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

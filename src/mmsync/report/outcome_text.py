@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmsync.report.blocks import SIGNS, STYLES, shown_name, shown_path, signed
 from mmsync.report.faults import joined
+from mmsync.report.held import blocked_block, by_model
 from mmsync.report.layout import Paint, Piece, flow, painter, words
-from mmsync.report.plan_text import blocked_block, by_model, unchanged_sentence
+from mmsync.report.plan_text import unchanged_sentence
+from mmsync.report.shown import SIGNS, STYLES, shown_name, shown_path, signed
 from mmsync.report.sizes import human_bytes, human_seconds
 
 if TYPE_CHECKING:

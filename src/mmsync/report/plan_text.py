@@ -6,21 +6,17 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from mmsync.printable import printable
-from mmsync.report.blocks import SIGNS, change_block, shown_name, shown_path, signed
+from mmsync.report.blocks import change_block
 from mmsync.report.faults import diagnostic_lines, joined
-from mmsync.report.layout import Paint, Piece, flow, painter, words
+from mmsync.report.held import NAMES_SHOWN, blocked_block, by_model, unknown_blocks
+from mmsync.report.layout import Piece, flow, painter, words
+from mmsync.report.shown import SIGNS, shown_engine, shown_name, shown_path
 from mmsync.report.sizes import counted, human_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from mmsync.plan.model import Plan
-    from mmsync.states import Diagnostic
 
-__all__ = ["blocked_block", "by_model", "render_plan", "unchanged_sentence"]
-
-# A list of mere names is cut here, with a count of the rest, unless everything was asked for.
-_NAMES_SHOWN = 20
+__all__ = ["render_plan", "unchanged_sentence"]
 
 
 def render_plan(plan: Plan, *, digest: str = "", width: int = 80, colour: bool = False, show_all: bool = False) -> str:
@@ -43,17 +39,11 @@ def render_plan(plan: Plan, *, digest: str = "", width: int = 80, colour: bool =
     of_model, others = by_model(plan)
     for name in plan.blocked:
         blocks.append(blocked_block(name, of_model[name], width, paint))
-    blocks += _unknown_blocks(plan, of_model, width, paint, show_all=show_all)
+    blocks += unknown_blocks(plan, of_model, width, paint, show_all=show_all)
     blocks.append(_orphan_lines(plan, width, show_all=show_all))
     blocks.append(diagnostic_lines(others, width, paint))
     blocks.append(_closing_lines(plan, digest, width))
     return joined(blocks)
-
-
-def blocked_block(name: str, faults: Iterable[Diagnostic], width: int, paint: Paint) -> list[str]:
-    """Return the lines for a model that may not be applied, and why."""
-    head = [signed("!", "error", name, paint), Piece(paint("blocked", "error"), gap=2)]
-    return flow(head, width, rest="  ") + diagnostic_lines(faults, width, paint, "    ", under=name)
 
 
 def unchanged_sentence(plan: Plan) -> str:
@@ -92,34 +82,7 @@ def _headline(plan: Plan, width: int) -> list[str]:
 
 
 def _unchanged_line(name: str, engine: str | None) -> str:
-    return f"{SIGNS['none']} {shown_name(name)}" + (f"  {printable(engine, 60)}" if engine else "")
-
-
-def by_model(plan: Plan) -> tuple[dict[str, list[Diagnostic]], list[Diagnostic]]:
-    """Return the diagnostics of the blocked and the unknown models by name, and all the others."""
-    held: dict[str, list[Diagnostic]] = {name: [] for name in (*plan.blocked, *plan.unknown)}
-    others: list[Diagnostic] = []
-    for diagnostic in plan.diagnostics:
-        if diagnostic.code == "plan/options":
-            continue  # for the plan document; here the headline tells the selection
-        held.get(diagnostic.model, others).append(diagnostic)
-    return held, others
-
-
-def _unknown_blocks(
-    plan: Plan, of_model: dict[str, list[Diagnostic]], width: int, paint: Paint, *, show_all: bool
-) -> list[list[str]]:
-    blocked = set(plan.blocked)
-    names = [name for name in plan.unknown if name not in blocked]
-    shown = names if show_all else names[:_NAMES_SHOWN]
-    blocks = []
-    for name in shown:
-        what = Piece(paint("content on the server unknown", "warning"), gap=2)
-        head = [signed("?", "warning", name, paint), what]
-        blocks.append(flow(head, width, rest="  ") + diagnostic_lines(of_model[name], width, paint, "    ", under=name))
-    if len(names) > len(shown):
-        blocks.append([f"? and {len(names) - len(shown):,} more unknown (--all lists them)"])
-    return blocks
+    return f"{SIGNS['none']} {shown_name(name)}" + (f"  {shown_engine(engine)}" if engine else "")
 
 
 def _orphan_lines(plan: Plan, width: int, *, show_all: bool) -> list[str]:
@@ -129,7 +92,7 @@ def _orphan_lines(plan: Plan, width: int, *, show_all: bool) -> list[str]:
     if names:
         way_on = "kept" if plan.prune or plan.selection.is_partial else "kept unless --prune is given"
         lines = flow(words(f"{counted(len(names), 'orphan')}, inside the scope but in no manifest; {way_on}:"), width)
-        shown = names if show_all else names[:_NAMES_SHOWN]
+        shown = names if show_all else names[:NAMES_SHOWN]
         lines += [f"    {shown_name(name)}" for name in shown]
         if len(names) > len(shown):
             lines.append(f"    and {len(names) - len(shown):,} more (--all lists them)")

@@ -1,0 +1,119 @@
+"""What GitHub Actions reads from a step: annotations on its output, and lines for the file of its outputs.
+
+Workflow commands are lines ``::error file=…,line=…,col=…,title=…::message``. GitHub shows at most ten annotations
+of each kind a step and drops the rest without a word; so the rest is counted here in a notice.
+https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from mmsync.printable import printable
+from mmsync.report.sizes import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mmsync.apply.outcome import Outcome
+    from mmsync.plan.model import Plan
+    from mmsync.states import Diagnostic, Source
+
+__all__ = ["LIMIT", "annotations", "escape_message", "escape_property", "outputs"]
+
+LIMIT = 10
+_LONGEST_MESSAGE = 2000
+_LONGEST_NAME = 200
+
+
+class _Annotation(NamedTuple):
+    severity: Literal["error", "warning"]
+    message: str
+    title: str
+    source: Source | None
+
+
+def annotations(
+    diagnostics: Iterable[Diagnostic], outcomes: Iterable[Outcome] = (), *, limit: int = LIMIT
+) -> list[str]:
+    """Return workflow commands for errors and warnings, errors first, without line ends.
+
+    Args:
+        diagnostics: Of a manifest or a plan, blocked models included; notes are passed over.
+        outcomes: Of an apply: what failed is an error; what was skipped or not attempted, a warning.
+        limit: At most this many of each kind; what remains is counted in one ``::notice``.
+    """
+    found = [
+        _Annotation(fault.severity, _with_detail(fault.summary, fault.detail), fault.code, fault.source)
+        for fault in diagnostics
+        if fault.severity != "info"
+    ]
+    for outcome in outcomes:
+        if not outcome.ok:
+            severity: Literal["error", "warning"] = "error" if outcome.status == "failed" else "warning"
+            message = outcome.message or f"to {outcome.change.action}, {outcome.status.replace('-', ' ')}"
+            code = f"apply/{outcome.code or outcome.status}"
+            name = printable(outcome.change.name, _LONGEST_NAME)
+            found.append(_Annotation(severity, f"{name}: {message}", code, outcome.change.source))
+    lines: list[str] = []
+    more: list[str] = []
+    for kind in ("error", "warning"):
+        of_kind = [annotation for annotation in found if annotation.severity == kind]
+        lines += [_command(annotation) for annotation in of_kind[:limit]]
+        if len(of_kind) > limit:
+            more.append(counted(len(of_kind) - limit, f"more {kind}"))
+    if more:
+        lines.append(f"::notice title=mmsync::{' and '.join(more)} not shown here; the log has them all")
+    return lines
+
+
+def outputs(plan: Plan, digest: str, delimiter: str) -> str:
+    """Return the lines for ``GITHUB_OUTPUT``: ``changes`` (how many in all), ``add``, ``change``, ``delete``, ``digest``.
+
+    Args:
+        plan: The plan.
+        digest: Its digest.
+        delimiter: A line that ends each value: random, so that no value can pretend to end before it does.
+
+    Raises:
+        ValueError: The delimiter is empty, has more than one line, or occurs in a value.
+    """
+    counts = plan.summary
+    values = {
+        "changes": str(len(plan.changes)),
+        "add": str(counts.add),
+        "change": str(counts.change),
+        "delete": str(counts.delete),
+        "digest": printable(digest),
+    }
+    if (
+        not delimiter.strip()
+        or len(delimiter.splitlines()) != 1
+        or any(delimiter in value for value in values.values())
+    ):
+        raise ValueError("the delimiter of an output must be one line that occurs in no value")
+    return "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in values.items())
+
+
+def escape_message(text: str) -> str:
+    """Escape the message of a workflow command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def escape_property(text: str) -> str:
+    """Escape the value of a property of a workflow command."""
+    return escape_message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _command(annotation: _Annotation) -> str:
+    properties: list[tuple[str, str]] = []
+    if annotation.source:
+        file, line, column = annotation.source
+        properties = [("file", printable(file, 4096)), ("line", str(line)), ("col", str(column))]
+    properties.append(("title", f"mmsync: {printable(annotation.title)}"))
+    shown = ",".join(f"{key}={escape_property(value)}" for key, value in properties)
+    return f"::{annotation.severity} {shown}::{escape_message(printable(annotation.message, _LONGEST_MESSAGE))}"
+
+
+def _with_detail(summary: str, detail: str) -> str:
+    return f"{summary} ({detail})" if detail else summary
