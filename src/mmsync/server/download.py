@@ -1,0 +1,91 @@
+"""A model's bytes as base64 inside a JSON object, streamed from disk in constant memory."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mmsync.server.refusal import Refusal, from_os_error
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from starlette.types import Receive, Scope, Send
+
+__all__ = ["ImageAnswer"]
+
+_CHUNK = 3 * (1 << 18)  # bytes read at a time; a multiple of 3, so that chunks of base64 join without padding
+
+
+class ImageAnswer(Response):
+    """An image {id, size} with its bytes: alone, or as the ``image`` of the object ``around``.
+
+    Opening blocks, so make it in a worker thread; once made it must be sent, or its file stays open.
+
+    Raises:
+        Refusal: 500, the file is gone or has not the size that was stored.
+    """
+
+    def __init__(self, path: Path, image: dict[str, Any], around: dict[str, Any] | None, pool: Executor) -> None:
+        opening = json.dumps({"id": image["id"], "size": image["size"], "image": ""})[:-2]
+        self._closing = b'"}'
+        if around is not None:
+            rest = {key: value for key, value in around.items() if key != "image"}
+            opening = f'{json.dumps(rest)[:-1]}, "image": {opening}'
+            self._closing += b"}"
+        self._opening = opening.encode()
+        self._size: int = image["size"]
+        self._pool = pool
+        self._descriptor = _open(path, self._size)
+        length = len(self._opening) + -(-self._size // 3) * 4 + len(self._closing)
+        super().__init__(media_type="application/json", headers={"content-length": str(length)})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; stops reading the file when the client goes away."""
+        loop = asyncio.get_running_loop()
+        request = Request(scope, receive)
+        ahead: asyncio.Future[bytes] | None = None
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            waiting = self._opening
+            for offset in () if scope["method"] == "HEAD" else range(0, self._size, _CHUNK):
+                # The next chunk is read while the one before it is sent.
+                ahead = loop.run_in_executor(self._pool, _encode, self._descriptor, offset, self._size)
+                await send({"type": "http.response.body", "body": waiting, "more_body": True})
+                if await request.is_disconnected():
+                    return
+                waiting = await ahead
+            await send({"type": "http.response.body", "body": waiting, "more_body": True})
+            await send({"type": "http.response.body", "body": self._closing})
+        finally:
+            if ahead is not None:  # its number must not be given out again while a thread reads from it
+                with contextlib.suppress(OSError):
+                    await asyncio.shield(ahead)
+            os.close(self._descriptor)
+
+
+def _open(path: Path, size: int) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise from_os_error(error) from error
+    if os.fstat(descriptor).st_size != size:
+        os.close(descriptor)
+        raise Refusal(500, "The stored image is damaged: its size is not the one that was uploaded")
+    return descriptor
+
+
+def _encode(descriptor: int, offset: int, size: int) -> bytes:
+    wanted = min(_CHUNK, size - offset)
+    chunk = os.pread(descriptor, wanted, offset)
+    if len(chunk) != wanted:  # never base64 of less: the client would take it for the whole
+        raise OSError("a stored image ended early")
+    return binascii.b2a_base64(chunk, newline=False)

@@ -1,0 +1,113 @@
+"""uvicorn, told when to stop. By itself it looks every tenth of a second and waits as long again when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from uvicorn._types import ASGIApplication
+
+__all__ = ["ServerThread"]
+
+_TICK = 1.0  # seconds: how often uvicorn refreshes the Date header it sends
+_GLANCE = 0.002  # seconds between looks at connections that are closing; uvicorn tells no one when they have
+
+
+class ServerThread:
+    """A uvicorn server over a listening socket, in a thread of its own."""
+
+    def __init__(self, application: object, listener: socket.socket, patience: float) -> None:
+        config = uvicorn.Config(
+            application,  # type: ignore[arg-type]  # an ASGI application; uvicorn's own types are private
+            loop="asyncio",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            backlog=2048,
+        )
+        self._listener = listener
+        self._server = _Server(config, patience)
+        self._thread = threading.Thread(target=self._run, name="mmsync-server", daemon=True)
+        self._failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Return once it answers; raises what kept it from starting."""
+        self._thread.start()
+        self._server.ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+
+    def stop(self) -> None:
+        """Let requests in flight finish, for as long as it has patience, and return when all is closed."""
+        self._server.stop()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._server.serve(sockets=[self._listener]))
+        except BaseException as error:  # noqa: BLE001  # it is raised again where start() waits
+            self._failure = error
+        finally:
+            self._server.ready.set()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, patience: float) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+        self._patience = patience
+        self._stopping: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        await super().startup(sockets)
+        self.ready.set()
+
+    def stop(self) -> None:
+        """Ask it to stop, from another thread."""
+        if self._loop is not None and self._stopping is not None:
+            with contextlib.suppress(RuntimeError):  # its loop is closed: it has stopped
+                self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def main_loop(self) -> None:
+        assert self._stopping is not None
+        while not self._stopping.is_set():
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _TICK)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        await self._wait(lambda: bool(state.connections or state.tasks), self._patience)
+        for task in list(state.tasks):
+            task.cancel()
+        for connection in list(state.connections):
+            connection.transport.abort()
+        await self._wait(lambda: bool(state.connections or state.tasks), self._patience)
+
+    async def _wait(self, busy: Callable[[], bool], seconds: float) -> None:
+        end = asyncio.get_running_loop().time() + seconds
+        await asyncio.sleep(0)
+        while busy() and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(_GLANCE)
