@@ -26,6 +26,8 @@ and goes on with what belongs to its type::
 In ``change_summary``, ``operation`` is ``plan`` (add, change and delete count what is to be done) or ``apply`` (what
 was done). ``changed`` says whether there is something to do or something was done (exit 2 with
 ``--detailed-exitcode``), ``ok`` whether nothing failed, was skipped or blocked (exit 1 otherwise).
+
+(The module is longer than others because its schema is written where it is made.)
 """
 
 from __future__ import annotations

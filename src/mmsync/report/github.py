@@ -33,7 +33,7 @@ class _Annotation(NamedTuple):
     source: Source | None
 
 
-def annotations(
+def annotations(  # type: ignore[no-redef]  # what GitHub calls them; __future__'s import binds the name as well
     diagnostics: Iterable[Diagnostic], outcomes: Iterable[Outcome] = (), *, limit: int = LIMIT
 ) -> list[str]:
     """Return workflow commands for errors and warnings, errors first, without line ends.
