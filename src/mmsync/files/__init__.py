@@ -1,1 +1,20 @@
-"""To be furnished."""
+"""Model files: their content by digest, and whether they look like what their engine reads."""
+
+from mmsync.files.contents import DigestCache, is_racy, read_contents
+from mmsync.files.digest import digest_file
+from mmsync.files.inspection import guess_engine, inspect
+from mmsync.files.lfs import Pointer, pull_command, read_pointer
+from mmsync.files.opening import file_key
+
+__all__ = [
+    "DigestCache",
+    "Pointer",
+    "digest_file",
+    "file_key",
+    "guess_engine",
+    "inspect",
+    "is_racy",
+    "pull_command",
+    "read_contents",
+    "read_pointer",
+]

@@ -66,7 +66,7 @@ def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
         value = entry.value
         fields: dict[str, str] = {k.value: v.value for k, v in value if k.tag == STR == v.tag} if entry.tag == MAP else {}
         name = fields.get("name", "")
-        engine = fields.get("engine") or usual_engine
+        engine = fields.get("engine", usual_engine)
         file = fields.get("file", "")
         if (
             fields

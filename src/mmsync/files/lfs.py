@@ -1,0 +1,45 @@
+"""Git LFS pointers: small texts that stand for a file by its sha256 and size.
+
+Source of the form: the Git LFS specification, docs/spec.md, version 1.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import NamedTuple
+
+__all__ = ["MAX_POINTER_BYTES", "Pointer", "claims_to_be_pointer", "pull_command", "read_pointer"]
+
+MAX_POINTER_BYTES = 1024
+"""A pointer is never longer: Git LFS itself reads no more to decide."""
+
+_CLAIM = re.compile(rb"version https?://(?:git-lfs\.github\.com/spec|hawser\.github\.com/spec|git-media\.io)/v")
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (0|[1-9][0-9]{0,18})\n"
+)
+
+
+class Pointer(NamedTuple):
+    """The file a pointer stands for: its sha256 in lower-case hex and its size in bytes."""
+
+    sha256: str
+    size: int
+
+
+def read_pointer(data: bytes) -> Pointer | None:
+    """Return the pointer that ``data``, a whole file, is; None where it is anything else, a damaged one included."""
+    if len(data) > MAX_POINTER_BYTES:
+        return None
+    found = _POINTER.fullmatch(data)
+    return Pointer(found[1].decode(), int(found[2])) if found else None
+
+
+def claims_to_be_pointer(data: bytes) -> bool:
+    """Tell whether a file that begins with ``data`` says that it is a pointer, of whatever version and form."""
+    return _CLAIM.match(data) is not None
+
+
+def pull_command(path: str) -> str:
+    """Return the command that fetches the real file; ``path`` as one gives it to Git in the same folder."""
+    return f"git lfs pull --include={shlex.quote(path)}"

@@ -1,0 +1,71 @@
+"""The one way a model file is opened, and the one place where an OSError becomes a `FileFault`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mmsync.errors import FileFault
+from mmsync.states import FileKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["file_key", "opened", "translated"]
+
+_HINTS = {
+    errno.ENOENT: "check the path",
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.EIO: "check the disk or the network mount it lies on",
+    errno.ESTALE: "the network mount has lost the file; try again",
+    errno.ENOSPC: "make room on the disk",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "raise the limit on open files (fs.file-max)",
+}
+
+
+def file_key(status: os.stat_result) -> FileKey:
+    """Return what identifies a state of the file ``status`` was taken from."""
+    return FileKey(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Turn any OSError met meanwhile into a `FileFault` of ``path``."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error) or type(error).__name__).lower()
+        raise FileFault(path, f"cannot be read: {reason}", _HINTS.get(error.errno or 0, "")) from error
+
+
+@contextmanager
+def opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
+    """Open a regular file for reading; give its descriptor and its stat.
+
+    Raises:
+        FileFault: It is missing, unreadable, or no regular file (a FIFO or device is refused, never waited for).
+    """
+    if "\0" in path:
+        raise FileFault(path.replace("\0", "\\0"), "a path cannot hold a NUL character")
+    with translated(path):
+        # O_NONBLOCK: opening a FIFO nobody writes to would wait for ever; on a regular file it has no effect.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        with translated(path):
+            status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise FileFault(path, f"is {_kind(status.st_mode)}, not a file", "name the model file itself")
+        yield descriptor, status
+    finally:
+        os.close(descriptor)
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a FIFO" if stat.S_ISFIFO(mode) else "a device"
