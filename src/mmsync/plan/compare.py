@@ -33,6 +33,7 @@ class Situation(NamedTuple):
         observed: The server's models by name.
         evidence: For each selected name on the server, whether it holds the content.
         scope: The names the manifests own.
+        ambiguous: Names the server lists more than once; they are in no ``observed``.
         notes: Diagnostics from reading and observing, to be passed on.
     """
 
@@ -43,6 +44,7 @@ class Situation(NamedTuple):
     observed: Mapping[str, Observed]
     evidence: Mapping[str, Evidence]
     scope: Scope = Scope(())
+    ambiguous: frozenset[str] = frozenset()
     notes: Sequence[Diagnostic] = ()
 
 
@@ -69,7 +71,7 @@ def compare(
         if wanted.name not in selection:
             continue
         content = situation.contents[wanted.name]
-        fault = _fault(wanted, content)
+        fault = _twice(wanted) if wanted.name in situation.ambiguous else _fault(wanted, content)
         if fault or isinstance(content, FileFault):
             blocked.append(wanted.name)
             notes += [fault] if fault else []
@@ -162,6 +164,17 @@ def _fault(wanted: Desired, content: Content | FileFault) -> Diagnostic | None:
             wanted.name,
         )
     return None
+
+
+def _twice(wanted: Desired) -> Diagnostic:
+    return Diagnostic(
+        "error",
+        "server/ambiguous",
+        f"{printable(wanted.name)}: the server lists more than one model of this name",
+        "delete all but one of them on the server",
+        wanted.source,
+        wanted.name,
+    )
 
 
 def _unknown(wanted: Desired, evidence: Evidence) -> Diagnostic:

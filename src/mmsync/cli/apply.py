@@ -1,0 +1,137 @@
+"""``mmsync apply``: make the server hold what the manifest lists."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmsync.cli import options as opt
+from mmsync.cli.exits import ExitCode
+from mmsync.errors import PlanRefused
+
+if TYPE_CHECKING:
+    from mmsync.apply import Event
+    from mmsync.plan import Plan
+    from mmsync.reconcile import Connection, Options
+
+__all__ = ["apply"]
+
+
+@click.command("apply")
+@click.argument("saved", metavar="[PLAN]", required=False)
+@opt.manifest_options
+@opt.selection_options
+@opt.guard_options
+@opt.planning_options
+@click.option("--expect", metavar="DIGEST", help="Refuse unless the plan has this digest.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, even on a terminal.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
+@click.option(
+    "--lock-timeout",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another mmsync on this machine.",
+)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where something was changed.")
+@opt.format_option("text", "json", "markdown")
+@opt.quiet_option
+@opt.server_options
+def apply(**given: Any) -> int:
+    """Make the server hold what the manifest lists, or do exactly what a saved PLAN says."""
+    from mmsync.cli.run import planning, read_desired, replan  # noqa: PLC0415 - imports the HTTP library
+
+    server = opt.take_server(given)
+    options = planning(given)
+    document = None
+    if given["saved"]:
+        document, options, server = _saved(given, options, server)
+    desired = read_desired(given)
+    with replan(given, desired, server, exclusive=True, options=options) as (made, connection):
+        _check(made, given, document)
+        return _carry_out(made, connection, given, options.jobs)
+
+
+def _saved(given: dict[str, Any], options: Options, server: Any) -> tuple[dict[str, Any], Options, Any]:
+    """Read the saved plan and plan again the way it was planned."""
+    from mmsync.plan import read_document, saved_options  # noqa: PLC0415 - only with a saved plan
+
+    name = given["saved"]
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except UnicodeDecodeError as fault:
+        raise PlanRefused(f"{name} is not a plan document", hint=f"make one with: mmsync plan --out {name}") from fault
+    document = read_document(text, name)
+    selection, prune = saved_options(document)
+    if options.selection.is_partial or options.prune:
+        raise click.UsageError("a saved plan brings its own selection and --prune: give none with it")
+    source = click.get_current_context().get_parameter_source("manifests")
+    if source == click.core.ParameterSource.DEFAULT:
+        given["manifests"] = tuple(document["manifests"])
+    if server.url is None and server.profile is None:
+        server = dataclasses.replace(server, url=document["server"]["url"])
+        if server.domain is None:
+            server = dataclasses.replace(server, domain=document["server"].get("domain") or None)
+    return document, dataclasses.replace(options, selection=selection, prune=prune), server
+
+
+def _check(made: Plan, given: dict[str, Any], document: dict[str, Any] | None) -> None:
+    """Refuse unless the plan is the one that was agreed on."""
+    from mmsync.plan import plan_digest  # noqa: PLC0415 - loaded with the plan
+    from mmsync.reconcile import check_saved  # noqa: PLC0415 - the same
+
+    if document is not None:
+        check_saved(made, document, given["saved"])
+    expected = given["expect"]
+    if expected and plan_digest(made) != expected.strip().lower():
+        from mmsync.cli.plan import show  # noqa: PLC0415 - only to show what moved
+
+        show(made, given["output_format"])
+        raise PlanRefused(
+            f"the plan's digest is {plan_digest(made)}, not the expected {expected}; nothing was written",
+            hint="what would be done now is shown above: plan again, look at it, and expect that digest",
+        )
+
+
+def _carry_out(made: Plan, connection: Connection, given: dict[str, Any], jobs: int) -> int:
+    """Show the plan, ask, apply it, report; return the exit code."""
+    from mmsync.cli.github import publish  # noqa: PLC0415 - after the plan is made
+    from mmsync.cli.progress import progress  # noqa: PLC0415 - the same
+    from mmsync.cli.signals import stop_on_signals  # noqa: PLC0415 - the same
+    from mmsync.cli.telling import Telling  # noqa: PLC0415 - the same
+    from mmsync.reconcile import apply_plan  # noqa: PLC0415 - the same
+
+    telling = Telling(made, given["output_format"])
+    telling.plan()
+    if made.refusals:
+        publish(made)
+        raise PlanRefused("a guard forbids this plan; nothing was written")
+    if made.changes and _asks(given) and not click.confirm("Apply these changes?", default=False, err=True):
+        click.echo("Nothing was written.", err=True)
+        return ExitCode.FAILURE
+    with stop_on_signals() as stopping, progress(sys.stderr, quiet=given["quiet"]) as sink:
+
+        def on_event(event: Event) -> None:
+            sink(event)
+            telling.event(event)
+
+        outcomes = apply_plan(
+            made, connection, jobs=jobs, stop=stopping, fail_fast=given["fail_fast"], on_event=on_event
+        )
+    telling.outcomes(outcomes)
+    publish(made, outcomes)
+    if stopping.exit_code is not None:
+        return stopping.exit_code
+    if made.has_errors or not all(outcome.ok for outcome in outcomes):
+        return ExitCode.FAILURE
+    return ExitCode.CHANGES if outcomes and given["detailed_exitcode"] else ExitCode.DONE
+
+
+def _asks(given: dict[str, Any]) -> bool:
+    """Only a person at a terminal is asked; scripts and CI jobs are not kept waiting."""
+    return not given["yes"] and given["output_format"] == "text" and sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,51 @@
+"""GitHub Actions: annotations, the step summary and the step's outputs. Silent everywhere else."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mmsync.plan import plan_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mmsync.apply.outcome import Outcome
+    from mmsync.plan import Plan
+    from mmsync.states import Diagnostic
+
+__all__ = ["annotate", "publish"]
+
+_SUMMARY_BYTES = 1_000_000  # a step summary may have 1 MiB, and other steps' lines come with it
+
+
+def annotate(diagnostics: Sequence[Diagnostic], outcomes: Sequence[Outcome] = ()) -> None:
+    """Write annotations to stderr, where the runner reads them too: stdout may be JSON for somebody else."""
+    from mmsync.report import github  # noqa: PLC0415 - only under GitHub Actions
+
+    for line in github.annotations(diagnostics, outcomes):
+        click.echo(line, err=True)
+
+
+def publish(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> None:
+    """Under GitHub Actions, write the report to the step summary, the counts to the outputs, and annotations."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    from mmsync.report import github  # noqa: PLC0415 - only under GitHub Actions
+    from mmsync.report.markdown import render  # noqa: PLC0415 - the same
+
+    digest = plan_digest(plan)
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        _append(path, render(plan, outcomes, digest=digest).encode("utf-8", "replace")[:_SUMMARY_BYTES])
+    if path := os.environ.get("GITHUB_OUTPUT"):
+        _append(path, github.outputs(plan, digest, delimiter=f"mmsync_{secrets.token_hex(16)}").encode())
+    annotate([note for note in plan.diagnostics if note.severity != "info"], outcomes or ())
+
+
+def _append(path: str, data: bytes) -> None:
+    with Path(path).open("ab") as file:
+        file.write(data)

@@ -1,0 +1,195 @@
+"""Options that several commands share. Each has an environment variable ``MMSYNC_…``."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mmsync.cli.settings import ServerOptions
+from mmsync.plan.model import Guards, Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "Shard",
+    "format_option",
+    "guard_options",
+    "manifest_options",
+    "planning_options",
+    "quiet_option",
+    "selection_options",
+    "server_options",
+    "take_guards",
+    "take_selection",
+    "take_server",
+]
+
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
+
+
+class Shard(click.ParamType[tuple[int, int]]):
+    """``I/N``: the I-th of N parts, 1 ≤ I ≤ N."""
+
+    name = "I/N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return the pair, or fail with an example."""
+        if isinstance(value, tuple):
+            return value
+        index, slash, count = str(value).partition("/")
+        if not (slash and index.isascii() and index.isdigit() and count.isascii() and count.isdigit()):
+            self.fail(f"{value!r} is not I/N, for example 1/4", param, ctx)
+        if not 1 <= int(index) <= int(count):
+            self.fail(f"{value!r}: I must be from 1 to N", param, ctx)
+        return int(index), int(count)
+
+
+def _stack(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+    """Combine option decorators into one that shows them in the order written."""
+
+    def decorate(command: _Command) -> _Command:
+        return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
+
+    return decorate
+
+
+def _option(*names: str, **settings: Any) -> Callable[[Any], Any]:
+    long = next(name for name in names if name.startswith("--")).split("/")[0]
+    variable = f"MMSYNC_{long.removeprefix('--').replace('-', '_').upper()}"
+    return click.option(*names, envvar=settings.pop("envvar", variable), show_envvar=True, **settings)
+
+
+server_options = _stack(
+    _option("--url", metavar="URL", help="The server, or local:DIR for an embedded one over DIR."),
+    _option("--token", metavar="TOKEN", help="The access token; better from the environment or a file."),
+    _option("--token-file", metavar="FILE", help="A file that holds the token."),
+    _option("--auth-type", type=click.Choice(["standalone", "bearer"]), help="How the token is sent."),
+    _option("--domain", metavar="DOMAIN", help="The domain, for servers before 2.4.0 (LegacyClient)."),
+    _option("--profile", metavar="NAME", help="A profile of modelmanager.ini: URL, token and auth type."),
+    _option("--profiles-path", metavar="PATH", help="Where the profiles are: a file or a folder."),
+    _option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="Per connection and read; 30 if not given.",
+    ),
+)
+
+manifest_options = _stack(
+    _option(
+        "-f",
+        "--file",
+        "manifests",
+        multiple=True,
+        metavar="PATH",
+        envvar="MMSYNC_FILE",
+        default=("models.yaml",),
+        show_default="models.yaml",
+        help="A manifest, or a folder of them; may be repeated.",
+    ),
+    _option(
+        "--models-dir",
+        "models_dirs",
+        multiple=True,
+        metavar="DIR",
+        help="Also admit model files under DIR; may be repeated.",
+    ),
+)
+
+selection_options = _stack(
+    click.option("--target", multiple=True, metavar="GLOB", help="Only models whose name matches; may be repeated."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Not models whose name matches; may be repeated."),
+    _option("--shard", type=Shard(), help="Only the I-th of N parts, by a hash of the name."),
+)
+
+guard_options = _stack(
+    click.option("--prune", is_flag=True, help="Delete models inside scope that no manifest lists."),
+    click.option(
+        "--max-delete",
+        type=click.IntRange(min=0),
+        default=5,
+        show_default=True,
+        metavar="N",
+        help="Refuse to delete more models than this.",
+    ),
+    click.option(
+        "--max-delete-percent",
+        type=click.IntRange(0, 100),
+        default=30,
+        show_default=True,
+        metavar="P",
+        help="Refuse to delete more than this share of ten or more owned models.",
+    ),
+    click.option("--allow-empty", is_flag=True, help="Let a manifest that lists nothing prune."),
+)
+
+planning_options = _stack(
+    _option(
+        "--verify",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="How far to go to learn what the server holds.",
+    ),
+    _option(
+        "--jobs",
+        type=click.IntRange(1, 256),
+        default=8,
+        show_default=True,
+        metavar="N",
+        help="How many models at a time.",
+    ),
+)
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+
+
+def format_option(*formats: str) -> Callable[[_Command], _Command]:
+    """Return ``--format`` with these choices; the first is the default."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="What stdout gets.",
+    )
+
+
+def take_server(options: dict[str, Any]) -> ServerOptions:
+    """Take the server options out of a command's keywords.
+
+    Raises:
+        UsageError: Two ways of saying the same were given at once.
+    """
+    context = click.get_current_context()
+    _one_of(context, options, "url", "profile")
+    _one_of(context, options, "token", "token_file")
+    names = ("url", "token", "token_file", "auth_type", "domain", "profile", "profiles_path", "timeout")
+    return ServerOptions(**{name: options.pop(name) for name in names})
+
+
+def _one_of(context: click.Context, options: dict[str, Any], first: str, second: str) -> None:
+    """Let a flag win over the other's environment variable; two of the same rank contradict each other."""
+    if options[first] is None or options[second] is None:
+        return
+    rank = {
+        name: context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE for name in (first, second)
+    }
+    if rank[first] == rank[second]:
+        flags = [f"--{name.replace('_', '-')}" for name in (first, second)]
+        raise click.UsageError(f"{flags[0]} and {flags[1]} contradict each other: give one of them")
+    options[second if rank[first] else first] = None
+
+
+def take_selection(options: dict[str, Any]) -> Selection:
+    """Take the selection out of a command's keywords."""
+    return Selection(options.pop("target"), options.pop("exclude"), options.pop("shard"))
+
+
+def take_guards(options: dict[str, Any]) -> Guards:
+    """Take the guards out of a command's keywords."""
+    return Guards(options.pop("max_delete"), options.pop("max_delete_percent"), options.pop("allow_empty"))

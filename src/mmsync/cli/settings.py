@@ -1,0 +1,159 @@
+"""Which server, with which token: flag > environment > manifest, and where caches and locks live."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mmsync.errors import SettingsError
+
+if TYPE_CHECKING:
+    from mmsync.manifest import ServerSettings
+
+__all__ = ["LOCAL", "ServerOptions", "Target", "cache_folder", "is_exposed", "lock_folder", "resolve"]
+
+LOCAL = "local:"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """The server options as given by flags and environment; None where neither gives one."""
+
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    token_file: str | None = None
+    auth_type: str | None = None
+    domain: str | None = None
+    profile: str | None = None
+    profiles_path: str | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server, ready to connect to.
+
+    Attributes:
+        url: ``http(s)://…`` or ``local:FOLDER``.
+        token: Never shown. Empty for ``local:``.
+        auth_type: ``standalone`` or ``bearer``.
+        domain: Where given, the server is of the older generation (LegacyClient).
+        timeout: Seconds to connect and between two bytes; None means the client's 30.
+    """
+
+    url: str
+    token: str = field(default="", repr=False)
+    auth_type: str = "standalone"
+    domain: str | None = None
+    timeout: float | None = None
+
+
+def resolve(given: ServerOptions, manifest: ServerSettings | None) -> Target:
+    """Settle which server to talk to.
+
+    A profile gives URL, token and auth type at once; a token or auth type given by flag or environment wins over
+    the profile's.
+
+    Raises:
+        SettingsError: Nothing names a server or a token, or a token file cannot be read.
+        ProfileError: The profile cannot be read.
+    """
+    url, profile = given.url, given.profile
+    auth_type, domain = given.auth_type, given.domain
+    if manifest is not None:
+        if url is None and profile is None:
+            url, profile = manifest.url, manifest.profile
+        auth_type = auth_type or manifest.auth_type
+        domain = manifest.domain if domain is None else domain
+    token = _token(given)
+    if profile is not None and url is None:
+        from mmsync.client.profile import read_profile_from_file  # noqa: PLC0415 - imports the HTTP library
+
+        values = read_profile_from_file(profile, given.profiles_path)
+        url = str(values["url"])
+        token = token or str(values["token"])
+        auth_type = auth_type or str(values["auth_type"])
+    if not url:
+        raise SettingsError(
+            "no server is named",
+            "give --url or --profile, set MMSYNC_URL, or name one under server: in the manifest; "
+            "--url local:FOLDER runs an embedded one",
+        )
+    if url.startswith(LOCAL):
+        if not url.removeprefix(LOCAL):
+            raise SettingsError("--url local: needs a folder", "for example --url local:.model-manager")
+    elif not token:
+        raise SettingsError(
+            f"no token for {_without_secrets(url)}", "set MMSYNC_TOKEN, or give --token-file or --profile"
+        )
+    return Target(url, token or "", auth_type or "standalone", domain or None, given.timeout)
+
+
+def is_exposed(target: Target) -> bool:
+    """Whether the token would travel over plain http to another machine."""
+    parts = urlsplit(target.url)
+    if parts.scheme != "http" or not target.token:
+        return False
+    host = parts.hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost" and not host.endswith(".localhost")
+
+
+def cache_folder() -> Path:
+    """Return the folder of the ledger: MMSYNC_CACHE_DIR, or the platform's cache folder for this user."""
+    given = os.environ.get("MMSYNC_CACHE_DIR")
+    if given:
+        return Path(given).expanduser()
+    from platformdirs import user_cache_path  # noqa: PLC0415 - not needed where the variable is set
+
+    return user_cache_path("mmsync", appauthor=False)
+
+
+def lock_folder() -> Path:
+    """Return the folder of the locks: one for all of this user's mmsyncs on the machine, whatever their ledgers."""
+    given = os.environ.get("MMSYNC_LOCK_DIR")
+    if given:
+        return Path(given).expanduser()
+    # Not the cache folder: two ledgers must still take turns. gettempdir() would follow TMPDIR, which differs
+    # between a shell and a service, so the machine's own folder comes first.
+    shared = Path("/tmp")  # noqa: S108 - the folder made in it is this user's alone, and checked to be
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return (shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())) / f"mmsync-locks-{user}"
+
+
+def _token(given: ServerOptions) -> str | None:
+    if given.token is not None:
+        return _clean(given.token, "the token")
+    if given.token_file is None:
+        return None
+    path = Path(given.token_file).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else "not text"
+        raise SettingsError(f"cannot read the token file {path}: {reason}") from fault
+    return _clean(text, f"the token file {path}")
+
+
+def _clean(text: str, what: str) -> str:
+    token = text.strip()
+    if not token:
+        raise SettingsError(f"{what} is empty")
+    if not (token.isascii() and token.isprintable()):
+        # The token itself is not shown: only that it cannot be one.
+        raise SettingsError(
+            f"{what} holds characters that a token cannot have", "it must be one line of printable ASCII"
+        )
+    return token
+
+
+def _without_secrets(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}" if parts.scheme else url

@@ -1,0 +1,68 @@
+"""Two mmsyncs on one machine against one server take turns."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from mmsync.errors import LockTimeout, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from mmsync.states import ServerName
+
+__all__ = ["turn"]
+
+
+@contextlib.contextmanager
+def turn(folder: Path, server: ServerName, *, timeout: float, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Hold the machine's lock for one server while the body runs; the kernel frees it if the process dies.
+
+    Args:
+        folder: Where lock files live: the same for every mmsync of this user, whatever ledger each uses.
+        server: Whose turn.
+        timeout: Seconds to wait for another mmsync to finish.
+        on_wait: Called once with a sentence when there is something to wait for.
+
+    Raises:
+        LockTimeout: The other one did not finish in time.
+        SettingsError: The folder cannot be used, or belongs to somebody else.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - only applying needs it
+
+    path = _folder(folder) / f"{hashlib.sha256(repr(tuple(server)).encode()).hexdigest()[:32]}.lock"
+    lock = FileLock(path, mode=0o600)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait(f"waiting for another mmsync at work on {server.url}")
+            lock.acquire(timeout=timeout)
+    except Timeout as fault:
+        raise LockTimeout(
+            f"another mmsync has been at work on {server.url} for more than {timeout:g} s",
+            "wait for it to end, or give it longer with --lock-timeout",
+        ) from fault
+    except OSError as fault:
+        raise SettingsError(f"cannot lock {path}: {fault.strerror}") from fault
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _folder(folder: Path) -> Path:
+    """Make the folder for this user alone; in a shared temporary directory somebody else may have made it first."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError as fault:
+        raise SettingsError(f"cannot make the lock folder {folder}: {fault.strerror}") from fault
+    if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
+        raise SettingsError(f"the lock folder {folder} belongs to somebody else", "set MMSYNC_LOCK_DIR to another one")
+    return folder

@@ -1,0 +1,189 @@
+"""The whole story on one page: read what is desired, observe the server, plan, apply.
+
+The command line, the watcher and programs that import mmsync all take this path. A run holds no hidden state:
+what it needs comes in as arguments, what it found goes out as values.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mmsync.apply.engine import apply_changes
+from mmsync.apply.observe import rows
+from mmsync.apply.outcome import Progress, Verified
+from mmsync.errors import PlanRefused
+from mmsync.evidence import gather
+from mmsync.files import read_contents
+from mmsync.plan import Guards, Scope, Selection, Situation, compare, moved
+from mmsync.states import Content, Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mmsync.apply.engine import Stop
+    from mmsync.apply.outcome import Event, Outcome, Phase
+    from mmsync.client import Client, LegacyClient, Model
+    from mmsync.errors import FileFault
+    from mmsync.evidence import Verify
+    from mmsync.ledger import Ledger
+    from mmsync.manifest import Manifest
+    from mmsync.plan import Plan
+    from mmsync.states import ServerName
+
+__all__ = ["Connection", "Options", "apply_plan", "check_saved", "make_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to plan.
+
+    Attributes:
+        selection: Which models to look at.
+        guards: The limits on deleting.
+        prune: Whether orphans are to be deleted.
+        verify: How far to go to find out what the server holds.
+        jobs: How many models to ask about, or to carry out, at a time.
+    """
+
+    selection: Selection = Selection()
+    guards: Guards = Guards()
+    prune: bool = False
+    verify: Verify = "auto"
+    jobs: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open client, the name its server has in the ledger, and the ledger."""
+
+    client: Client | LegacyClient
+    server: ServerName
+    ledger: Ledger
+
+
+def make_plan(
+    manifest: Manifest,
+    connection: Connection,
+    options: Options = Options(),
+    *,
+    contents: Mapping[str, Content | FileFault] | None = None,
+    models: list[Model] | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    now_ns: int | None = None,
+) -> Plan:
+    """Compare a manifest with the server. Writes nothing to the server.
+
+    With a warm ledger this is one request, and opens no model file.
+
+    Args:
+        manifest: What is desired.
+        connection: The server and the ledger.
+        options: Which part of it, and how to look.
+        contents: What the model files hold, by name, where the caller knows (the watcher's settled files);
+            otherwise they are looked at here.
+        models: The server's list, where the caller has just read it.
+        on_event: Called with ``Progress`` while files are hashed and contents downloaded, from any thread.
+        now_ns: The time in ns since the epoch; files changed within two seconds before it are not remembered.
+
+    Raises:
+        ModelManagerError: The server's list cannot be read.
+    """
+    client, server, ledger = connection.client, connection.server, connection.ledger
+    if contents is None:
+        contents = read_contents(
+            [wanted for wanted in manifest.models if wanted.name in options.selection],
+            manifest.stats,
+            ledger,
+            now_ns=time.time_ns() if now_ns is None else now_ns,
+            on_progress=_progress("hashing", on_event),
+        )
+    listed, odd = rows(client.get_models() if models is None else models)
+    observed = {name: row for name, (row, *others) in listed.items() if not others}
+    ambiguous = frozenset(listed.keys() - observed.keys())
+    ledger.seen(server, observed.values())
+    found = gather(
+        [
+            (observed[name], content)
+            for name, content in contents.items()
+            if name in observed and isinstance(content, Content)
+        ],
+        client,
+        server,
+        ledger,
+        verify=options.verify,
+        jobs=options.jobs,
+        on_progress=_progress("verifying", on_event),
+    )
+    situation = Situation(
+        server=server,
+        manifests=manifest.paths,
+        desired=manifest.models,
+        contents=contents,
+        observed={**observed, **{name: answer.observed for name, answer in found.items()}},
+        evidence={name: answer.evidence for name, answer in found.items()},
+        scope=Scope(manifest.scope),
+        ambiguous=ambiguous,
+        notes=(*manifest.warnings, *odd),
+    )
+    return compare(situation, selection=options.selection, guards=options.guards, prune=options.prune)
+
+
+def apply_plan(
+    plan: Plan,
+    connection: Connection,
+    *,
+    jobs: int = 8,
+    stop: Stop | None = None,
+    fail_fast: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+) -> tuple[Outcome, ...]:
+    """Carry out a plan and return what became of each change, in the plan's order.
+
+    Args:
+        plan: A plan of this process; one read from a file is made anew and compared first (``check_saved``).
+        connection: The server and the ledger.
+        jobs: How many changes at a time.
+        stop: Asked whether to stop: what is in flight finishes, nothing new begins.
+        fail_fast: Whether the first failure ends the run.
+        on_event: Called with every event, always from the calling thread.
+
+    Raises:
+        PlanRefused: A guard forbids the plan; nothing was written.
+    """
+    if plan.refusals:
+        raise PlanRefused("the plan is refused; nothing was written", plan.refusals)
+    outcomes: tuple[Outcome, ...] = ()
+    for event in apply_changes(plan, connection.client, connection.ledger, jobs=jobs, stop=stop, fail_fast=fail_fast):
+        if on_event:
+            on_event(event)
+        if isinstance(event, Verified):
+            outcomes = event.outcomes
+    return outcomes
+
+
+def check_saved(plan: Plan, saved: Mapping[str, object], name: str) -> None:
+    """Compare a saved plan document with the plan made just now.
+
+    Args:
+        plan: The plan made now, with the saved one's options.
+        saved: The document, as ``mmsync.plan.read_document`` returned it.
+        name: What to call it in messages.
+
+    Raises:
+        PlanRefused: Something moved since it was saved; each diagnostic says what.
+    """
+    differences = moved(saved, plan)
+    if differences:
+        raise PlanRefused(
+            f"{name} is stale: the server, the files or the manifest moved since it was made; nothing was written",
+            [Diagnostic("error", "plan/stale", difference) for difference in differences],
+            "plan again, look at it, and apply that",
+        )
+
+
+def _progress(phase: Phase, on_event: Callable[[Event], None] | None) -> Callable[[str, int, int], None] | None:
+    if on_event is None:
+        return None
+    return lambda name, done, total: on_event(Progress(name, phase, done, total))

@@ -1,0 +1,26 @@
+"""What every test gets: a home, a cache and a lock folder of its own, and none of the caller's environment."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory, monkeypatch):
+    """A test must never touch the user's home, ledger or tokens, nor see them."""
+    home: Path = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("MMSYNC_", "GITHUB_", "XDG_")) or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+    for name in ("NO_COLOR", "FORCE_COLOR", "CI", "NOTIFY_SOCKET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("MMSYNC_CACHE_DIR", str(home / "cache"))
+    monkeypatch.setenv("MMSYNC_LOCK_DIR", str(home / "locks"))
+    monkeypatch.setenv("COLUMNS", "100")
