@@ -1,0 +1,119 @@
+"""Runs the steps of a GitHub Actions workflow on this machine, as the runner would.
+
+Known so far: ``run:`` steps, ``env:`` at every level, ``defaults.run.shell``, and expressions whose value the test gives.
+An expression it was given no value for is an error, so that a test cannot pass by running an empty string.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What the runner's documentation lists for each value of `shell:`; None is what it uses where nothing is written.
+SHELLS = {
+    None: ["bash", "-e"],
+    "bash": ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail"],
+}
+EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One ``run:`` step of a job."""
+
+    name: str
+    script: str
+    env: dict[str, str]
+    shell: str | None
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a step left behind: exit status, its log, the job's summary and the outputs it set."""
+
+    status: int
+    log: str
+    summary: str
+    outputs: dict[str, str]
+
+
+def load(path: Path) -> dict:
+    """Read a workflow; YAML 1.1 reads its key ``on`` as True, which is put right."""
+    workflow = yaml.safe_load(path.read_text())
+    workflow["on"] = workflow.pop(True)
+    return workflow
+
+
+def run_steps(workflow: dict, job: str) -> list[Step]:
+    """Return the ``run:`` steps of a job, in order."""
+    chosen = workflow["jobs"][job]
+    shell = workflow.get("defaults", {}).get("run", {}).get("shell")
+    return [
+        Step(
+            name=step.get("name", step["run"].splitlines()[0]),
+            script=step["run"],
+            env={**workflow.get("env", {}), **chosen.get("env", {}), **step.get("env", {})},
+            shell=step.get("shell", shell),
+        )
+        for step in chosen["steps"]
+        if "run" in step
+    ]
+
+
+def evaluate(text: str, values: dict[str, str]) -> str:
+    """Put values in the place of the expressions in ``text``."""
+    return EXPRESSION.sub(lambda match: values[match[1]], text)
+
+
+def run_step(step: Step, checkout: Path, home: Path, values: dict[str, str], path: str) -> Ran:
+    """Run one step in ``checkout`` with an environment of its own, and files for summary and outputs under ``home``."""
+    summary, outputs, script = (home / name for name in ("summary.md", "outputs", "step.sh"))
+    for file in (summary, outputs):
+        file.write_text("")
+    script.write_text(evaluate(step.script, values))
+    environment = {
+        "PATH": path,
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "CI": "true",
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_STEP_SUMMARY": str(summary),
+        "GITHUB_OUTPUT": str(outputs),
+        **{name: evaluate(str(value), values) for name, value in step.env.items()},
+    }
+    done = subprocess.run(
+        [*SHELLS[step.shell], str(script)],
+        cwd=checkout,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, summary.read_text(), read_outputs(outputs.read_text()))
+
+
+def read_outputs(text: str) -> dict[str, str]:
+    """Read a file of step outputs: ``name=value`` lines, and ``name<<DELIMITER`` blocks up to that delimiter."""
+    found: dict[str, str] = {}
+    lines = iter(text.splitlines())
+    for line in lines:
+        block = re.fullmatch(r"([^=<]+)<<(.+)", line)
+        if block:
+            value: list[str] = []
+            while (inner := next(lines)) != block[2]:
+                value.append(inner)
+            found[block[1]] = "\n".join(value)
+        else:
+            name, _, value_text = line.partition("=")
+            found[name] = value_text
+    return found
