@@ -40,14 +40,13 @@ from mmsync.printable import printable
 from mmsync.report.outcome_text import DONE, applied_sentence, tally
 from mmsync.report.shown import shown_name
 from mmsync.report.sizes import human_bytes
+from mmsync.states import Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mmsync.apply.outcome import Event, Outcome
     from mmsync.plan.model import Change, Plan
-    from mmsync.states import Diagnostic
-
 __all__ = [
     "UI_VERSION",
     "EventLines",
@@ -119,10 +118,12 @@ class EventLines:
             case Finished(outcome):
                 self._told[outcome.change.name] = outcome.ok
                 return [_outcome_line(outcome, timestamp)]
-            case Verified(outcomes, _):
+            case Verified(outcomes, note):
                 new = [outcome for outcome in outcomes if self._told.get(outcome.change.name) is not outcome.ok]
                 self._told.update((outcome.change.name, outcome.ok) for outcome in new)
-                return [_outcome_line(outcome, timestamp) for outcome in new]
+                lines = [_outcome_line(outcome, timestamp) for outcome in new]
+                warning = [Diagnostic("warning", "apply/not-verified", note)] if note else []
+                return lines + [diagnostic_line(each, timestamp=timestamp) for each in warning]
 
 
 def summary_line(plan: Plan, outcomes: Iterable[Outcome], *, digest: str = "", timestamp: str = "") -> str:
