@@ -74,20 +74,9 @@ def loader_class(*, pure: bool = False) -> type[Any]:
     """Return the loader: on libyaml, or all Python where PyYAML was built without it (or ``pure`` asks for that)."""
     import yaml  # noqa: PLC0415 - lazily, see above
 
-    bases: tuple[type[Any], ...]
-    if yaml.__with_libyaml__ and not pure:
-        from yaml._yaml import CParser  # noqa: PLC0415
-
-        bases = (CParser,)
-    else:
-        from yaml.composer import Composer  # noqa: PLC0415
-        from yaml.parser import Parser  # noqa: PLC0415
-        from yaml.reader import Reader  # noqa: PLC0415
-        from yaml.scanner import Scanner  # noqa: PLC0415
-
-        bases = (Reader, Scanner, Parser, Composer)
-    resolvers = _resolvers()
+    bases = _parser(pure=pure or not yaml.__with_libyaml__)
     scalar, sequence = yaml.ScalarNode, yaml.SequenceNode
+    resolvers = _resolvers()
 
     class Loader(*bases):  # type: ignore[misc]  # which parser is there is known only at run time
         def __init__(self, data: bytes) -> None:
@@ -130,3 +119,17 @@ def _resolvers() -> dict[str, list[tuple[str, Any]]]:
         resolvers.setdefault(first, []).append((_PREFIX + "float", _YAML_12_FLOAT.match))
     resolvers["0"].append((_PREFIX + "int", _YAML_12_OCTAL.match))
     return resolvers
+
+
+def _parser(*, pure: bool) -> tuple[type[Any], ...]:
+    """Return the classes that make up the parser and composer; the first takes the text."""
+    if not pure:
+        from yaml._yaml import CParser  # noqa: PLC0415
+
+        return (CParser,)
+    from yaml.composer import Composer  # noqa: PLC0415
+    from yaml.parser import Parser  # noqa: PLC0415
+    from yaml.reader import Reader  # noqa: PLC0415
+    from yaml.scanner import Scanner  # noqa: PLC0415
+
+    return (Reader, Scanner, Parser, Composer)

@@ -45,20 +45,21 @@ class Places:
         folder, _, name = path.rpartition("/")
         inside = self._inside.get(folder)
         if inside is None:
-            inside = self._inside[folder] = self._admits(os.path.realpath(folder or ("/" if path[:1] == "/" else ".")))
+            inside = self._inside[folder] = self.admits(os.path.realpath(folder or ("/" if path[:1] == "/" else ".")))
         try:
             status = os.lstat(path)
-            if inside and status.st_mode & _TYPE == _REGULAR and name:
-                if self._reads_all or status.st_mode & _READABLE_BY_ALL == _READABLE_BY_ALL:
-                    self.stats[path] = status
-                    return None
+            mode = status.st_mode
+            readable = self._reads_all or mode & _READABLE_BY_ALL == _READABLE_BY_ALL
+            if inside and readable and mode & _TYPE == _REGULAR and name:
+                self.stats[path] = status
+                return None
             return self._look_closely(path)
         except (OSError, ValueError) as error:
             return _cannot(error)
 
     def _look_closely(self, path: str) -> Refusal | None:
         status = os.stat(path)
-        if not self._admits(os.path.realpath(path)):
+        if not self.admits(os.path.realpath(path)):
             return Refusal(
                 "file-outside",
                 "the file is outside the manifest's folder",
@@ -71,7 +72,8 @@ class Places:
         self.stats[path] = status
         return None
 
-    def _admits(self, real: str) -> bool:
+    def admits(self, real: str) -> bool:
+        """Tell whether ``real``, a path with its links resolved, is an admitted folder or inside one."""
         return any(real == root or real.startswith(root.rstrip("/") + "/") for root in self.admitted)
 
 

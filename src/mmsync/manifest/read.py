@@ -10,14 +10,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mmsync.errors import ManifestError
-from mmsync.manifest.discover import discover, read_rules
+from mmsync.manifest.discover import discover
 from mmsync.manifest.document import read_document
-from mmsync.manifest.entries import Rules, read_entries
+from mmsync.manifest.entries import read_entries
+from mmsync.manifest.entry import Rules
 from mmsync.manifest.loader import MAP, paused_gc
 from mmsync.manifest.model import Manifest, ServerSettings
 from mmsync.manifest.nodes import absent, pairs
 from mmsync.manifest.page import Page
 from mmsync.manifest.places import Places
+from mmsync.manifest.rules import read_rules
 from mmsync.manifest.settings import Defaults, read_defaults, read_scope, read_server, read_version
 from mmsync.states import Diagnostic, Source
 
@@ -68,7 +70,7 @@ class _Reading:
             self._read_one(page)
             self.found += page.found
         if self.check_files and self.rules:
-            discovered = discover(self.rules, self.models, self.taken)
+            discovered = discover(self.rules, self.models, self.stats)
             self.models += discovered.models
             self.stats.update(discovered.stats)
             self.found += discovered.diagnostics

@@ -1,0 +1,124 @@
+"""Files that match a glob, found by a walk that links cannot lead round in circles or out of sight."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from fnmatch import translate
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Match", "Walk", "has_magic", "walk"]
+
+_TEMPORARY = re.compile(
+    r"\.|#.*#\Z|.*(?:~|\.(?:tmp|temp|part|partial|filepart|crdownload|download|sw[a-p]|bak|lock))\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class Match(NamedTuple):
+    """A name that matches: its path below the walk's start, and whether it is a link."""
+
+    path: str
+    is_link: bool
+
+
+class Walk(NamedTuple):
+    """What a walk saw.
+
+    Attributes:
+        matches: Everything that matches and is no folder, in the order of the paths.
+        failed: Folders that could not be listed or entered, each with the reason; what is in them is not known.
+    """
+
+    matches: tuple[Match, ...]
+    failed: tuple[tuple[str, str], ...]
+
+
+def has_magic(part: str) -> bool:
+    """Tell whether a part of a glob is a pattern, not a name."""
+    return any(character in part for character in "*?[")
+
+
+def walk(start: str, parts: tuple[str, ...], admits: Callable[[str], bool]) -> Walk:
+    """Find what matches the glob ``parts`` below the folder ``start``.
+
+    Hidden and temporary names are passed over, folders too. Folders are entered once each, by (device, inode), real
+    ones before those behind links: where a folder has two ways in, the way without a link counts.
+
+    Args:
+        start: A folder.
+        parts: The glob between its slashes; ``**`` stands for any number of folders, none included.
+        admits: Tells of a folder, links resolved, whether links may lead there.
+    """
+    return _Walker(parts, admits).run(start)
+
+
+class _Walker:
+    def __init__(self, parts: tuple[str, ...], admits: Callable[[str], bool]) -> None:
+        self.parts = parts
+        self.patterns = [re.compile(translate(part)).match for part in parts]
+        self.admits = admits
+        self.seen: set[tuple[int, int, int]] = set()
+        self.real: deque[tuple[str, str, int]] = deque()
+        self.behind_links: deque[tuple[str, str, int]] = deque()
+        self.matches: dict[str, Match] = {}
+        self.failed: list[tuple[str, str]] = []
+
+    def run(self, start: str) -> Walk:
+        self.real.append((start, "", 0))
+        while self.real or self.behind_links:
+            through_link = not self.real
+            folder, below, at = (self.behind_links if through_link else self.real).popleft()
+            try:
+                self._enter(folder, below, at, through_link=through_link)
+            except FileNotFoundError:
+                # Gone since it was listed, and what was in it with it; the start alone has to be there.
+                if folder == start:
+                    self.failed.append((folder, "there is no such folder"))
+            except OSError as error:
+                self.failed.append((folder, (error.strerror or "unknown error").lower()))
+        return Walk(tuple(sorted(self.matches.values())), tuple(self.failed))
+
+    def _enter(self, folder: str, below: str, at: int, *, through_link: bool) -> None:
+        status = os.stat(folder or ".")  # noqa: PTH116 - paths stay text
+        if (status.st_dev, status.st_ino, at) in self.seen:
+            return
+        if through_link and not self.admits(os.path.realpath(folder)):
+            self.failed.append((folder, "it is a link to outside the manifest's folder"))
+            return
+        # One folder may be entered at several places of the glob, but at each only once.
+        self.seen.add((status.st_dev, status.st_ino, at))
+        positions = self._positions(at)
+        with os.scandir(folder or ".") as entries:
+            for entry in entries:
+                if not _TEMPORARY.match(entry.name):
+                    self._take(entry, folder, below, positions)
+
+    def _positions(self, at: int) -> list[int]:
+        """Return the parts a name may be held against: behind ``**`` also the next one."""
+        positions = [at]
+        while self.parts[positions[-1]] == "**" and positions[-1] + 1 < len(self.parts):
+            positions.append(positions[-1] + 1)
+        return positions
+
+    def _take(self, entry: os.DirEntry[str], folder: str, below: str, positions: list[int]) -> None:
+        path = f"{below}/{entry.name}" if below else entry.name
+        is_link = entry.is_symlink()
+        try:
+            is_folder = entry.is_dir()
+        except OSError:  # links in a circle: a name like any other, refused when it is looked at
+            is_folder = False
+        for at in positions:
+            deep = self.parts[at] == "**"
+            if not deep and not self.patterns[at](entry.name):
+                continue
+            if not is_folder and at == len(self.parts) - 1:
+                self.matches[path] = Match(path, is_link)
+            if is_folder and (deep or at < len(self.parts) - 1):
+                waiting = self.behind_links if is_link else self.real
+                inside = f"{folder}/{entry.name}" if folder not in ("", "/") else folder + entry.name
+                waiting.append((inside, path, at if deep else at + 1))
