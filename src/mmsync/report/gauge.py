@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mmsync.apply.outcome import Finished, Progress, Started, Verified
 from mmsync.report.bar import bar_line, shortened
 from mmsync.report.shown import shown_name
-from mmsync.report.sizes import counted, human_bytes, human_seconds
+from mmsync.report.sizes import counted, human_bytes, human_part, human_seconds
 
 if TYPE_CHECKING:
     from mmsync.apply.outcome import Event, Phase
@@ -21,7 +21,7 @@ _CURRENT_SHOWN = 4
 _ENOUGH_TO_JUDGE = 1.0  # seconds before a speed is worth telling
 
 
-class _Tally:
+class _Stage:
     """One phase: what is done, what is in flight as name → (bytes done, bytes in all), and what is expected."""
 
     def __init__(self) -> None:
@@ -63,14 +63,14 @@ class Gauge:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._phases: dict[Phase, _Tally] = {}
+        self._phases: dict[Phase, _Stage] = {}
         self._last: Phase | None = None
 
     def expect(self, phase: Phase, *, models: int = 0, total_bytes: int = 0) -> None:
         """Say what a phase will come to, where that is known beforehand."""
         with self._lock:
-            tally = self._phases.setdefault(phase, _Tally())
-            tally.expected_models, tally.expected_bytes = models, total_bytes
+            stage = self._phases.setdefault(phase, _Stage())
+            stage.expected_models, stage.expected_bytes = models, total_bytes
 
     def take(self, event: Event) -> None:
         """Take in one event."""
@@ -78,83 +78,65 @@ class Gauge:
             match event:
                 case Started(change):
                     size = change.after.size if change.after and change.uploads else 0
-                    self._tally("uploading").current[change.name] = (0, size)
+                    self._stage("uploading").current[change.name] = (0, size)
                 case Progress(name, phase, done, total):
-                    tally = self._tally(phase)
+                    stage = self._stage(phase)
                     if phase != "uploading" and done >= total:
-                        tally.settle(name, total)  # nothing else tells the end of these
+                        stage.settle(name, total)  # nothing else tells the end of these
                     else:
-                        tally.current[name] = (done, total)
+                        stage.current[name] = (done, total)
                 case Finished(outcome):
                     change = outcome.change
                     # Settled whatever became of it: what failed is not waited for any more.
                     size = change.after.size if change.after and change.uploads else 0
-                    self._tally("uploading").settle(change.name, size)
+                    self._stage("uploading").settle(change.name, size)
                 case Verified():
                     pass
 
-    def _tally(self, phase: Phase) -> _Tally:
+    def _stage(self, phase: Phase) -> _Stage:
         self._last = phase
-        return self._phases.setdefault(phase, _Tally())
+        return self._phases.setdefault(phase, _Stage())
 
     def sentence(self, now: float) -> str:
         """Return where the run is as one plain sentence without a full stop; empty before anything happened."""
         with self._lock:
             if self._last is None:
                 return ""
-            tally = self._phases[self._last]
+            stage = self._phases[self._last]
             count = (
-                f"{tally.models:,} of {counted(tally.expected_models, 'model')}"
-                if tally.expected_models
-                else counted(tally.models, "model")
+                f"{stage.models:,} of {counted(stage.expected_models, 'model')}"
+                if stage.expected_models
+                else counted(stage.models, "model")
             )
-            return ", ".join(
-                [
-                    f"{self._last.capitalize()}: {count}",
-                    *self._figures(tally, now, f"{human_bytes(tally.done)} of {human_bytes(tally.total)}"),
-                ]
-            )
+            amount = f"{human_bytes(stage.done)} of {human_bytes(stage.total)}"
+            return ", ".join([f"{self._last.capitalize()}: {count}", *self._figures(stage, now, amount)])
 
     def lines(self, now: float, width: int) -> list[str]:
         """Return the whole as one line, then a line for each of the first few models in flight, none too wide."""
         with self._lock:
             if self._last is None:
                 return []
-            tally = self._phases[self._last]
-            count = f"{tally.models:,}/{tally.expected_models:,}" if tally.expected_models else f"{tally.models:,}"
-            by_bytes = tally.total > 0 and (tally.expected_bytes > 0 or not tally.expected_models)
-            share = tally.done / tally.total if by_bytes else tally.models / max(tally.expected_models, 1)
-            lines = [
-                bar_line(
-                    f"{self._last.capitalize()} {count}",
-                    share,
-                    self._figures(tally, now, _of(tally.done, tally.total)),
-                    width,
-                )
-            ]
-            for name, (done, total) in list(tally.current.items())[:_CURRENT_SHOWN]:
+            stage = self._phases[self._last]
+            count = f"{stage.models:,}/{stage.expected_models:,}" if stage.expected_models else f"{stage.models:,}"
+            by_bytes = stage.total > 0 and (stage.expected_bytes > 0 or not stage.expected_models)
+            share = stage.done / stage.total if by_bytes else stage.models / max(stage.expected_models, 1)
+            figures = self._figures(stage, now, human_part(stage.done, stage.total))
+            lines = [bar_line(f"{self._last.capitalize()} {count}", share, figures, width)]
+            for name, (done, total) in list(stage.current.items())[:_CURRENT_SHOWN]:
                 if total:
-                    figures = [_of(done, total)]
-                    lines.append(
-                        bar_line("  " + shortened(shown_name(name), max(width // 3, 10)), done / total, figures, width)
-                    )
-            more = len(tally.current) - _CURRENT_SHOWN
+                    label = "  " + shortened(shown_name(name), max(width // 3, 10))
+                    lines.append(bar_line(label, done / total, [human_part(done, total)], width))
+            more = len(stage.current) - _CURRENT_SHOWN
             return [*lines, shortened(f"  and {more:,} more", width)] if more > 0 else lines
 
-    def _figures(self, tally: _Tally, now: float, amount: str) -> list[str]:
-        done, total = tally.done, tally.total
+    def _figures(self, stage: _Stage, now: float, amount: str) -> list[str]:
+        done, total = stage.done, stage.total
         if not total:
             return []
-        speed = tally.speed(now)
+        speed = stage.speed(now)
         figures = [amount]
         if speed:
             figures.append(f"{human_bytes(round(speed))}/s")
-            if tally.expected_bytes and done < total:
+            if stage.expected_bytes and done < total:
                 figures.append(f"{human_seconds((total - done) / speed)} left")
         return figures
-
-
-def _of(done: int, total: int) -> str:
-    """Return ``1.2/3.4 MB``, or both units where they differ."""
-    (some, unit), (whole, last) = human_bytes(done).split(" "), human_bytes(total).split(" ")
-    return f"{some}/{whole} {last}" if unit == last or not done else f"{some} {unit}/{whole} {last}"

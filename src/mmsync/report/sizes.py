@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["counted", "human_bytes", "human_seconds"]
+__all__ = ["counted", "human_bytes", "human_part", "human_seconds"]
 
 _KILO = 1000
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
@@ -26,6 +26,16 @@ def human_bytes(size: int) -> str:
         if value < _KILO - 0.5 or unit == _UNITS[-1]:
             break
     return f"{value:.1f} {unit}" if value < _WHOLE else f"{value:,.0f} {unit}"
+
+
+def human_part(done: int, total: int) -> str:
+    """Return a part of a whole, their unit once if it is the same.
+
+    >>> human_part(1_200_000, 3_400_000), human_part(340_000, 3_400_000)
+    ('1.2/3.4 MB', '340 kB/3.4 MB')
+    """
+    (some, unit), (whole, last) = human_bytes(done).split(" "), human_bytes(total).split(" ")
+    return f"{some}/{whole} {last}" if unit == last or not done else f"{some} {unit}/{whole} {last}"
 
 
 def human_seconds(seconds: float) -> str:
