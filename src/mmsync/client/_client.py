@@ -1,0 +1,518 @@
+"""The two clients: what a Model Manager offers, as methods."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
+
+from mmsync.client._download import FileTarget, fetch_detail, fetch_image
+from mmsync.client._endpoint import EndpointRenderer, LatestEndpointRenderer, LegacyEndpointRenderer
+from mmsync.client._upload import FileForm
+from mmsync.client.api import Api, read_answer
+from mmsync.client.downloader import FileSystemDownloader, get_default_downloader
+from mmsync.client.error import (
+    EndpointNotFound,
+    ModelAlreadyExists,
+    ModelManagerError,
+    ModelNotFound,
+    ModelRefused,
+    UnexpectedResponse,
+)
+from mmsync.client.shapes import ImageContent, Model, ModelDetail, ModelReview, save_body
+from mmsync.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+    from mmsync.client.auth import AuthCallable
+    from mmsync.client.downloader import DownloaderCallable
+    from mmsync.client.retry import RetryPolicy
+
+__all__ = ["BaseClient", "Client", "LegacyClient"]
+
+_UNLIMITED = 1 << 62
+_SMALL = 1 << 20
+
+
+class BaseClient:
+    """What both clients do; they differ in the addresses they ask.
+
+    Safe in threads. A context manager, though forgetting to close one leaks nothing: idle connections are closed
+    when it is collected.
+
+    Args:
+        auth: The authentication: one of `mmsync.client.auth`, or any callable that takes a request and returns it.
+        endpoints_renderer: The addresses.
+        downloader: Where downloaded files go; the current directory if None.
+        pool_size: How many idle connections are kept. With at most as many threads, each uses one connection.
+        retry: When requests are repeated; see `RetryPolicy` for what is done if None.
+        kwargs: Keywords of ``requests.request`` for every request: ``timeout`` (30 s by default), ``verify``,
+            ``proxies``, ``cert``, ``headers`` and so on. They win over the environment (``HTTPS_PROXY``,
+            ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``), which is read once. ``.netrc`` is never read.
+
+    Raises:
+        ModelManagerError: The address is not valid.
+
+    Attributes:
+        endpoints: The addresses.
+        api: What sends the requests.
+        downloader: Where downloaded files go.
+    """
+
+    def __init__(
+        self,
+        auth: AuthCallable,
+        endpoints_renderer: EndpointRenderer,
+        *,
+        downloader: DownloaderCallable | None = None,
+        pool_size: int = 32,
+        retry: RetryPolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.endpoints = endpoints_renderer
+        self.api = Api(auth=auth, pool_size=pool_size, retry=retry, **kwargs)
+        self.api.hints[404] = endpoints_renderer.wrong_generation
+        self.downloader = downloader or get_default_downloader()
+
+    @property
+    def url(self) -> str:
+        """The server's address, without a trailing slash."""
+        return self.endpoints.url
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self.api.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} holds a token and open connections: make one in each process")
+
+    # Reading
+
+    def get_models(self) -> list[Model]:
+        """Return every model the server lists, as it lists them; hidden ones are not among them.
+
+        Raises:
+            UnexpectedResponse: The answer is not a list of objects.
+            ModelManagerError: Any other failure.
+        """
+        rows = self.api.get(self.endpoints.models())
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise UnexpectedResponse(msg="The server's list of models is not a list of objects", status=200)
+        return cast("list[Model]", rows)
+
+    def get_model(self, name: str, download_file: bool | None = None) -> dict[str, Any]:  # noqa: FBT001 - the official signature
+        """Return one model, without ``image``.
+
+        Args:
+            name: Its name.
+            download_file: Whether to hand its bytes to the downloader; ``file`` then says where they went.
+
+        Raises:
+            ModelNotFound: There is none of that name.
+            ModelManagerError: Any other failure, an empty name among them, which sends nothing.
+            ValueError: The bytes were asked for and the server has none, or no engine or name for them.
+            OSError: The file cannot be written.
+        """
+        model = self._downloaded(name) if download_file else self.find_detail(name)
+        if model is None:
+            raise ModelNotFound(name)
+        found = cast("dict[str, Any]", model)
+        found.pop("image", None)
+        return found
+
+    def find_model(self, name: str, download_file: bool | None = None) -> dict[str, Any] | None:  # noqa: FBT001 - the official signature
+        """Return what `get_model` returns, or None where there is no model of that name.
+
+        Raises:
+            ModelManagerError: As `get_model`, but for `ModelNotFound`.
+            ValueError: As `get_model`.
+            OSError: As `get_model`.
+        """
+        try:
+            return self.get_model(name, download_file=download_file)
+        except ModelNotFound:
+            return None
+
+    def find_detail(self, name: str) -> ModelDetail | None:
+        """Return one model with ``image`` as {id, size}, never with its bytes; None where there is none of that name.
+
+        Raises:
+            ModelManagerError: Any failure.
+        """
+        detail, _ = self._detail(self.endpoints.model(name), {"fast": True})
+        return detail
+
+    def download_image(
+        self, name: str, file: BinaryIO | None = None, *, on_progress: Callable[[int, int], object] | None = None
+    ) -> ImageContent:
+        """Read a model's bytes in constant memory and return what they are.
+
+        Args:
+            name: The model's name.
+            file: Gets the bytes if given: a file opened for writing in binary mode. After a broken connection it
+                is cut back to where it stood and written again; one that cannot seek makes that an error.
+            on_progress: Called with (bytes done, bytes in all or an estimate of it). What it raises ends the
+                download and comes out unchanged.
+
+        Raises:
+            ModelNotFound: There is no model of that name.
+            UnexpectedResponse: The server has no bytes for it, or sends what is not base64 or not as long as it says.
+            ModelManagerError: Any other failure.
+            OSError: ``file`` cannot be written.
+        """
+        detail, content = self._fetch(name, FileTarget(file), on_progress)
+        if detail is None:
+            raise ModelNotFound(name)
+        if content is None:
+            raise UnexpectedResponse(msg=f"The server has no bytes for '{printable(name, 200)}'", status=200)
+        return content
+
+    # Writing
+
+    def add_model(
+        self,
+        name: str,
+        engine: str,
+        model_file: str | os.PathLike[str],
+        description: str | None = None,
+        force: bool | None = None,  # noqa: FBT001 - the official signature
+        *,
+        expected_sha256: str | None = None,
+        unchanged_since: tuple[int, ...] | None = None,
+        on_progress: Callable[[int, int], object] | None = None,
+    ) -> None:
+        """Make the server hold a file as the model ``name``.
+
+        Args:
+            name: The model's name.
+            engine: The engine's code.
+            model_file: The file; ``~`` is expanded.
+            description: The text; None leaves that of an existing model.
+            force: Whether an existing model may be replaced. Its id, ``hidden`` and ``parentId`` stay.
+            expected_sha256: As for `upload_image`.
+            unchanged_since: As for `upload_image`.
+            on_progress: As for `upload_image`.
+
+        Raises:
+            ModelAlreadyExists: There is one of that name, and not ``force``; nothing was uploaded.
+            ModelManagerError: Any other failure; see `upload_image` and `save_model`.
+            OSError: The file cannot be read.
+        """
+        stored = self.find_detail(name)
+        if stored and not force:
+            raise ModelAlreadyExists(name)
+        review = self.upload_image(
+            engine,
+            model_file,
+            expected_sha256=expected_sha256,
+            unchanged_since=unchanged_since,
+            on_progress=on_progress,
+        )
+        self.save_model(save_body(name, engine, description, review, stored))
+
+    def upload_image(
+        self,
+        engine: str,
+        model_file: str | os.PathLike[str],
+        *,
+        expected_sha256: str | None = None,
+        unchanged_since: tuple[int, ...] | None = None,
+        on_progress: Callable[[int, int], object] | None = None,
+    ) -> ModelReview:
+        """Send a file for review, in constant memory, and return the review. No model changes by this.
+
+        The file is hashed while it is sent and its last bytes are held back until it has proved to be the one
+        expected and not to have changed meanwhile, so that the server never has a complete request otherwise.
+
+        Args:
+            engine: The engine's code.
+            model_file: The file; ``~`` is expanded.
+            expected_sha256: The digest it must have, in hex; None takes it as it is.
+            unchanged_since: ``(st_dev, st_ino, st_size, st_mtime_ns, st_ctime_ns)`` it must have at the start.
+            on_progress: Called with (bytes done, bytes in all) before each part is sent. What it raises ends the
+                request before its last bytes and comes out unchanged.
+
+        Raises:
+            FileChanged: The file is not the one expected, or changed while it was sent.
+            ModelRefused: The server says it is not valid.
+            UnknownEngine: The server knows no such engine.
+            ModelManagerError: Any other failure.
+            OSError: The file cannot be read.
+        """
+        with FileForm(
+            os.path.expanduser(model_file),  # noqa: PTH111 - Path.expanduser raises where there is no home
+            engine,
+            expected_sha256=expected_sha256,
+            unchanged_since=unchanged_since,
+            on_progress=on_progress,
+        ) as form:
+            review = self.api.retry.run(lambda: self._uploaded(form))
+        if not isinstance(review, dict):
+            raise UnexpectedResponse(msg="The server's review of the file is not an object", status=200)
+        if not review.get("valid"):
+            why = printable(str(review.get("errorDetail") or ""), 500)
+            raise ModelRefused(msg=why or "The server refused the file without saying why", status=200)
+        return cast("ModelReview", review)
+
+    def save_model(self, body: ModelDetail | dict[str, Any]) -> None:
+        """Create or update a model: the moment at which a change becomes visible.
+
+        If the answer is lost, the server is read before anything is sent again; if the model is there as it was
+        to be saved, all is well.
+
+        Args:
+            body: What `save_body` makes; with an ``id`` it updates, without one it creates.
+
+        Raises:
+            ModelAlreadyExists: The answer to a create was lost, and the model there is not the one sent.
+            ModelManagerError: Any other failure; a `TransportError` whose ``sent`` is true leaves open whether the
+                model was saved.
+        """
+        url = self.endpoints.models()
+        self.api.retry.run(lambda: self.api.post(url, json=body), lambda lost: self._saved(dict(body), lost))
+
+    def update_description(self, name: str, description: str, *, detail: ModelDetail | None = None) -> None:
+        """Change nothing but the text: the stored model is saved again with its image's id; nothing is uploaded.
+
+        Args:
+            name: The model's name.
+            description: The text.
+            detail: The model as `find_detail` returned it a moment ago; read again if None.
+
+        Raises:
+            ModelNotFound: There is no model of that name.
+            UnexpectedResponse: The server does not say the image's id, without which the bytes would be lost.
+            ModelManagerError: Any other failure; see `save_model`.
+        """
+        stored = detail or self.find_detail(name)
+        if stored is None:
+            raise ModelNotFound(name)
+        image = stored.get("image") or {}
+        if image.get("id") is None:
+            raise UnexpectedResponse(
+                msg=f"The server does not say the image id of '{printable(name, 200)}'", status=200
+            )
+        review = {**stored, "imageId": image["id"], "size": image.get("size")}
+        self.save_model(save_body(name, stored.get("engine") or "", description, review, stored))
+
+    def delete_model(self, name: str) -> None:
+        """Delete a model. Some servers offer no such request.
+
+        Raises:
+            ModelNotFound: There is no model of that name.
+            EndpointNotFound: The server does not delete models.
+            ModelManagerError: Any other failure.
+        """
+        url = self.endpoints.model(name)
+        try:
+            self.api.retry.run(lambda: self.api.delete(url) or True, lambda lost: self._deleted(name, lost))
+        except EndpointNotFound as error:
+            if self.find_detail(name) is None:
+                raise ModelNotFound(name) from error
+            error.hint = "this server offers no deletion of models; delete it in the server's own interface"
+            raise
+
+    # What the public methods are made of
+
+    def _detail(
+        self, url: str, params: dict[str, Any], *, stop_at_bytes: bool = False
+    ) -> tuple[ModelDetail | None, bool]:
+        """Return the detail at ``url`` without its bytes, and whether the server sent them all the same."""
+
+        def attempt() -> tuple[Any, bool]:
+            response = self.api.request(url, params=params)
+            if 0 < int(response.headers.get("Content-Length") or 0) <= _SMALL:
+                detail = read_answer(response)
+                image = detail.get("image") if isinstance(detail, dict) else None
+                return detail, bool(isinstance(image, dict) and image.get("image"))
+            return fetch_detail(response, stop_at_bytes=stop_at_bytes)
+
+        detail, bytes_came = self.api.retry.run(attempt)
+        detail = self._checked(detail)
+        if detail is not None and isinstance(detail.get("image"), dict):
+            detail["image"].pop("image", None)
+        return detail, bytes_came
+
+    def _checked(self, detail: Any) -> Any:
+        """Return a detail, or None for what the server sends in place of a missing model."""
+        if not detail and not isinstance(detail, (bool, int, float)):
+            return None
+        if not isinstance(detail, dict):
+            raise UnexpectedResponse(msg="The server's description of a model is not an object", status=200)
+        return None if self._is_missing(detail) else detail
+
+    def _is_missing(self, detail: dict[str, Any]) -> bool:
+        return "id" in detail and all(detail.get(key) is None for key in ("id", "name", "engine"))
+
+    def _fetch(
+        self, name: str, target: Any, on_progress: Callable[[int, int], object] | None = None
+    ) -> tuple[Any, ImageContent | None]:
+        """Return the detail, None if missing, and what its bytes were, which went to ``target``."""
+        url = self.endpoints.model(name)
+        # Base64 hardly compresses: it would cost both sides more time than it saves on the way.
+        headers = {"Accept-Encoding": "identity", **(self.api.request_options.get("headers") or {})}
+        began = False
+
+        def attempt() -> tuple[Any, ImageContent | None]:
+            nonlocal began
+            if began and not target.rewind():
+                raise UnexpectedResponse(msg="The download broke off, and what it was written to cannot be rewound")
+            response = self.api.request(url, params={"fast": False}, headers=headers)
+            began = True
+            return fetch_image(response, target, on_progress)
+
+        detail, content = self.api.retry.run(attempt)
+        return self._checked(detail), content
+
+    def _downloaded(self, name: str) -> Any:
+        """Return the detail with ``file`` set to where the downloader put the bytes; None if missing."""
+        downloader = self.downloader
+        # A subclass that does its own writing is a downloader like any other.
+        if isinstance(downloader, FileSystemDownloader) and type(downloader).__call__ is FileSystemDownloader.__call__:
+            with downloader.open() as file:
+                model, content = self._fetch(name, file)
+                if model is not None:
+                    model["file"] = file.keep(model) if content and content.size else downloader(model)
+            return model
+        url = self.endpoints.model(name)
+        answer = self.api.retry.run(lambda: read_answer(self.api.request(url, params={"fast": False}), _UNLIMITED))
+        model = self._checked(answer)
+        if model is not None:
+            model["file"] = downloader(model)
+        return model
+
+    def _uploaded(self, form: FileForm) -> Any:
+        response = self.api.request(self.endpoints.image_upload(), method="post", form=form)
+        if form.started and not form.complete:
+            response.close()
+            raise UnexpectedResponse(
+                msg="The server answered before it had the whole file", status=response.status_code
+            )
+        return read_answer(response)
+
+    def _saved(self, body: dict[str, Any], lost: ModelManagerError) -> bool | None:
+        """Return True if the model is there as it was sent, None if it may be sent again."""
+        detail = self._read_back(body["name"], lost)
+        if detail is None:
+            return None
+        if _shows(detail, body):
+            return True
+        if body.get("id") is not None and detail.get("id") == body["id"]:
+            return None
+        raise ModelAlreadyExists(body["name"]) from lost
+
+    def _deleted(self, name: str, lost: ModelManagerError) -> bool | None:
+        return True if self._read_back(name, lost) is None else None
+
+    def _read_back(self, name: str, lost: ModelManagerError) -> Any:
+        try:
+            return self.find_detail(name)
+        except ModelManagerError as unread:
+            lost.hint = "the server could not be read afterwards: it may or may not have done what it was asked"
+            raise lost from unread
+
+
+def _shows(detail: dict[str, Any], body: dict[str, Any]) -> bool:
+    """Return whether a model read back is the one that was sent."""
+    if detail.get("engine") != body.get("engine") or (detail.get("description") or "") != (
+        body.get("description") or ""
+    ):
+        return False
+    there, sent = detail.get("image") or {}, body.get("image") or {}
+    if there.get("id") is not None or body.get("id") is not None:
+        # Each upload has its own id, so an equal one is proof; without it an update cannot be told from its forerunner.
+        return bool(there.get("id") is not None and there.get("id") == sent.get("id"))
+    return bool(there.get("size") is None or there.get("size") == sent.get("size"))
+
+
+class Client(BaseClient):
+    """A client of servers 2.4.0 and later, which take the domain from the token.
+
+    Args:
+        url: The server's address, such as ``https://HOST/mlmodelmanager``.
+        auth: As for `BaseClient`, like all that follows.
+        downloader: See there.
+        pool_size: See there.
+        retry: See there.
+        kwargs: See there.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        auth: AuthCallable,
+        *,
+        downloader: DownloaderCallable | None = None,
+        pool_size: int = 32,
+        retry: RetryPolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            auth, LatestEndpointRenderer(url), downloader=downloader, pool_size=pool_size, retry=retry, **kwargs
+        )
+
+
+class LegacyClient(BaseClient):
+    """A client of servers before 2.4.0, which must be told the domain.
+
+    Args:
+        url: The server's address.
+        domain: The domain.
+        auth: As for `BaseClient`, like all that follows.
+        downloader: See there.
+        pool_size: See there.
+        retry: See there.
+        kwargs: See there.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        domain: str,
+        auth: AuthCallable,
+        *,
+        downloader: DownloaderCallable | None = None,
+        pool_size: int = 32,
+        retry: RetryPolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            auth, LegacyEndpointRenderer(url, domain), downloader=downloader, pool_size=pool_size, retry=retry, **kwargs
+        )
+        # Whether details are read at /fast: None until the server has shown whether it heeds ?fast=True.
+        self._at_fast: bool | None = None
+
+    def find_detail(self, name: str) -> ModelDetail | None:
+        """Return one model with ``image`` as {id, size}; None where there is none of that name.
+
+        The official client asks for ``?fast=True``; the published description knows only ``/fast``. A server that
+        sends the bytes all the same is asked at ``/fast`` from then on.
+
+        Raises:
+            ModelManagerError: Any failure.
+        """
+        url = self.endpoints.model(name)
+        if self._at_fast is None:
+            detail, bytes_came = self._detail(url, {"fast": True}, stop_at_bytes=True)
+            if not bytes_came:
+                return detail
+            self._at_fast = True
+        if self._at_fast:
+            try:
+                return self._detail(f"{url}/fast", {})[0]
+            except EndpointNotFound:
+                self._at_fast = False
+        return self._detail(url, {"fast": True})[0]
+
+    def _is_missing(self, detail: dict[str, Any]) -> bool:
+        return "id" in detail and detail["id"] is None

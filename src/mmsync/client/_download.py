@@ -1,0 +1,160 @@
+"""A model's detail taken from an answer in constant memory, its bytes handed on as they come."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from mmsync.client._image_json import ImageSplitter, Malformed
+from mmsync.client._transport import translated
+from mmsync.client.api import unexpected
+from mmsync.client.error import TransportError, UnexpectedResponse
+from mmsync.client.shapes import ImageContent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Protocol
+
+    import requests
+
+    class Target(Protocol):
+        """What downloaded bytes are written to."""
+
+        def write(self, data: bytes, /) -> object:
+            """Take the next bytes."""
+
+        def rewind(self) -> bool:
+            """Forget what was written, so that a download can start again; return whether that is possible."""
+
+
+__all__ = ["FileTarget", "fetch_detail", "fetch_image"]
+
+_CHUNK = 1 << 18
+
+
+class FileTarget:
+    """A caller's file, or nothing at all, as what a download is written to.
+
+    Args:
+        file: Opened for writing in binary mode, or None.
+    """
+
+    def __init__(self, file: BinaryIO | None) -> None:
+        self._file = file
+        self._start = file.tell() if file is not None and file.seekable() else None
+
+    def write(self, data: bytes) -> None:
+        """Write all of ``data``."""
+        if self._file is None:
+            return
+        rest = memoryview(data)
+        while rest:
+            # A raw file may take less than it is given, and None or 0 where it would block.
+            rest = rest[self._file.write(rest) or 0 :]
+
+    def rewind(self) -> bool:
+        """Cut the file back to where the download began; False where it cannot seek."""
+        if self._file is None:
+            return True
+        if self._start is None:
+            return False
+        self._file.seek(self._start)
+        self._file.truncate()
+        return True
+
+
+def fetch_image(
+    response: requests.Response, target: Target, on_progress: Callable[[int, int], object] | None = None
+) -> tuple[Any, ImageContent | None]:
+    """Read a detail with its bytes; write those to ``target``.
+
+    Args:
+        response: The answer, its body unread.
+        target: Gets the bytes.
+        on_progress: Called with (bytes done, bytes in all or an estimate of it).
+
+    Returns:
+        The detail, with an empty string for the bytes, and what they were; None for them where there were none.
+
+    Raises:
+        TransportError: The answer was cut short.
+        UnexpectedResponse: It is not JSON, the bytes are not base64, or not as many as the server says.
+    """
+    digest, done = hashlib.sha256(), 0
+    total = int(response.headers.get("Content-Length") or 0) * 3 // 4
+
+    def take(data: bytes) -> None:
+        nonlocal done
+        digest.update(data)
+        target.write(data)
+        done += len(data)
+        if on_progress is not None:
+            on_progress(done, max(total, done))
+
+    splitter = ImageSplitter(take)
+    detail = _split(response, splitter)
+    if not splitter.found:
+        return detail, None
+    image = detail["image"]
+    size = image.get("size")
+    if isinstance(size, int) and size != done:
+        raise UnexpectedResponse(
+            msg=f"The server sent {done} bytes of an image it says has {size}", status=response.status_code
+        )
+    return detail, ImageContent(digest.hexdigest(), done, image.get("id"))
+
+
+class _BytesCame(Exception):
+    """Ends the reading of a detail whose bytes were not asked for."""
+
+
+def fetch_detail(response: requests.Response, *, stop_at_bytes: bool) -> tuple[Any, bool]:
+    """Read a detail that should come without its bytes; drop them where they come all the same.
+
+    Args:
+        response: The answer, its body unread.
+        stop_at_bytes: Give up, and return None for the detail, as soon as bytes come.
+
+    Returns:
+        The detail, and whether bytes came.
+
+    Raises:
+        TransportError: The answer was cut short.
+        UnexpectedResponse: It is not JSON.
+    """
+
+    def take(_data: bytes) -> None:
+        if stop_at_bytes:
+            raise _BytesCame
+
+    splitter = ImageSplitter(take)
+    try:
+        detail = _split(response, splitter)
+    except _BytesCame:
+        return None, True
+    return detail, splitter.found
+
+
+def _split(response: requests.Response, splitter: ImageSplitter) -> Any:
+    try:
+        for chunk in _chunks(response):
+            splitter.feed(chunk)
+        if splitter.is_open:
+            raise TransportError("The answer was cut short")
+        return splitter.finish()
+    except Malformed as error:
+        raise unexpected(response, str(error)) from None
+    finally:
+        # Nothing where the body was read to its end; otherwise the connection is not fit for another request.
+        response.close()
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    chunks = iter(response.iter_content(_CHUNK))
+    while True:
+        # Only the reading is translated: a full disk is not the network's fault.
+        with translated(response.url):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk

@@ -1,0 +1,120 @@
+"""The clients' methods as functions, for a single call: each makes a `Client`, uses it and closes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmsync.client._client_factory import create_client_from_token
+
+if TYPE_CHECKING:
+    import os
+
+    from mmsync.client.shapes import Model
+
+__all__ = ["add_model", "find_model", "get_model", "get_models"]
+
+
+def get_models(url: str, token: str, auth_type: str | None = None, **kwargs: Any) -> list[Model]:
+    """Return every model the server lists.
+
+    Args:
+        url: The server's address.
+        token: The token.
+        auth_type: See `create_client_from_token`.
+        kwargs: Further keywords of `Client`.
+
+    Raises:
+        ModelManagerError: See `Client.get_models`.
+        ValueError: ``auth_type`` names no scheme.
+    """
+    with create_client_from_token(url, token, auth_type=auth_type, **kwargs) as client:
+        return client.get_models()
+
+
+def get_model(
+    url: str,
+    token: str,
+    name: str,
+    auth_type: str | None = None,
+    download_path: str | os.PathLike[str] | None = None,
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """Return one model; with ``download_path``, download it there.
+
+    Args:
+        url: The server's address.
+        token: The token.
+        name: The model's name.
+        auth_type: See `create_client_from_token`.
+        download_path: The folder to download to; no download if None.
+        kwargs: Further keywords of `Client`.
+
+    Raises:
+        ModelNotFound: There is none of that name.
+        ModelManagerError: See `Client.get_model`.
+        ValueError: ``auth_type`` names no scheme, or see `Client.get_model`.
+        OSError: The file cannot be written.
+    """
+    with create_client_from_token(url, token, auth_type=auth_type, download_path=download_path, **kwargs) as client:
+        return client.get_model(name, download_file=bool(download_path))
+
+
+def find_model(
+    url: str,
+    token: str,
+    name: str,
+    auth_type: str | None = None,
+    download_path: str | os.PathLike[str] | None = None,
+    **kwargs: Any,
+) -> dict[str, Any] | None:
+    """Return one model, or None; otherwise as `get_model`.
+
+    Args:
+        url: The server's address.
+        token: The token.
+        name: The model's name.
+        auth_type: See `create_client_from_token`.
+        download_path: The folder to download to; no download if None.
+        kwargs: Further keywords of `Client`.
+
+    Raises:
+        ModelManagerError: See `Client.find_model`.
+        ValueError: ``auth_type`` names no scheme, or see `Client.get_model`.
+        OSError: The file cannot be written.
+    """
+    with create_client_from_token(url, token, auth_type=auth_type, download_path=download_path, **kwargs) as client:
+        return client.find_model(name, download_file=bool(download_path))
+
+
+def add_model(  # noqa: PLR0917 - the official signature
+    url: str,
+    token: str,
+    name: str,
+    engine: str,
+    model_file: str | os.PathLike[str],
+    description: str | None = None,
+    auth_type: str | None = None,
+    force: bool | None = None,  # noqa: FBT001 - the official signature
+    **kwargs: Any,
+) -> None:
+    """Make the server hold a file as the model ``name``.
+
+    Args:
+        url: The server's address.
+        token: The token.
+        name: The model's name.
+        engine: The engine's code.
+        model_file: The file; ``~`` is expanded.
+        description: The text; None leaves that of an existing model.
+        auth_type: See `create_client_from_token`.
+        force: Whether an existing model may be replaced.
+        kwargs: Further keywords of `Client`.
+
+    Raises:
+        ModelAlreadyExists: There is one of that name, and not ``force``.
+        ModelManagerError: See `Client.add_model`.
+        ValueError: ``auth_type`` names no scheme.
+        OSError: The file cannot be read.
+    """
+    with create_client_from_token(url, token, auth_type=auth_type, **kwargs) as client:
+        client.add_model(name, engine, model_file, description=description, force=force)

@@ -1,0 +1,251 @@
+"""One request on the wire, and every fault of the way translated: the only place that knows requests' errors."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from http.client import HTTPException
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.cookies import cookiejar_from_dict
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
+
+from mmsync._version import __version__
+from mmsync.client._upload import FileForm, FormAborted
+from mmsync.client.error import ModelManagerError, RedirectRefused, TransportError
+from mmsync.client.validator import normalise_url, without_userinfo
+from mmsync.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Transport", "translated"]
+
+_MAX_REDIRECTS = 10
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_KEEPING_METHOD = frozenset({307, 308})
+_NEVER_CONNECTED = (NewConnectionError, ConnectTimeoutError)
+_NETWORK = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+_HOPELESS = (requests.exceptions.SSLError, requests.exceptions.InvalidProxyURL)
+
+
+class _Session(requests.Session):
+    """Sends what it is given: redirects and the environment are decided here, not in requests."""
+
+    def __init__(self, pool_size: int) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.headers["User-Agent"] = f"mmsync/{__version__} {requests.utils.default_user_agent()}"
+        adapter = HTTPAdapter(pool_maxsize=pool_size)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+        # Requests are independent of one another, as the official client's are: no cookie is kept.
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the signature is requests'
+        """Return None, always: `Transport` follows redirects itself."""
+        return
+
+
+class Transport:
+    """A pool of connections to one server. Safe in threads.
+
+    Args:
+        pool_size: How many idle connections are kept; with at most as many threads, each has its own.
+
+    Attributes:
+        session: The session underneath.
+    """
+
+    def __init__(self, pool_size: int) -> None:
+        self.session = _Session(pool_size)
+        self._settings: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self.session.close()
+
+    def send(
+        self, method: str, url: str, options: Mapping[str, Any], form: FileForm | None = None
+    ) -> requests.Response:
+        """Send one request and return its answer with the body unread; redirects within the origin are followed.
+
+        Args:
+            method: The HTTP method.
+            url: Where to.
+            options: Keywords of ``requests.request``.
+            form: The file to send as the body, instead of what the options say.
+
+        Raises:
+            TransportError: The way failed.
+            RedirectRefused: The server points elsewhere, or a write may not follow.
+            ModelManagerError: The request cannot be made of these options.
+            BaseException: What the form's file or progress callback raised, unchanged.
+        """
+        for _ in range(_MAX_REDIRECTS + 1):
+            response = self._send_once(method, url, options, form)
+            location = response.headers.get("Location")
+            if response.status_code not in _REDIRECTS or not location or not options.get("allow_redirects", True):
+                return response
+            response.close()
+            url = _followed(method, url, location, response.status_code)
+        raise RedirectRefused(msg=f"More than {_MAX_REDIRECTS} redirects", status=response.status_code)
+
+    def _send_once(self, method: str, url: str, options: Mapping[str, Any], form: FileForm | None) -> requests.Response:
+        with translated(url, form):
+            request = self._prepared(method, url, options, form)
+            return self.session.send(
+                request,
+                stream=True,
+                allow_redirects=False,
+                timeout=options.get("timeout"),
+                **self._settings_for(url, options),
+            )
+
+    def _prepared(
+        self, method: str, url: str, options: Mapping[str, Any], form: FileForm | None
+    ) -> requests.PreparedRequest:
+        headers = CaseInsensitiveDict(self.session.headers)
+        headers.update(options.get("headers") or {})
+        if form is not None:
+            headers["Content-Type"] = form.content_type
+        cookies = options.get("cookies") or {}
+        if isinstance(cookies, dict):
+            cookies = cookiejar_from_dict(cookies)  # type: ignore[no-untyped-call]  # untyped in types-requests
+        request = requests.PreparedRequest()
+        request.prepare(
+            method=method.upper(),
+            url=url,
+            headers={name: value for name, value in headers.items() if value is not None},
+            data=form if form is not None else options.get("data"),
+            files=options.get("files"),
+            json=options.get("json"),
+            params=options.get("params"),
+            auth=options.get("auth"),
+            cookies=cookies,
+            hooks=options.get("hooks") or {},
+        )
+        _check_headers(request)
+        return request
+
+    def _settings_for(self, url: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return proxies, verify and cert for ``url``: keywords first, then the environment, read once an origin."""
+        parts = urlsplit(url)
+        key = (parts.scheme, parts.netloc)
+        own = [options.get(name) for name in ("proxies", "verify", "cert")]
+        found = self._settings.get(key)
+        if found is None or found["own"] != own:
+            with requests.Session() as reader:
+                settings = reader.merge_environment_settings(url, dict(own[0] or {}), None, own[1], own[2])
+            kept = {name: settings.get(name) for name in ("proxies", "verify", "cert")}
+            found = self._settings[key] = {"own": own, "kept": kept}
+        kept = found["kept"]
+        # A copy: requests fills in what it misses.
+        return {**kept, "proxies": dict(kept["proxies"] or {})}
+
+
+def _check_headers(request: requests.PreparedRequest) -> None:
+    """Raise where a header cannot be sent. http.client would say so too, and show the token in its message."""
+    for name, value in request.headers.items():
+        try:
+            raw = value if isinstance(value, bytes) else str(value).encode("latin-1")  # type: ignore[unreachable]  # an authentication may set bytes
+        except UnicodeError:
+            raw = b"\n"
+        if b"\n" in raw or b"\r" in raw or b"\0" in raw:
+            raise ModelManagerError(
+                msg=f"The header {printable(str(name), 60)} holds a line end or another character that cannot be sent"
+            )
+
+
+def _followed(method: str, url: str, location: str, status: int) -> str:
+    """Return where a redirect leads, if it may be followed."""
+    try:
+        target = urljoin(url, location.encode("latin-1").decode("utf-8"))
+        here, there = urlsplit(url), urlsplit(target)
+        same = normalise_url(f"{there.scheme}://{there.netloc}") == normalise_url(f"{here.scheme}://{here.netloc}")
+    except (ValueError, ModelManagerError):
+        raise RedirectRefused(msg=f"The server redirects to {printable(location, 200)}", status=status) from None
+    shown = printable(without_userinfo(target), 200)
+    if not same:
+        raise RedirectRefused(
+            msg=f"The server redirects to another origin, {shown}: refused, the token would follow",
+            status=status,
+            hint="if that is the right address, use it as the server's address",
+        )
+    if method.upper() not in ("GET", "HEAD") and status not in _KEEPING_METHOD:
+        raise RedirectRefused(
+            msg=f"The server redirects a write to {shown} with status {status}, which would lose its body",
+            status=status,
+            hint="use the address it points to as the server's address",
+        )
+    # A fragment is the reader's business, never the server's.
+    return target.partition("#")[0]
+
+
+@contextmanager
+def translated(url: str, form: FileForm | None = None) -> Iterator[None]:
+    """Turn every fault of requests, urllib3, http.client and sockets within into a `ModelManagerError`.
+
+    What a form's file or callback raised comes out unchanged.
+    """
+    fault: BaseException
+    try:
+        yield
+    except ModelManagerError:
+        raise
+    except FormAborted as aborted:
+        fault = aborted.cause
+        if not isinstance(fault, ModelManagerError):
+            raise fault from None
+    except (requests.RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
+        # The request travels with requests' errors, and in it the token: leave it behind.
+        if isinstance(error, requests.RequestException):
+            error.request = error.response = None
+        # A request whose last bytes were held back never was a complete one.
+        unsent = form is not None and form.started and not form.complete
+        raise _fault(error, url, unsent=unsent) from error
+    else:
+        return
+    raise fault
+
+
+def _fault(error: Exception, url: str, *, unsent: bool) -> ModelManagerError:
+    place = without_userinfo("{0.scheme}://{0.netloc}".format(urlsplit(url)))
+    reason = _innermost(error)
+    said = printable(str(getattr(reason, "strerror", None) or reason) or type(reason).__name__, 300)
+    if isinstance(error, (LocationValueError, requests.exceptions.InvalidURL)):
+        return ModelManagerError(msg=said)
+    if isinstance(error, _HOPELESS):
+        return TransportError(f"No secure connection to {place}: {said}", sent=False, again=False)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return TransportError(f"The proxy to {place} failed: {said}", sent=False, connected=False)
+    if isinstance(error, requests.ConnectTimeout) or any(isinstance(link, _NEVER_CONNECTED) for link in _chain(error)):
+        return TransportError(f"Cannot connect to {place}: {said}", sent=False, connected=False)
+    if isinstance(error, requests.Timeout):
+        return TransportError(f"No answer from {place} in time: {said}", sent=not unsent)
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return TransportError(f"The answer from {place} cannot be decoded: {said}")
+    if isinstance(error, (*_NETWORK, HTTPError, HTTPException, ConnectionError, TimeoutError)):
+        return TransportError(f"The connection to {place} broke: {said}", sent=not unsent)
+    return ModelManagerError(msg=said)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and those it was made from, which urllib3 and requests keep in different places."""
+    seen: set[int] = set()
+    link: Any = error
+    while isinstance(link, BaseException) and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        first = link.args[0] if link.args else None
+        inner = next((arg for arg in link.args if isinstance(arg, BaseException)), first)
+        link = getattr(link, "reason", None) or (inner if isinstance(inner, BaseException) else None) or link.__cause__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    *_, last = _chain(error)
+    return last

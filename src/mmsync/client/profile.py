@@ -1,0 +1,124 @@
+"""Profiles: servers and tokens kept in an INI file.
+
+::
+
+    [testing]
+    url = https://HOST/mlmodelmanager
+    token = TOKEN
+    auth_type = standalone
+    download_path = ~/models
+"""
+
+# ruff: noqa: PTH111, PTH112, PTH113, PTH118, PTH119 - paths stay the strings they are given as, and ~ without a home is no error
+from __future__ import annotations
+
+import configparser
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from mmsync.client.auth import get_default_auth_type, validate_auth_type
+from mmsync.client.error import ProfileError, ProfileValueRequired
+from mmsync.client.validator import is_valid_url, without_userinfo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Profile", "get_required_profile_value", "read_profile_from_file", "resolve_profile_file"]
+
+_FILE_NAME = "modelmanager.ini"
+
+
+class Profile(TypedDict):
+    """A profile's values; ``download_path`` with ``~`` expanded, None where it is not given."""
+
+    url: str
+    token: str
+    auth_type: str
+    download_path: str | None
+
+
+def read_profile_from_file(profile: str, path: str | os.PathLike[str] | None = None) -> Profile:
+    """Return the profile of that name from the first file found.
+
+    Searched are ``path``, the current directory and the home directory, in this order, for ``modelmanager.ini``,
+    or for the file ``path`` names. ``path`` may be a folder, a file, or the mere name of a file; ``~`` is expanded.
+
+    Raises:
+        ProfileError: No file, no such profile, a malformed file, an invalid address or authentication type.
+        ProfileValueRequired: ``url`` or ``token`` is missing or empty.
+    """
+    file = resolve_profile_file(*_search(os.path.expanduser(path or "")))
+    config = configparser.ConfigParser()
+    try:
+        with Path(file).open(encoding="utf-8-sig") as lines:
+            config.read_file(lines, source=file)
+        if profile not in config:
+            raise ProfileError(f"Missing profile '{profile}'")
+        return _checked(config[profile])
+    except configparser.Error as error:
+        fault = _malformed(file, error)
+    except (OSError, UnicodeError) as error:
+        raise ProfileError(f"Cannot read {file}: {error}") from error
+    # Not raised from the parser's error: that quotes the line or the value, which may be the token's.
+    raise fault
+
+
+def _checked(values: configparser.SectionProxy) -> Profile:
+    url = get_required_profile_value(values, "url")
+    if not is_valid_url(url):
+        raise ProfileError(f"Invalid url: '{without_userinfo(url)}'")
+    token = get_required_profile_value(values, "token")
+    auth_type = values.get("auth_type", get_default_auth_type())
+    if not validate_auth_type(auth_type):
+        raise ProfileError(f"Invalid auth type '{auth_type}'")
+    download_path = values.get("download_path")
+    if download_path:
+        download_path = os.path.expanduser(download_path)
+    return {"url": url, "token": token, "auth_type": auth_type, "download_path": download_path}
+
+
+def _search(path: str) -> tuple[list[str], str | None]:
+    """Return the folders to look in, and the name of the file to look for (None for the default one)."""
+    folders = [".", os.path.expanduser("~")]
+    folder, name = path, None
+    if os.path.isfile(path) or (path.endswith(".ini") and not os.path.isdir(path)):
+        folder, name = os.path.split(path)
+    elif os.path.basename(path) == path and any(os.path.isfile(os.path.join(place, path)) for place in folders):
+        folder, name = "", path
+    if folder and folder not in folders:
+        folders.insert(0, folder)
+    return folders, name or None
+
+
+def _malformed(file: str, error: configparser.Error) -> ProfileError:
+    lines = [number for number, _ in getattr(error, "errors", ())] or [getattr(error, "lineno", None)]
+    places = "".join(f", line {number}" for number in lines if number)
+    fault = ProfileError(f"{file}: malformed ({type(error).__name__}{places})")
+    fault.hint = "a percent sign is written twice" if isinstance(error, configparser.InterpolationError) else ""
+    return fault
+
+
+def get_required_profile_value(section: configparser.SectionProxy, key: str) -> str:
+    """Return the value of ``key``.
+
+    Raises:
+        ProfileValueRequired: It is missing or empty.
+    """
+    value = section.get(key)
+    if not value:
+        raise ProfileValueRequired(key)
+    return value
+
+
+def resolve_profile_file(paths: Sequence[str | os.PathLike[str]], file_name: str | None = None) -> str:
+    """Return the first file called ``file_name`` (default ``modelmanager.ini``) in the folders ``paths``.
+
+    Raises:
+        ProfileError: None of them has one.
+    """
+    for path in paths:
+        file = os.path.join(path, file_name or _FILE_NAME)
+        if os.path.isfile(file):
+            return file
+    raise ProfileError(f"File not found in paths: {list(paths)}")
