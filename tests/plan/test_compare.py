@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, strategies as st
@@ -10,6 +10,9 @@ from hypothesis import given, strategies as st
 from mmsync.errors import FileFault
 from mmsync.plan import Guards, Scope, Selection, Situation, compare, plan_digest
 from mmsync.states import Content, Desired, Evidence, FileKey, Observed, ServerName, Source
+
+if TYPE_CHECKING:
+    import random
 
 SERVER = ServerName("https://models.example")
 KEY = FileKey(1, 2, 3, 4, 5)
