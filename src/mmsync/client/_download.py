@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from mmsync.client._answers import unexpected
+from mmsync.client._faults import translated
 from mmsync.client._image_json import ImageSplitter, Malformed
-from mmsync.client._transport import translated
-from mmsync.client.api import unexpected
 from mmsync.client.error import TransportError, UnexpectedResponse
 from mmsync.client.shapes import ImageContent
 

@@ -1,0 +1,124 @@
+"""What an answer says: a JSON value, or an error."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from mmsync.client._faults import translated
+from mmsync.client.error import EndpointNotFound, ModelManagerError, UnexpectedResponse, UnknownEngine
+from mmsync.printable import printable
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["decode_response", "error_of", "is_success", "read_answer", "unexpected", "validate_or_raise_error"]
+
+# A list of a million models is below this; anything above is a mistake or an attack.
+_MAX_JSON = 1 << 29
+_MAX_ERROR = 1 << 20
+_CHUNK = 1 << 18
+_NOT_OFFERED = frozenset({404, 405})
+# What a server answers to an upload for an engine it does not know (seen; its enum lookup fails).
+_UNKNOWN_ENGINE_STATUS = 500
+
+
+def decode_response(response: requests.Response) -> Any:
+    """Return the JSON value of a response read as a whole, or None where its body is not JSON."""
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def validate_or_raise_error(status_code: int, response: Any, *, reason: str = "") -> None:
+    """Return for a 2xx status; raise the server's error for any other.
+
+    Args:
+        status_code: The HTTP status.
+        response: The decoded body. An object's ``code``, ``msg`` and ``cid`` make the error; without them it is
+            made of the status.
+        reason: The HTTP reason phrase.
+
+    Raises:
+        TokenError: The server's code is 5.
+        ModelManagerError: Any other.
+    """
+    if not is_success(status_code):
+        raise _made_of(status_code, response, reason)
+
+
+def is_success(status_code: int) -> bool:
+    """Return whether an HTTP status says that the request was done: 2xx."""
+    return 200 <= status_code < 300  # noqa: PLR2004 - the range of HTTP's successes
+
+
+def _made_of(status: int, body: Any, reason: str) -> ModelManagerError:
+    told = body if isinstance(body, dict) else {}
+    code = told.get("code")
+    if isinstance(code, str) and code.isascii() and code[:9].isdigit():
+        code = int(code[:9])
+    code = code if isinstance(code, int) and code else status
+    msg = printable(str(told.get("msg") or ""), 500) or f"HTTP {status} {printable(reason, 60)}".rstrip()
+    kind = ModelManagerError
+    if status in _NOT_OFFERED:
+        kind = EndpointNotFound
+    elif status == _UNKNOWN_ENGINE_STATUS and "No enum constant" in msg:
+        kind = UnknownEngine
+    error = kind.from_code(code, msg)
+    error.status = status
+    error.cid = printable(str(told.get("cid") or ""), 100)
+    return error
+
+
+def error_of(response: requests.Response) -> ModelManagerError:
+    """Return the error a response that is no success stands for; its body is read, or given up."""
+    try:
+        body: Any = json.loads(_body(response, _MAX_ERROR))
+    except (ValueError, RecursionError, ModelManagerError):
+        body = None
+    return _made_of(response.status_code, body, response.reason or "")
+
+
+def read_answer(response: requests.Response, limit: int = _MAX_JSON) -> Any:
+    """Return the JSON value of a success of at most ``limit`` bytes, or None where its body is empty.
+
+    Raises:
+        UnexpectedResponse: The body is not JSON.
+        TransportError: It was cut short.
+    """
+    content = _body(response, limit)
+    if not content.strip():
+        return None
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise unexpected(response, "is not JSON") from None
+
+
+def unexpected(response: requests.Response, what: str) -> UnexpectedResponse:
+    """Return the error for a success whose body is not as agreed: ``what`` says how."""
+    kind = printable(response.headers.get("Content-Type", "no content type"), 60)
+    return UnexpectedResponse(
+        msg=f"HTTP {response.status_code} with a body that {what} ({kind})",
+        status=response.status_code,
+        hint="check the address; a proxy or a login page may have answered in place of the server",
+    )
+
+
+def _body(response: requests.Response, limit: int) -> bytes:
+    """Return the decoded body, leaving the connection fit for the next request.
+
+    Raises:
+        UnexpectedResponse: It is longer than ``limit`` bytes.
+        TransportError: It was cut short.
+    """
+    parts, size = [], 0
+    with translated(response.url):
+        for chunk in response.iter_content(_CHUNK):
+            parts.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                response.close()
+                raise UnexpectedResponse(msg=f"A body of more than {limit} bytes", status=response.status_code)
+    return b"".join(parts)
