@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.report.contrast import contrast, quoted
 from mmsync.report.layout import Piece, columns, flow, prose, words
-from mmsync.report.shown import EVIDENCE, SIGNS, STYLES, content_side, contents, place, shown_engine, shown_path, signed
+from mmsync.report.shown import (
+    EVIDENCE,
+    SIGNS,
+    STYLES,
+    as_before,
+    content_side,
+    contents,
+    place,
+    shown_engine,
+    shown_path,
+    signed,
+)
 
 if TYPE_CHECKING:
     from mmsync.plan.model import Change
@@ -64,7 +75,7 @@ def _rows(change: Change, room: int, paint: Paint) -> list[_Row]:
         if EVIDENCE[change.evidence]:
             rows.append(_Row("known from", words(EVIDENCE[change.evidence])))
     elif after and change.uploads:
-        rows.append(_Row("content", [Piece(content_side(after.sha256, after.size))]))
+        rows.append(_Row("content", [Piece(content_side(after.sha256, after.size) + as_before(change))]))
     rows += _description_rows(change, room, paint)
     if after:
         pieces = [Piece(shown_path(after.file))]

@@ -66,7 +66,9 @@ def _alike(one: str, other: str) -> int:
 def _middle(text: str, start: int, end: int, limit: int) -> str:
     """Return ``text`` around start..end with some context, ellipses for what is left out."""
     first = max(start - _CONTEXT, 0)
-    while first and unicodedata.combining(text[first]):
-        first -= 1  # not a mark without its letter
+    if first:  # from a word's start, where there is one; never from a mark without its letter
+        first = text.find(" ", first, start) + 1 or first
+        while first and unicodedata.combining(text[first : first + 1] or " "):
+            first -= 1
     last = min(end + _CONTEXT, len(text), first + limit - 2)
     return ("…" if first else "") + text[first:last] + ("…" if last < len(text) else "")

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from mmsync.report.contrast import contrast, quoted
 from mmsync.report.escape import code
-from mmsync.report.outcome_text import DONE
-from mmsync.report.shown import EVIDENCE, content_side, contents, place
-from mmsync.report.sizes import human_bytes, human_seconds
+from mmsync.report.outcome_text import done_clause, left_clause
+from mmsync.report.shown import EVIDENCE, as_before, content_side, contents, place
 
 if TYPE_CHECKING:
     from mmsync.apply.outcome import Outcome
@@ -52,7 +51,7 @@ def change_item(change: Change) -> str:
         known = f", known from {EVIDENCE[change.evidence]}" if EVIDENCE[change.evidence] else ""
         below.append(f"content {code(old)} → {code(new)}{known}")
     elif after and change.uploads:
-        below.append(f"content {code(content_side(after.sha256, after.size))}")
+        below.append(f"content {code(content_side(after.sha256, after.size))}{as_before(change)}")
     if before and after and "description" in change.reasons:
         old, new = contrast(before.description, after.description, _LONGEST_TEXT)
         below.append(f"description {code(old, 2 * _LONGEST_TEXT)} → {code(new, 2 * _LONGEST_TEXT)}")
@@ -67,12 +66,7 @@ def change_item(change: Change) -> str:
 def outcome_item(outcome: Outcome) -> str:
     """Return what became of a change."""
     change = outcome.change
-    if outcome.ok:
-        what = DONE[change.action] + ("" if outcome.status == "verified" else ", not read back")
-        what += f", {human_bytes(outcome.uploaded)}" if outcome.uploaded else ""
-        what += f" in {human_seconds(outcome.seconds)}" if outcome.seconds >= 1 else ""
-    else:
-        what = f"to {change.action}, {outcome.status.replace('-', ' ')}"
-        what += f" ({code(outcome.code)})" if outcome.code else ""
+    what = done_clause(outcome) if outcome.ok else left_clause(outcome)
+    what += f" ({code(outcome.code)})" if outcome.code and not outcome.ok else ""
     below = [code(outcome.message, _LONGEST_MESSAGE)] if outcome.message else []
     return _item(f"**{code(change.name, _LONGEST_NAME)}** {what}", *below)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mmsync.apply.outcome import Outcome
-    from mmsync.plan.model import Action, Plan
+    from mmsync.plan.model import Action, Change, Plan
     from mmsync.report.layout import Style
 
-__all__ = ["DONE", "Tally", "applied_sentence", "render_outcomes", "tally"]
+__all__ = ["DONE", "Tally", "applied_sentence", "done_clause", "left_clause", "render_outcomes", "tally"]
 
 DONE: dict[Action, str] = {"add": "added", "change": "changed", "delete": "deleted", "none": "unchanged"}
 # A change that took less is not worth a figure that differs in every run.
@@ -108,29 +108,42 @@ def _left_lines(outcome: Outcome, width: int, paint: Paint) -> list[str]:
     failed = outcome.status == "failed"
     style: Style = "error" if failed else "warning"
     change = outcome.change
-    what = f"to {change.action}, {outcome.status.replace('-', ' ')}" + (f" ({outcome.code})" if outcome.code else "")
+    what = left_clause(outcome) + (f" ({outcome.code})" if outcome.code else "")
     head = [signed("!" if failed else "?", style, change.name, paint), Piece(paint(what, style), gap=2)]
     lines = flow(head, width, rest="  ")
     if outcome.message:
-        keep = [shown_name(change.name)]
         source = (
             [Piece(f"{shown_path(change.source.file)}:{change.source.line}:{change.source.column}:")]
             if change.source and failed
             else []
         )
-        lines += flow([*source, *words(outcome.message, keep)], width, first="    ", rest="      ")
+        lines += flow([*source, *words(outcome.message, _kept(change))], width, first="    ", rest="      ")
     return lines
 
 
 def _done_lines(outcome: Outcome, width: int, paint: Paint) -> list[str]:
     change = outcome.change
-    facts = [DONE[change.action] + ("" if outcome.status == "verified" else ", not read back")]
-    if outcome.uploaded:
-        facts.append(human_bytes(outcome.uploaded))
-    if outcome.seconds >= _WORTH_TELLING:
-        facts.append(f"in {human_seconds(outcome.seconds)}")
     head = signed(SIGNS[change.action], STYLES[change.action], change.name, paint)
-    lines = flow([head, Piece(facts[0], gap=2), *map(Piece, facts[1:])], width, rest="    ")
+    lines = flow([head, Piece(done_clause(outcome), gap=2)], width, rest="    ")
     if outcome.message:
-        lines += flow(words(outcome.message, [shown_name(change.name)]), width, first="    ", rest="      ")
+        lines += flow(words(outcome.message, _kept(change)), width, first="    ", rest="      ")
     return lines
+
+
+def done_clause(outcome: Outcome) -> str:
+    """Return what was done, what was sent for it and, if it was long, in what time."""
+    sent = f", {human_bytes(outcome.uploaded)}" if outcome.uploaded else ""
+    took = f" in {human_seconds(outcome.seconds)}" if outcome.seconds >= _WORTH_TELLING else ""
+    return DONE[outcome.change.action] + sent + took + ("" if outcome.status == "verified" else ", not read back")
+
+
+def left_clause(outcome: Outcome) -> str:
+    """Return what was not done."""
+    return f"to {outcome.change.action}, {outcome.status.replace('-', ' ')}"
+
+
+def _kept(change: Change) -> list[str]:
+    """Return the names and paths that a message may quote, longest first: they are not to be broken."""
+    paths = [change.after.file] if change.after else []
+    paths += [change.desired.path] if change.desired else []
+    return sorted({shown_name(change.name), *map(shown_path, paths)}, key=len, reverse=True)

@@ -9,7 +9,7 @@ from mmsync.report.layout import Piece
 from mmsync.report.sizes import human_bytes
 
 if TYPE_CHECKING:
-    from mmsync.plan.model import Action, After, Before
+    from mmsync.plan.model import Action, After, Before, Change
     from mmsync.report.layout import Paint, Style
     from mmsync.states import Source
 
@@ -17,6 +17,7 @@ __all__ = [
     "EVIDENCE",
     "SIGNS",
     "STYLES",
+    "as_before",
     "content_side",
     "contents",
     "place",
@@ -82,3 +83,9 @@ def contents(before: Before, after: After) -> tuple[str, str]:
     )
     old, new = (content_side(side.sha256, side.size, exact=exact) for side in (before, after))
     return old, new
+
+
+def as_before(change: Change) -> str:
+    """Return what to add where the same content is uploaded again, as a new engine needs it."""
+    same = change.before and change.after and change.before.sha256 == change.after.sha256
+    return ", as before" if same else ""
