@@ -94,19 +94,23 @@ class _Door:
     async def _answer(self, request: Request, body: Body) -> Response:
         patience: int | None = _UNAUTHORISED_BODY
         try:
-            handler = self._handlers.get("GET" if request.method == "HEAD" else request.method)
-            if handler is None:
-                raise Refusal(405, "HTTP 405 Method Not Allowed", allow=", ".join(sorted(self._handlers)))
+            handler = self._handler(request.method)
             self._require_token(request)
             patience = None
             return await handler(request, body)
         except Refusal as refusal:
             fault = refusal
         except sqlite3.Error as error:
-            _log.error("the database failed: %s", error)  # noqa: TRY400  # what SQLite says is all there is to know
+            _log.error("the database failed: %s", error)
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             fault = Refusal(507, "The server's disk is full") if full else Refusal(500, "The server's database failed")
         return error_answer(fault, close=not await body.pass_by(patience))
+
+    def _handler(self, method: str) -> Handler:
+        handler = self._handlers.get("GET" if method == "HEAD" else method)
+        if handler is None:
+            raise Refusal(405, "HTTP 405 Method Not Allowed", allow=", ".join(sorted(self._handlers)))
+        return handler
 
     def _require_token(self, request: Request) -> None:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")

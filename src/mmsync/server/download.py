@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageAnswer"]
 
-_CHUNK = 3 * (1 << 18)  # bytes read at a time; a multiple of 3, so that chunks of base64 join without padding
+_CHUNK = 3 * (1 << 17)  # bytes read at a time; a multiple of 3, so that chunks of base64 join without padding
 
 
 class ImageAnswer(Response):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmsync.server.answers import Body, json_answer, nothing, path_text, truth
@@ -57,16 +58,22 @@ class Endpoints:
         # 1.6.1's LegacyClient takes any object for a model, so a server that answers it at all answers 204 where
         # ``fast`` is asked for; the legacy description, which has no ``fast``, has an object whose id is null.
         absent = ABSENT_DETAIL if _is_legacy(request) and fast is None else None
-        return await self._run(self._detail, self._domain_of(request), path_text(request, "name"), bool(fast), absent)
+        return await self._run(
+            self._detail, self._domain_of(request), path_text(request, "name"), fast=bool(fast), absent=absent
+        )
 
     async def fast_model(self, request: Request, _: Body) -> Response:
         """``GET /models/{name}/fast``."""
         absent = ABSENT_DETAIL if _is_legacy(request) else None
-        return await self._run(self._detail, self._domain_of(request), path_text(request, "name"), True, absent)
+        return await self._run(
+            self._detail, self._domain_of(request), path_text(request, "name"), fast=True, absent=absent
+        )
 
     async def image(self, request: Request, _: Body) -> Response:
         """``GET /models/{name}/image``."""
-        return await self._run(self._image, self._domain_of(request), path_text(request, "name"), _is_legacy(request))
+        return await self._run(
+            self._image, self._domain_of(request), path_text(request, "name"), legacy=_is_legacy(request)
+        )
 
     async def children(self, request: Request, _: Body) -> Response:
         """``GET /models/{name}/children``."""
@@ -93,16 +100,17 @@ class Endpoints:
     def _domain_of(self, request: Request) -> str:
         return path_text(request, "domain") if _is_legacy(request) else self.domain
 
-    async def _run(self, function: Callable[..., _Result], *arguments: object) -> _Result:
+    async def _run(self, function: Callable[..., _Result], *arguments: object, **options: object) -> _Result:
+        work = functools.partial(function, *arguments, **options)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except OSError as error:
             raise from_os_error(error) from error
 
     def _list(self, domain: str, name: str, engine: str) -> Response:
         return json_answer([list_row(row) for row in self._store.models(domain, name, engine)])
 
-    def _detail(self, domain: str, name: str, fast: bool, absent: dict[str, Any] | None) -> Response:  # noqa: FBT001
+    def _detail(self, domain: str, name: str, *, fast: bool, absent: dict[str, Any] | None) -> Response:
         row = self._store.model(domain, name)
         if row is None:
             return nothing() if absent is None else json_answer(absent)
@@ -111,14 +119,14 @@ class Endpoints:
             return json_answer(detail)
         return ImageAnswer(self._store.image_path(row["image"]), detail["image"], detail, self._pool)
 
-    def _image(self, domain: str, name: str, legacy: bool) -> Response:  # noqa: FBT001
+    def _image(self, domain: str, name: str, *, legacy: bool) -> Response:
         row = self._store.model(domain, name)
         if row is None:
             return json_answer(ABSENT_IMAGE) if legacy else nothing()
         image = model_detail(row)["image"]
         return ImageAnswer(self._store.image_path(row["image"]), image, None, self._pool)
 
-    def _children(self, domain: str, name: str, legacy: bool) -> Response:  # noqa: FBT001
+    def _children(self, domain: str, name: str, *, legacy: bool) -> Response:
         row = self._store.model(domain, name)
         if row is None:
             return json_answer([]) if legacy else nothing()

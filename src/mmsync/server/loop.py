@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from uvicorn._types import ASGIApplication
-
 __all__ = ["ServerThread"]
 
+_HEAD_LIMIT = 256 << 10  # bytes of request line and headers: a long name, percent-encoded, takes up to 12 a character
 _TICK = 1.0  # seconds: how often uvicorn refreshes the Date header it sends
 _GLANCE = 0.002  # seconds between looks at connections that are closing; uvicorn tells no one when they have
 
@@ -34,6 +33,7 @@ class ServerThread:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            h11_max_incomplete_event_size=_HEAD_LIMIT,
             timeout_keep_alive=75,
             backlog=2048,
         )
@@ -109,5 +109,5 @@ class _Server(uvicorn.Server):
     async def _wait(self, busy: Callable[[], bool], seconds: float) -> None:
         end = asyncio.get_running_loop().time() + seconds
         await asyncio.sleep(0)
-        while busy() and asyncio.get_running_loop().time() < end:
+        while busy() and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110  # uvicorn has no event for it
             await asyncio.sleep(_GLANCE)

@@ -117,7 +117,8 @@ class Store:
         now = _now_ms()
         row = {"domain": domain, **values, "created_ms": now, "updated_ms": now}
         cursor = database.execute(
-            f"INSERT INTO models ({', '.join(row)}) VALUES ({', '.join(':' + column for column in row)})", row
+            f"INSERT INTO models ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})",  # noqa: S608  # our names
+            row,
         )
         if not request.names_parent:  # a normal model is its own parent
             database.execute("UPDATE models SET parent = id WHERE id = ?", (cursor.lastrowid,))
@@ -128,7 +129,8 @@ class Store:
         assignments = ", ".join(f"{column} = :{column}" for column in values)
         # Two updates within a millisecond still differ in their date: it is how a client sees that one happened.
         cursor = database.execute(
-            f"UPDATE models SET {assignments}, updated_ms = max(:now, updated_ms + 1) WHERE id = :id AND domain = :domain",
+            f"UPDATE models SET {assignments}, updated_ms = max(:now, updated_ms + 1)"  # noqa: S608  # our own names
+            " WHERE id = :id AND domain = :domain",
             {**values, "now": _now_ms(), "id": request.id, "domain": domain},
         )
         if not cursor.rowcount:

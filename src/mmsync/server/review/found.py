@@ -9,7 +9,7 @@ __all__ = ["Field", "Review", "Unfit"]
 
 
 class Field(TypedDict):
-    """An input of a model; ``type`` is one of ``str``, ``bool``, ``int4``, ``int8``, ``float4``, ``float8``."""
+    """An input of a model; ``type`` is one of ``str``, ``bool``, ``int4``, ``int8``, ``float8``."""
 
     name: str
     description: str | None
@@ -28,7 +28,7 @@ class Review:
         output_type: The type of what the model answers, or None where the file does not say.
         category: ``Regression``, ``Binomial``, ``Multinomial``, ``Clustering`` and the like, or None.
         fields: The inputs, in order.
-        clusters: Clusters as the contract has them.
+        clusters: Clusters as the contract has them; no reviewer finds any yet.
         runtime_size: Bytes the model is thought to take once loaded.
         error_detail: Why it was refused; None for a valid file.
     """

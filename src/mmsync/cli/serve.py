@@ -1,0 +1,84 @@
+"""``mmsync serve``: run the embedded Model Manager over a folder."""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmsync.cli.output import answer, warn
+from mmsync.errors import SettingsError
+
+if TYPE_CHECKING:
+    from mmsync.server import Address
+
+__all__ = ["serve"]
+
+
+@click.command("serve")
+@click.argument("folder", metavar="[DIR]", default=".model-manager")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="The port; 0 takes a free one."
+)
+@click.option("--token", envvar="MMSYNC_TOKEN", metavar="TOKEN", help="The token to ask for; without one, one is made.")
+@click.option("--token-file", envvar="MMSYNC_TOKEN_FILE", metavar="FILE", help="A file that holds the token.")
+@click.option(
+    "--generation",
+    type=click.Choice(["both", "latest", "legacy"]),
+    default="both",
+    show_default=True,
+    help="Which servers to be: latest (2.4.0 and later), legacy (before, with domains), or both.",
+)
+@click.option("--prefix", default="", metavar="PATH", help="A path to answer under as well, such as /mlmodelmanager.")
+def serve(**given: Any) -> int:
+    """Run the embedded Model Manager server over DIR (.model-manager if not given) until interrupted.
+
+    stdout tells where it answers, and the token where it made one, as lines to put into the environment.
+    """
+    from mmsync import server  # noqa: PLC0415 - an optional extra, needed by this command alone
+
+    token = _token(given["token"], given["token_file"])
+    folder, host = given["folder"], given["host"]
+    if not _is_loopback(host):
+        warn(f"listening on {host}: other machines reach it over plain http, and the token with every request")
+
+    def announce(address: Address) -> None:
+        answer(f"MMSYNC_URL={address.url}\n" + ("" if token else f"MMSYNC_TOKEN={address.token}\n"))
+        click.echo(f"Serving {shlex.quote(folder)}; Ctrl+C stops it. Elsewhere, with these set: mmsync plan", err=True)
+
+    number = server.serve(
+        folder,
+        host=host,
+        port=given["port"],
+        token=token,
+        generation=given["generation"],
+        prefix=given["prefix"],
+        on_ready=announce,
+    )
+    return 128 + number
+
+
+def _token(token: str | None, token_file: str | None) -> str | None:
+    context = click.get_current_context()
+    if token is not None and token_file is not None:
+        named = {context.get_parameter_source(name) for name in ("token", "token_file")}
+        if len(named) == 1:
+            raise SettingsError("--token and --token-file contradict each other", "give one of them")
+        if context.get_parameter_source("token_file") is click.core.ParameterSource.COMMANDLINE:
+            token = None  # a flag wins over the environment
+    if token is None and token_file is not None:
+        token = Path(token_file).expanduser().read_text(encoding="utf-8")
+    if token is not None and not (token := token.strip()):
+        raise SettingsError("the token is empty", "leave it out and one is made")
+    return token
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

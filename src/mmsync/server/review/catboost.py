@@ -1,0 +1,124 @@
+"""CatBoost models: ``CBM1``, the length of a FlatBuffer, the FlatBuffer, then tables that only matter to its engine.
+
+The magic decides. What else is read (``TModelCore`` of CatBoost's ``model.fbs``) fills in the fields; a file whose
+FlatBuffer makes no sense to us is taken without them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap
+import struct
+from typing import TYPE_CHECKING, Any
+
+from mmsync.server.review.found import Field, Review, Unfit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["review_catboost"]
+
+_MAGIC = b"CBM1"
+_HEADER = 8  # the magic and a length of four bytes
+_ITEMS_LIMIT = 100_000
+_TEXT_LIMIT = 4 << 20  # bytes
+_LABEL_TYPES = {"Integer": "int8", "Float": "float8", "Boolean": "bool"}  # otherwise String
+
+# Places of fields in their tables, counted from 0.
+_CORE_TREES, _CORE_INFO = 1, 2
+_TREES_CATEGORICAL, _TREES_NUMERIC = 4, 5
+_CATEGORICAL_INDEX, _CATEGORICAL_NAME = 1, 2
+_NUMERIC_INDEX, _NUMERIC_NAME = 2, 4
+
+
+def review_catboost(path: Path) -> Review:
+    """The features by their place in the training data, the category by the class names.
+
+    Raises:
+        Unfit: The magic is missing.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise Unfit("The file is not a CatBoost model: it does not begin with CBM1")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _describe_if_readable(data)
+
+
+def _describe_if_readable(data: mmap.mmap) -> Review:
+    # Anything may be in there; an offset that leads outside is a struct.error, text that is no JSON a ValueError.
+    with contextlib.suppress(struct.error, IndexError, ValueError, RecursionError):
+        return _describe(_Table(data, _HEADER + _unsigned(data, _HEADER)))
+    return Review()
+
+
+def _describe(core: _Table) -> Review:
+    trees = core.table(_CORE_TREES)
+    features: list[tuple[int, Field]] = []
+    for kind, index, name, type_name in (
+        (_TREES_CATEGORICAL, _CATEGORICAL_INDEX, _CATEGORICAL_NAME, "str"),
+        (_TREES_NUMERIC, _NUMERIC_INDEX, _NUMERIC_NAME, "float8"),
+    ):
+        for feature in trees.tables(kind) if trees else ():
+            place = feature.integer(index)
+            named = Field(name=feature.text(name) or str(place), description=None, type=type_name)
+            features.append((place, named))
+    notes = {note.text(0): note.text(1) for note in core.tables(_CORE_INFO)}
+    classes: Any = json.loads(notes.get("class_params") or "{}")
+    labels = classes.get("class_names") if isinstance(classes, dict) else None
+    fields = [field for _, field in sorted(features, key=lambda feature: feature[0])]
+    if isinstance(labels, list) and labels:
+        category = "Binomial" if len(labels) == 2 else "Multinomial"  # noqa: PLR2004
+        return Review(_LABEL_TYPES.get(str(classes.get("class_label_type")), "str"), category, fields)
+    return Review("float8", "Regression", fields)
+
+
+class _Table:
+    """A FlatBuffer table: at ``at`` the distance back to its vtable, which says where each field is."""
+
+    def __init__(self, data: mmap.mmap, at: int) -> None:
+        self._data = data
+        self._at = at
+        self._vtable = at - struct.unpack_from("<i", data, at)[0]
+        self._vtable_size = struct.unpack_from("<H", data, self._vtable)[0]
+
+    def _field(self, place: int) -> int:
+        """Where the field is; 0 where the table leaves it out."""
+        slot = 4 + 2 * place
+        if slot + 2 > self._vtable_size:
+            return 0
+        offset: int = struct.unpack_from("<H", self._data, self._vtable + slot)[0]
+        return self._at + offset if offset else 0
+
+    def _target(self, place: int) -> int:
+        at = self._field(place)
+        return at + _unsigned(self._data, at) if at else 0
+
+    def integer(self, place: int) -> int:
+        at = self._field(place)
+        return struct.unpack_from("<i", self._data, at)[0] if at else 0
+
+    def text(self, place: int) -> str:
+        at = self._target(place)
+        size = _unsigned(self._data, at) if at else 0
+        if size > _TEXT_LIMIT:
+            raise ValueError("a text too long to be one")
+        return self._data[at + 4 : at + 4 + size].decode("utf-8", "replace")
+
+    def table(self, place: int) -> _Table | None:
+        at = self._target(place)
+        return _Table(self._data, at) if at else None
+
+    def tables(self, place: int) -> Iterator[_Table]:
+        at = self._target(place)
+        count = _unsigned(self._data, at) if at else 0
+        if count > _ITEMS_LIMIT:
+            raise ValueError("a list too long to be one")
+        for slot in range(at + 4, at + 4 + 4 * count, 4):
+            yield _Table(self._data, slot + _unsigned(self._data, slot))
+
+
+def _unsigned(data: mmap.mmap, at: int) -> int:
+    value: int = struct.unpack_from("<I", data, at)[0]
+    return value
