@@ -1,4 +1,4 @@
-"""Train the models of this example and write them to models/.
+"""Train the models of this example and write them to models/, and a later version of one to retrained/.
 
 Run in an environment made from requirements.txt, in this folder: ``python train.py``. The data is made from a fixed
 seed (data.py) and each training is deterministic. The two ONNX files come out the same to the byte; the CatBoost file
@@ -24,11 +24,14 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 MODELS = Path(__file__).parent / "models"
+RETRAINED = Path(__file__).parent / "retrained"
 # Old enough for every runtime of recent years to load the files.
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 
 
-def write_onnx(estimator: Pipeline, name: str, description: str, fields: tuple[str, ...]) -> None:
+def write_onnx(
+    estimator: Pipeline, name: str, description: str, fields: tuple[str, ...], folder: Path = MODELS
+) -> None:
     """Export ``estimator`` with one float input a field, so that a query can name them.
 
     Probabilities come out as a plain tensor (zipmap off): a sequence of maps is more than most callers can read.
@@ -38,7 +41,7 @@ def write_onnx(estimator: Pipeline, name: str, description: str, fields: tuple[s
     model = convert_sklearn(estimator, name, inputs, target_opset=OPSETS, options=options)
     model.doc_string = description
     onnx.checker.check_model(model)
-    (MODELS / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    (folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
 
 
 def train_domain_dga(data: Table) -> None:
@@ -51,9 +54,10 @@ def train_domain_dga(data: Table) -> None:
 
 
 def train_login_profile(data: Table) -> None:
-    """k-means: which of four habits does a login follow?"""
-    model = make_pipeline(StandardScaler(), KMeans(n_clusters=4, n_init=10, random_state=0)).fit(data.rows)
-    write_onnx(model, "login_profile", "Which of four habits does this login follow?", data.fields)
+    """k-means: which of four habits does a login follow? And with six, as the version that will replace it."""
+    for habits, how_many, folder in ((4, "four", MODELS), (6, "six", RETRAINED)):
+        model = make_pipeline(StandardScaler(), KMeans(n_clusters=habits, n_init=10, random_state=0)).fit(data.rows)
+        write_onnx(model, "login_profile", f"Which of {how_many} habits does this login follow?", data.fields, folder)
 
 
 def train_login_risk(data: Table) -> None:
@@ -85,12 +89,13 @@ def train_login_odds(data: Table) -> None:
 
 def main() -> None:
     MODELS.mkdir(exist_ok=True)
+    RETRAINED.mkdir(exist_ok=True)
     train_domain_dga(domains())
     train_login_profile(logins())
     train_login_risk(logins())
     train_login_odds(logins())
-    for file in sorted(MODELS.iterdir()):
-        print(f"{file.stat().st_size:>8,} bytes  models/{file.name}")
+    for file in [*sorted(MODELS.iterdir()), *sorted(RETRAINED.iterdir())]:
+        print(f"{file.stat().st_size:>8,} bytes  {file.parent.name}/{file.name}")
 
 
 if __name__ == "__main__":

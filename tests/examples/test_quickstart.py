@@ -20,8 +20,8 @@ QUICKSTART = ROOT / "examples" / "quickstart"
 EXPECTED = json.loads((QUICKSTART / "expected_predictions.json").read_text())
 
 
-def outputs(model, row):
-    loaded = onnx.load(QUICKSTART / "models" / f"{model}.onnx")
+def outputs(model, row, folder="models"):
+    loaded = onnx.load(QUICKSTART / folder / f"{model}.onnx")
     inputs = {name: np.array([[value]], dtype=np.float32) for name, value in row["input"].items()}
     return ReferenceEvaluator(loaded).run(None, inputs)
 
@@ -76,6 +76,13 @@ def test_the_mojo_holds_the_regression_that_predicts_what_the_example_says(row):
     *slopes, intercept = json.loads(info["beta"])
     odds = intercept + sum(slope * value for slope, value in zip(slopes, row["input"].values(), strict=True))
     assert 1 / (1 + math.exp(-odds)) == pytest.approx(row["probability"], abs=1e-4)
+
+
+def test_the_retrained_model_has_the_inputs_of_the_one_it_replaces_and_two_habits_more():
+    row = EXPECTED["login_profile"][0]
+    _, distances = outputs("login_profile", row)
+    _, later = outputs("login_profile", row, folder="retrained")
+    assert (distances.size, later.size) == (4, 6)
 
 
 def test_the_catboost_file_has_its_magic_and_the_core_it_announces():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mmsync import __version__
-from mmsync.client import Client
+from mmsync.client import create_client_from_token
 from mmsync.server import running
 from support import workflow_steps
 
@@ -87,7 +87,7 @@ def held(server):
     """Ask the server which model has which image."""
 
     def ask():
-        with Client(server.url, token=TOKEN) as client:
+        with create_client_from_token(server.url, TOKEN) as client:
             return {model["name"]: model["imageId"] for model in client.get_models()}
 
     return ask
