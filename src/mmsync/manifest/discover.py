@@ -93,7 +93,7 @@ class _Search:
         seen = walk(start, (*folders[fixed:], last), places.admits)
         for folder, reason in seen.failed:
             summary = f"{folder or '.'}: the folder cannot be searched: {reason}"
-            self._note(rule, "discover-unreadable", summary, "make it readable, or change the glob")
+            self._note(rule, "discover-unreadable", summary, "see to the folder, or change the glob")
         owned = re.compile("|".join(map(translate, rule.scope))).match if rule.scope else None
         for match in seen.matches:
             file = f"{prefix.rstrip('/')}/{match.path}" if prefix else match.path

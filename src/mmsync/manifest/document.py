@@ -51,8 +51,10 @@ def read_document(page: Page) -> Node | None:
         return None
     if root is None:
         page.fault(None, "empty", "the manifest is empty", "write `version: 1` and `models:` with a list under it")
-    elif _ALIAS.search(data) and expands_too_far(root):
-        page.fault(root, "alias-bomb", "aliases that repeat too much or contain themselves", "write the entries out")
+    elif (alias := _ALIAS.search(data)) and expands_too_far(root):
+        before = data[: alias.end() - 2].decode("utf-8", "ignore")
+        source = Source(page.file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        page.fault(source, "alias-bomb", "aliases that repeat too much or contain themselves", "write the entries out")
         return None
     return root
 

@@ -7,10 +7,9 @@ from fnmatch import translate
 from typing import TYPE_CHECKING
 
 from mmsync.engines import EXTENSIONS
-from mmsync.manifest.entry import Rules, claim, in_folder, outside, read_closely
+from mmsync.manifest.entry import Rules, in_folder, read_closely, settle
 from mmsync.manifest.loader import MAP, STR
 from mmsync.manifest.nodes import items
-from mmsync.printable import printable
 from mmsync.states import Desired, Source
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
             and file.isprintable()
             and not file.isspace()
         ):
-            model: Desired | None = Desired(
+            model = Desired(
                 name,
                 engine,
                 file,
@@ -62,24 +61,21 @@ def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
                 source,
             )
         else:
-            model = read_closely(page, entry, rules, source)
-        if model is None:
+            closely = read_closely(page, entry, rules, source)
+            if closely is not None:
+                models.append(closely)
             continue
-        if taken.setdefault(model.name, source) is not source:
-            claim(page, model.name, _value(entry, "name"), taken, source)
-            continue
-        if owned is not None and not owned(model.name):
-            page.fault(_value(entry, "name"), "outside-scope", *outside(model.name, scope or ()), model=model.name)
-        elif look is not None and (refusal := look(model.path)) is not None:
-            code, summary, way_on = refusal
-            page.fault(
-                _value(entry, "file"), code, f"{printable(model.file, 200)}: {summary}", way_on, model=model.name
-            )
-        else:
+        if (
+            taken.setdefault(name, source) is source
+            and (owned is None or owned(name))
+            and (look is None or look(model.path) is None)
+        ):
             models.append(model)
+        else:
+            settle(page, rules, source, _value(entry, "name"), _value(entry, "file"))
     return models
 
 
 def _value(entry: Node, key: str) -> Node:
-    """Return the value of ``key`` in an entry, own before merged; the entry itself where it is not plain to see."""
-    return next((value for word, value in entry.value if word.value == key), entry)
+    found: Node = next(value for word, value in entry.value if word.value == key)
+    return found

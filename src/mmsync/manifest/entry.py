@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.manifest.loader import MAP
-from mmsync.manifest.nodes import Pair, absent, boolean, pairs, text
-from mmsync.manifest.wording import engine_doubt, engine_fault, extension_doubt, is_pin, name_fault
+from mmsync.manifest.nodes import KEEP_OR_EMPTY, Pair, absent, boolean, pairs, text
+from mmsync.manifest.wording import PIN_LENGTH, engine_doubt, engine_fault, extension_doubt, is_pin, name_fault
 from mmsync.printable import printable
 from mmsync.states import Desired, Source
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mmsync.manifest.places import Refusal
     from mmsync.manifest.settings import Defaults
 
-__all__ = ["Rules", "claim", "in_folder", "outside", "read_closely"]
+__all__ = ["Rules", "in_folder", "outside", "read_closely", "settle"]
 
 _KEYS = ("name", "engine", "file", "description", "sha256", "allow_signature_change")
 _SHOWN = 5
@@ -53,7 +54,7 @@ def in_folder(folder: str, file: str) -> str:
 def outside(name: str, scope: tuple[str, ...]) -> tuple[str, str]:
     """Return summary and way on for a name that no glob of ``scope`` matches."""
     shown = ", ".join(printable(glob, 60) for glob in scope[:_SHOWN]) + (", …" if len(scope) > _SHOWN else "")
-    return f"the name {printable(name, 60)} is outside the scope", f"the scope is {shown}: rename it or widen the scope"
+    return f"the name {printable(name, 60)} is outside the scope", f"rename it, or widen the scope: {shown}"
 
 
 def read_closely(page: Page, entry: Node, rules: Rules, source: Source) -> Desired | None:
@@ -70,14 +71,14 @@ def read_closely(page: Page, entry: Node, rules: Rules, source: Source) -> Desir
     engine = _engine(page, entry, found, rules.defaults, file, label)
     description = rules.defaults.description
     if "description" in found:
-        description = text(page, found["description"].value, "description")
+        description = text(page, found["description"].value, "description", if_empty=KEEP_OR_EMPTY)
     sha256 = _pin(page, found["sha256"].value) if "sha256" in found else None
     allow = rules.defaults.allow_signature_change
     if "allow_signature_change" in found:
         allow = boolean(page, found["allow_signature_change"].value, "allow_signature_change")
+    at_name = found["name"].value if name is not None else None
+    settle(page, rules, source, at_name, found["file"].value if file is not None else None)
     if page.errors > errors_before or name is None or file is None or engine is None:
-        if name:  # so that a second entry of that name is found out in the same run
-            claim(page, name, found["name"].value, rules.taken, source)
         return None
     return Desired(name, engine, file, in_folder(rules.folder, file), description, sha256, allow, source)
 
@@ -98,6 +99,7 @@ def _file(page: Page, entry: Node, found: dict[str, Pair], label: str) -> str | 
     if file is not None and (not file.strip() or not file.isprintable()):
         summary = "the file's path is empty or holds a control character"
         page.fault(found["file"].value, "bad-file", summary, "name the model file, relative to the manifest")
+        return None
     return file
 
 
@@ -118,13 +120,26 @@ def _engine(
     return engine
 
 
-def claim(page: Page, name: str, at: Node, taken: dict[str, Source], source: Source) -> None:
-    """Give ``name`` to the entry at ``source``; note a fault where another has it."""
-    first = taken.setdefault(name, source)
-    if first is not source:
-        where = f"line {first.line}" if first.file == page.file else str(first)
-        summary = f"the name {printable(name, 60)} is given twice"
-        page.fault(at, "duplicate-name", summary, f"the first is on {where}; rename or remove one", model=name)
+def settle(page: Page, rules: Rules, source: Source, at_name: Node | None, at_file: Node | None) -> None:
+    """Hold an entry's name and file against what is around them; None stands for one that is at fault already.
+
+    The name must be free, which it is for the entry at ``source`` if that has claimed it, and inside the scope; the
+    file must be there.
+    """
+    name: str = at_name.value if at_name is not None else ""
+    if at_name is not None and name:
+        first = rules.taken.setdefault(name, source)
+        if first is not source:
+            where = f"line {first.line}" if first.file == page.file else str(first)
+            summary = f"the name {printable(name, 60)} is given twice"
+            page.fault(at_name, "duplicate-name", summary, f"the first is on {where}; rename or remove one", model=name)
+        if rules.scope and not any(fnmatchcase(name, glob) for glob in rules.scope):
+            page.fault(at_name, "outside-scope", *outside(name, rules.scope), model=name)
+    if at_file is None or rules.look is None:
+        return
+    if refusal := rules.look(in_folder(rules.folder, at_file.value)):
+        code, summary, way_on = refusal
+        page.fault(at_file, code, f"{printable(at_file.value, 200)}: {summary}", way_on, model=name)
 
 
 def _pin(page: Page, node: Node) -> str | None:
@@ -137,6 +152,10 @@ def _pin(page: Page, node: Node) -> str | None:
     if is_pin(value.lower()):
         page.fault(node, "bad-pin", "the sha256 is in upper case", f"write {value.lower()}")
     else:
-        summary = f"the sha256 is not 64 hex digits (it has {len(value)} characters)"
+        summary = (
+            f"the sha256 has {len(value)} characters, not {PIN_LENGTH}"
+            if len(value) != PIN_LENGTH
+            else "the sha256 is not all hex"
+        )
         page.fault(node, "bad-pin", summary, "copy it from `sha256sum FILE`")
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.manifest.loader import MAP, MERGE, NULL, SEQ, STR
@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
     from yaml.nodes import Node
 
-__all__ = ["Pair", "absent", "boolean", "described", "items", "pairs", "text"]
+__all__ = ["KEEP_OR_EMPTY", "KEEP_OUT", "Pair", "absent", "boolean", "described", "items", "pairs", "text"]
+
+KEEP_OUT = "a manifest is shared: give the token with --token-file or MMSYNC_TOKEN, or in a profile"
+"""The way on where a secret was found."""
+
+KEEP_OR_EMPTY = 'write "" to empty it, or leave the key out to keep what the server has'
+"""The way on where a description has no value."""
+
+_SECRET_KEY = re.compile(
+    r"token|passw|passphrase|secret|credential|bearer|authori|\bauth\b|api.?key|private.?key|\bpwd\b|\buser(?:name)?\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[a-z][a-z _-]{0,24}", re.IGNORECASE)
 
 _KINDS = {
     "int": "a number",
@@ -46,7 +58,7 @@ def described(node: Node) -> str:
     return _KINDS.get(node.tag.rpartition(":")[2]) or f"tagged {printable(node.tag, 40)}"
 
 
-def pairs(page: Page, node: Node, known: Collection[str], what: str) -> dict[str, Pair]:
+def pairs(page: Page, node: Node, known: Collection[str], what: str, *, secretive: bool = False) -> dict[str, Pair]:
     """Return the pairs of a mapping whose keys are ``known``, merge keys (``<<``) filled in.
 
     Args:
@@ -54,6 +66,7 @@ def pairs(page: Page, node: Node, known: Collection[str], what: str) -> dict[str
         node: Ought to be a mapping.
         known: The keys that may stand there.
         what: What the mapping is, for messages: ``a model``.
+        secretive: Whether people put secrets there: an unknown key that is or names one is not repeated.
     """
     if node.tag != MAP or isinstance(node.value, str):
         way_on = f"{what} has keys: {', '.join(known)}"
@@ -63,14 +76,14 @@ def pairs(page: Page, node: Node, known: Collection[str], what: str) -> dict[str
     merged: dict[str, Pair] = {}
     for key, value in node.value:
         if key.tag == MERGE:
-            _merge(page, value, known, what, merged)
+            _merge(page, value, known, what, merged, secretive=secretive)
             continue
         if key.tag == NULL or isinstance(key.value, list):
             page.fault(key, "unknown-key", f"a key must be text, but this is {described(key)}", "write `key: value`")
             continue
         word: str = key.value
         if word not in known:
-            _unknown(page, key, known, what)
+            _unknown(page, key, known, what, secretive=secretive)
         elif word in found:
             first = page.place(found[word].key)
             summary = f"the key {word} is there twice"
@@ -80,7 +93,9 @@ def pairs(page: Page, node: Node, known: Collection[str], what: str) -> dict[str
     return {**merged, **found}
 
 
-def _merge(page: Page, value: Node, known: Collection[str], what: str, merged: dict[str, Pair]) -> None:
+def _merge(
+    page: Page, value: Node, known: Collection[str], what: str, merged: dict[str, Pair], *, secretive: bool
+) -> None:
     # Of several merged mappings the earlier wins (YAML's merge key).
     for source in value.value if value.tag == SEQ else [value]:
         if source.tag != MAP:
@@ -88,29 +103,48 @@ def _merge(page: Page, value: Node, known: Collection[str], what: str, merged: d
                 source, "wrong-type", f"`<<` takes a mapping, but this is {described(source)}", "write `<<: *name`"
             )
             continue
-        for word, pair in pairs(page, source, known, what).items():
+        for word, pair in pairs(page, source, known, what, secretive=secretive).items():
             merged.setdefault(word, pair)
 
 
-def _unknown(page: Page, key: Node, known: Collection[str], what: str) -> None:
+def _unknown(page: Page, key: Node, known: Collection[str], what: str, *, secretive: bool) -> None:
+    if secretive and _SECRET_KEY.search(key.value):
+        page.fault(key, "secret", "a secret does not belong in a manifest", KEEP_OUT)
+        return
     meant = nearest(key.value, known)
     way_on = f"did you mean {meant}?" if meant else f"known keys: {', '.join(known)}"
-    page.fault(key, "unknown-key", f"{what} has no key {printable(key.value, 60)!r}", way_on)
+    shown = "of that name" if secretive and not _WORD.fullmatch(key.value) else repr(printable(key.value, 60))
+    page.fault(key, "unknown-key", f"{what} has no key {shown}", way_on)
 
 
-def text(page: Page, node: Node, what: str, *, secret: bool = False) -> str | None:
-    """Return the node's text, or None once the fault is noted; with ``secret`` the value is never shown."""
+def text(page: Page, node: Node, what: str, *, secret: bool = False, if_empty: str = "give it a text") -> str | None:
+    """Return the node's text, or None once the fault is noted.
+
+    Args:
+        page: Where faults go.
+        node: Ought to be text.
+        what: What the text is, for messages.
+        secret: Whether the value may hold a secret and is never to be shown.
+        if_empty: The way on where there is no value.
+    """
     if node.tag == STR and isinstance(node.value, str):
         return node.value
     if node.tag == NULL:
-        page.fault(node, "wrong-type", f"{what} is empty", "give it a text, or leave the key out")
-    elif isinstance(node.value, str) and node.tag.startswith("tag:yaml.org,2002:"):
+        page.fault(node, "wrong-type", f"{what} is empty", if_empty)
+    elif not node.tag.startswith("tag:yaml.org,2002:") or not _is_plain(node):
+        page.fault(node, "wrong-type", f"{what} has a tag, {printable(node.tag, 60)}", "remove the tag")
+    elif isinstance(node.value, str):
         shown = "this" if secret else printable(node.value, 60)
-        way_on = "put it in quotes" if secret else f"quote it: {json.dumps(shown, ensure_ascii=False)}"
+        way_on = "put it in quotes" if secret else f'quote it: "{shown}"'
         page.fault(node, "wrong-type", f"{what} must be text, but YAML reads {shown} as {described(node)}", way_on)
     else:
         page.fault(node, "wrong-type", f"{what} must be text, but this is {described(node)}", "write one line of text")
     return None
+
+
+def _is_plain(node: Node) -> bool:
+    kind = node.tag.rpartition(":")[2]
+    return kind in _KINDS or kind in ("str", "seq", "map")
 
 
 def boolean(page: Page, node: Node, what: str) -> bool:

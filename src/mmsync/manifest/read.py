@@ -91,7 +91,7 @@ class _Reading:
         root = read_document(page)
         if root is None:
             return
-        found = pairs(page, root, _KEYS, "the manifest")
+        found = pairs(page, root, _KEYS, "the manifest", secretive=True)
         if root.tag != MAP:
             return
         read_version(page, root, found["version"].value if "version" in found else None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.manifest.loader import NULL
 from mmsync.manifest.model import ServerSettings
-from mmsync.manifest.nodes import boolean, described, items, pairs, text
+from mmsync.manifest.nodes import KEEP_OR_EMPTY, KEEP_OUT, boolean, described, items, pairs, text
 from mmsync.manifest.wording import engine_fault, pattern_fault
 from mmsync.printable import printable
 
@@ -21,13 +21,8 @@ __all__ = ["Defaults", "read_defaults", "read_scope", "read_server", "read_versi
 _SERVER_KEYS = ("url", "profile", "auth_type", "domain")
 _DEFAULTS_KEYS = ("engine", "description", "allow_signature_change")
 _AUTH_TYPES = ("standalone", "bearer")
-_SECRET_KEY = re.compile(
-    r"token|passw|passphrase|secret|credential|bearer|authori|^auth$|api.?key|private.?key|^pwd$|^user(name)?$",
-    re.IGNORECASE,
-)
 _SECRET_QUERY = re.compile(r"[?&;#][^=&]*(?:token|passw|secret|key|auth|sig)[^=&]*=", re.IGNORECASE)
 _USERINFO = re.compile(r"^(?:[^/?#]*:)?/*[^/?#]*@")
-_KEEP_OUT = "a manifest is shared: give the token with --token-file or MMSYNC_TOKEN, or in a profile"
 
 
 class Defaults(NamedTuple):
@@ -43,8 +38,9 @@ def read_version(page: Page, root: Node, version: Node | None) -> None:
     if version is None:
         page.warn(root, "version", "the manifest does not say its version; it is read as 1", "write `version: 1`")
     elif not (version.tag.endswith(":int") and version.value == "1"):
-        shown = printable(version.value, 20) if isinstance(version.value, str) else described(version)
-        page.fault(version, "version", f"version must be 1, but this is {shown or 'empty'}", "write `version: 1`")
+        is_number = version.tag.endswith((":int", ":float"))
+        shown = printable(version.value, 20) if is_number else described(version)
+        page.fault(version, "version", f"version must be the number 1, but this is {shown}", "write `version: 1`")
 
 
 def read_server(page: Page, node: Node) -> ServerSettings:
@@ -52,13 +48,7 @@ def read_server(page: Page, node: Node) -> ServerSettings:
     if node.tag == NULL:
         page.fault(node, "wrong-type", "server is empty", "give it a profile or a url, or leave it out")
         return ServerSettings()
-    known: tuple[str, ...] = _SERVER_KEYS
-    if isinstance(node.value, list):
-        for key in [pair[0] for pair in node.value if isinstance(pair, tuple)]:
-            if isinstance(key.value, str) and key.value not in known and _SECRET_KEY.search(key.value):
-                page.fault(key, "secret", "a secret does not belong under server", _KEEP_OUT)
-                known = (*known, key.value)
-    found = pairs(page, node, known, "server")
+    found = pairs(page, node, _SERVER_KEYS, "server", secretive=True)
     values: dict[str, str] = {}
     for key in _SERVER_KEYS:
         if key not in found:
@@ -81,8 +71,8 @@ def _setting_fault(key: str, value: str) -> tuple[str, str, str] | None:
         return "bad-setting", f"server {key} is neither {' nor '.join(_AUTH_TYPES)}", "choose one of them"
     if key != "url":
         return None
-    if _USERINFO.search(value) or _SECRET_QUERY.search(value):
-        return "secret", "the url holds a secret", _KEEP_OUT
+    if (_USERINFO.search(value) and not value.lower().startswith("local:")) or _SECRET_QUERY.search(value):
+        return "secret", "the url holds a secret", KEEP_OUT
     if not re.match(r"https?://[^/?#\s]+|local:.", value, re.IGNORECASE):
         return "bad-setting", "server url is not an address", "write https://host/path"
     return None
@@ -114,7 +104,9 @@ def read_defaults(page: Page, node: Node) -> Defaults:
     if engine is not None and (fault := engine_fault(engine)):
         page.fault(found["engine"].value, "bad-engine", *fault)
         engine = None
-    description = text(page, found["description"].value, "description") if "description" in found else None
+    description = None
+    if "description" in found:
+        description = text(page, found["description"].value, "description", if_empty=KEEP_OR_EMPTY)
     allow = "allow_signature_change" in found and boolean(
         page, found["allow_signature_change"].value, "allow_signature_change"
     )

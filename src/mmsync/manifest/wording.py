@@ -8,12 +8,15 @@ from mmsync.engines import EXTENSIONS
 from mmsync.manifest.page import nearest
 from mmsync.printable import printable
 
-__all__ = ["engine_doubt", "engine_fault", "extension_doubt", "is_pin", "name_fault", "pattern_fault"]
+__all__ = ["PIN_LENGTH", "engine_doubt", "engine_fault", "extension_doubt", "is_pin", "name_fault", "pattern_fault"]
 
 # Control characters, line separators, lone surrogates, and what hides or reorders characters: a name with one of
 # those looks like another name. The joiners U+200C and U+200D are letters' business in Persian and Indic scripts.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _PIN = re.compile("[0-9a-f]{64}")
+
+PIN_LENGTH = 64
+"""Hex digits of a sha256."""
 
 
 def name_fault(name: str) -> tuple[str, str] | None:
