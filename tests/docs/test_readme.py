@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -30,15 +31,15 @@ def printed(name):
 
 
 @pytest.fixture
-def checkout(tmp_path):
-    """What a reader has in front of them: the checkout without what tests and builds leave."""
-    folder = tmp_path / "mmsync"
-    folder.mkdir()
-    shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__", ".*-manager"))
-    for file in ROOT.glob("*.*"):
-        if file.is_file():
-            shutil.copy(file, folder)
-    return folder
+def checkout():
+    """What a reader has in front of them. Its path is short, as theirs is: a long one would break lines elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="mm") as name:
+        folder = Path(name)
+        shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+        for file in ROOT.glob("*.*"):
+            if file.is_file():
+                shutil.copy(file, folder)
+        yield folder
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_what_a_page_links_to_is_there(page):
 
 
 @pytest.mark.parametrize(
-    "expected, actual, same",
+    ("expected", "actual", "same"),
     [
         ("done", "done\n", True),
         ("done", "gone\n", False),

@@ -139,7 +139,7 @@ def test_an_edit_is_planned_by_name_and_reason_and_then_applied(run, held, check
     assert held() == before  # a description uploads nothing
 
 
-@pytest.mark.parametrize("workflow, job", [(PLAN, "plan"), (APPLY, "apply")])
+@pytest.mark.parametrize(("workflow", "job"), [(PLAN, "plan"), (APPLY, "apply")])
 def test_a_broken_manifest_fails_the_job_and_is_marked_in_the_file(run, held, checkout, workflow, job):
     manifest = checkout / "models.yaml"
     manifest.write_text(manifest.read_text().replace("description: Which", "descriptoin: Which"))
@@ -153,7 +153,7 @@ def test_a_broken_manifest_fails_the_job_and_is_marked_in_the_file(run, held, ch
     assert held() == {}
 
 
-@pytest.mark.parametrize("workflow, job", [(PLAN, "plan"), (APPLY, "apply")])
+@pytest.mark.parametrize(("workflow", "job"), [(PLAN, "plan"), (APPLY, "apply")])
 def test_a_wrong_token_fails_the_job(run, workflow, job):
     ran = run(workflow, job, token="not-the-token-of-the-test")
     assert ran.status == 1
