@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+
+import pyte
+import pytest
+
+from mmsync.apply.outcome import Finished, Outcome, Progress, Started, Verified
+from mmsync.cli.progress import progress
+from mmsync.report.gauge import Gauge
+from mmsync.report.layout import columns
+from support.sample_plans import add
+
+_MB = 1_000_000
+
+
+class _Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _upload(sink, name: str, size: int = 4 * _MB, *, done: float = 1.0) -> None:
+    change = add(name, size)
+    sink(Started(change))
+    sink(Progress(name, "uploading", round(size * done), size))
+    if done >= 1:
+        sink(Finished(Outcome(change, "applied", uploaded=size)))
+
+
+def test_without_a_terminal_a_line_comes_after_five_seconds_and_then_every_ten():
+    clock, stream = _Clock(), io.StringIO()
+    with progress(stream, clock=clock) as sink:
+        sink.expect("uploading", models=100, total_bytes=400 * _MB)
+        for n in range(100):
+            clock.now += 0.5
+            _upload(sink, f"m{n}")
+        sink(Verified(()))
+    assert stream.getvalue().splitlines() == [
+        "Uploading: 9 of 100 models, 36.0 MB of 400 MB",
+        "Uploading: 29 of 100 models, 116 MB of 400 MB, 8.0 MB/s, 36 s left",
+        "Uploading: 49 of 100 models, 196 MB of 400 MB, 8.0 MB/s, 26 s left",
+        "Uploading: 69 of 100 models, 276 MB of 400 MB, 8.0 MB/s, 16 s left",
+        "Uploading: 89 of 100 models, 356 MB of 400 MB, 8.0 MB/s, 5.5 s left",
+    ]
+
+
+def test_a_run_that_is_over_soon_says_nothing_and_loads_nothing():
+    script = (
+        "import sys\n"
+        "from mmsync.cli.progress import progress\n"
+        "from mmsync.apply.outcome import Progress\n"
+        "for interactive in (True, False):\n"
+        "    with progress(sys.stderr, interactive=interactive) as sink:\n"
+        "        sink(Progress('m', 'hashing', 1, 2))\n"
+        "assert 'rich' not in sys.modules and 'requests' not in sys.modules\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("interactive", [True, False])
+def test_quiet_says_nothing(interactive):
+    clock, stream = _Clock(), io.StringIO()
+    with progress(stream, interactive=interactive, quiet=True, clock=clock) as sink:
+        sink.expect("uploading", models=1)
+        clock.now += 60
+        _upload(sink, "m")
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_a_dumb_terminal_gets_plain_lines(term, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("TERM", term)
+    clock, stream = _Clock(), Terminal()
+    with progress(stream, clock=clock) as sink:
+        clock.now += 6
+        _upload(sink, "m", 1000)
+    assert stream.getvalue() == "Uploading: 0 models, 0 B of 1.0 kB\n"
+
+
+@pytest.mark.parametrize("interactive", [True, False])
+def test_a_stream_that_breaks_fails_nothing(interactive):
+    reading, writing = os.pipe()
+    os.close(reading)
+    clock = _Clock()
+    failures = []
+    before = threading.excepthook
+    threading.excepthook = failures.append
+    try:
+        with open(writing, "w", encoding="utf-8", buffering=1) as stream:  # noqa: PTH123 - a descriptor, not a path
+            with progress(stream, interactive=interactive, clock=clock) as sink:
+                for n in range(5):
+                    clock.now += 11
+                    _upload(sink, f"m{n}")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), writing)  # so that closing can flush what was kept
+    finally:
+        threading.excepthook = before
+    assert failures == []
+
+
+@pytest.mark.parametrize("interactive", [True, False])
+def test_a_closed_stream_fails_nothing(interactive):
+    clock, stream = _Clock(), io.StringIO()
+    stream.close()
+    with progress(stream, interactive=interactive, clock=clock) as sink:
+        for n in range(5):
+            clock.now += 11
+            _upload(sink, f"m{n}")
+    with progress(stream, clock=clock):
+        pass
+
+
+def test_an_error_inside_passes_through_and_the_bars_are_taken_away():
+    clock, stream = _Clock(), io.StringIO()
+
+    def fail() -> None:
+        with progress(stream, interactive=True, clock=clock) as sink:
+            clock.now += 1
+            _upload(sink, "m", done=0.5)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert "Uploading" in stream.getvalue()
+    drawing = [thread for thread in threading.enumerate() if type(thread).__module__.startswith("rich.")]
+    for thread in drawing:  # it was told to end, and does so at its next turn
+        thread.join(timeout=5)
+        assert not thread.is_alive()
+
+
+def test_many_threads_may_feed_it_and_nothing_is_lost():
+    gauge = Gauge()
+    gauge.expect("uploading", models=8_000, total_bytes=8_000)
+
+    def feed(worker: int) -> None:
+        for n in range(1_000):
+            change = add(f"w{worker}-{n}", 1)
+            gauge.take(Started(change))
+            gauge.take(Progress(change.name, "uploading", 1, 1))
+            gauge.take(Finished(Outcome(change, "applied")))
+
+    workers = [threading.Thread(target=feed, args=(n,)) for n in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert gauge.sentence(1.0) == "Uploading: 8,000 of 8,000 models, 8.0 kB of 8.0 kB"
+
+
+def test_ten_thousand_fast_changes_cost_little():
+    clock, stream = _Clock(), io.StringIO()
+    events = [
+        event
+        for n in range(10_000)
+        for change in [add(f"m{n}")]
+        for event in (Started(change), Finished(Outcome(change, "applied")))
+    ]
+    began = time.process_time()
+    with progress(stream, interactive=True, clock=clock) as sink:
+        for event in events:
+            sink(event)
+    assert time.process_time() - began < 1.0  # about 0.03 s where this was written
+    assert stream.getvalue() == ""
+
+
+def test_hashing_and_verifying_end_without_being_told():
+    gauge = Gauge()
+    assert gauge.lines(0.0, 80) == []
+    assert gauge.sentence(0.0) == ""
+    for done in (1, 2):
+        gauge.take(Progress("a", "hashing", done * _MB, 2 * _MB))
+    gauge.take(Progress("b", "hashing", 1 * _MB, 4 * _MB))
+    assert gauge.sentence(0.0) == "Hashing: 1 model, 3.0 MB of 6.0 MB"
+    gauge.take(Progress("a", "verifying", 0, 2 * _MB))
+    assert gauge.sentence(5.0) == "Verifying: 0 models, 0 B of 2.0 MB"
+
+
+def test_what_failed_is_not_waited_for():
+    gauge = Gauge()
+    gauge.expect("uploading", models=2, total_bytes=8 * _MB)
+    gauge.take(Started(add("a", 4 * _MB)))
+    gauge.take(Finished(Outcome(add("a", 4 * _MB), "failed", "network")))
+    assert gauge.sentence(0.0) == "Uploading: 1 of 2 models, 4.0 MB of 8.0 MB"
+
+
+@pytest.mark.parametrize("width", [10, 20, 40, 59, 60, 79, 120, 200])
+def test_no_line_is_wider_than_the_terminal(width):
+    gauge = Gauge()
+    gauge.expect("uploading", models=12_345, total_bytes=7_000 * _MB)
+    for name in ("short", "a_very_long_name_" * 9, "漢字" * 40, "cafe\u0301" * 40, "\x1b[2J", "more", "and more"):
+        gauge.take(Progress(name, "uploading", 300_000, 4 * _MB))
+    for now in (0.0, 3.0):
+        lines = gauge.lines(now, width)
+        assert len(lines) == 6
+        assert all(columns(line) <= width for line in lines)
+        assert not any("\x1b" in line for line in lines)
+    assert lines[0].startswith("Uploading"[: width // 2])
+
+
+_LIVE = """
+import sys
+from mmsync.cli.progress import progress
+from mmsync.apply.outcome import Progress
+now = 0.0
+with progress(sys.stderr, clock=lambda: now) as sink:
+    sink.expect("uploading", models=3, total_bytes=12_000_000)
+    sink(Progress("fraud_score_with_a_long_name_v2", "uploading", 0, 4_000_000))
+    for now, done in ((2.0, 2_000_000), (3.0, 3_000_000)):
+        sink(Progress("fraud_score_with_a_long_name_v2", "uploading", done, 4_000_000))
+        print("step", flush=True)
+        sys.stdin.readline()
+print("done", flush=True)
+"""
+
+
+def _drawn(environment: dict[str, str]) -> tuple[list[str], list[str], bytes]:
+    """Run the script on a terminal of 60 columns; return the screen while it runs, the one after, and the bytes."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 60, 0, 0))
+    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")} | environment
+    screen = pyte.Screen(60, 10)
+    stream = pyte.ByteStream(screen)
+    raw = b""
+    with subprocess.Popen(
+        [sys.executable, "-c", _LIVE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        env=environment,
+    ) as run:
+        os.close(follower)
+        assert run.stdout.readline() == b"step\n"
+        run.stdin.write(b"\n")
+        run.stdin.flush()
+        assert run.stdout.readline() == b"step\n"
+        while b"3.0/4.0 MB" not in raw:
+            part = os.read(leader, 65536)
+            raw += part
+            stream.feed(part)
+        during = [line.rstrip() for line in screen.display if line.strip()]
+        run.stdin.write(b"\n")
+        run.stdin.flush()
+        assert run.stdout.readline() == b"done\n"
+        assert run.wait() == 0
+    try:
+        while part := os.read(leader, 65536):
+            raw += part
+            stream.feed(part)
+    except OSError:  # how Linux tells that the other end is closed
+        pass
+    os.close(leader)
+    after = [line.rstrip() for line in screen.display if line.strip()]
+    assert not screen.cursor.hidden
+    return during, after, raw
+
+
+def test_bars_on_a_terminal_of_sixty_columns():
+    during, after, _ = _drawn({"TERM": "xterm"})
+    assert during[0].startswith("Uploading 0/3  ━━")
+    assert during[0].endswith("3.0/12.0 MB  1.0 MB/s  9.0 s left")
+    assert during[1].startswith("  fraud_sco…g_name_v2  ━━━")
+    assert during[1].endswith("3.0/4.0 MB")
+    assert len(during) == 2
+    assert after == []
+
+
+def test_no_colour_where_none_is_wanted():
+    assert b"\x1b[32m" in _drawn({"TERM": "xterm"})[2]
+    assert b"\x1b[32m" not in _drawn({"TERM": "xterm", "NO_COLOR": "1"})[2]
