@@ -29,7 +29,7 @@ GH = """#!/bin/bash
 set -eu
 [[ $GH_TOKEN == the-job-token ]]
 case " $* " in
-  *" --method "*) echo "$*" >> "$HOME/gh.log"; cp comment.md "$HOME/gh.comment"; echo 4711 > "$HOME/gh.ids" ;;
+  *" --method "*) echo "$*" >> "$HOME/gh.log"; cp plan.md "$HOME/gh.comment"; echo 4711 > "$HOME/gh.ids" ;;
   *) cat "$HOME/gh.ids" 2>/dev/null || true ;;
 esac
 """
@@ -160,19 +160,24 @@ def test_a_wrong_token_fails_the_job(run, workflow, job):
     assert "Traceback" not in ran.log
 
 
-def test_the_comment_is_written_once_and_then_kept_up_to_date(run, home, checkout):
+def test_the_comment_is_written_once_and_then_kept_up_to_date(run, home):
     gh = home / "gh"
     gh.write_text(GH)
     gh.chmod(0o755)
-    assert run(PLAN, "plan").status == 0
-    report = (checkout / "plan.md").read_text()
+    shown = []
     for _ in range(2):
+        assert run(PLAN, "plan").status == 0
         ran = run(PLAN, "comment")
         assert ran.status == 0, ran.log
+        shown.append((home / "gh.comment").read_text())
+        assert run(APPLY, "apply").status == 0
     posted, patched = (home / "gh.log").read_text().splitlines()
-    assert posted == "api --silent --method POST repos/acme/models/issues/17/comments --field body=@comment.md"
-    assert patched == "api --silent --method PATCH repos/acme/models/issues/comments/4711 --field body=@comment.md"
-    assert (home / "gh.comment").read_text() == f"<!-- mmsync plan -->\n{report}"
+    assert posted == "api --silent --method POST repos/acme/models/issues/17/comments --field body=@plan.md"
+    assert patched == "api --silent --method PATCH repos/acme/models/issues/comments/4711 --field body=@plan.md"
+    assert "domain_dga" in shown[0]
+    assert "No changes" in shown[1]
+    heading = re.search(r'startswith\("(.+?)"\)', PLAN.read_text())[1]
+    assert all(comment.startswith(heading) for comment in shown)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
