@@ -1,0 +1,157 @@
+"""``mmsync watch``: keep the server in step with a models folder, for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mmsync.cli import options as opt
+from mmsync.cli.exits import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from mmsync.watch.loop import Outside
+    from mmsync.watch.wake import Orders
+
+__all__ = ["watch"]
+
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
+
+_LOCK_TIMEOUT = 5.0  # seconds to wait for another mmsync; after that the round is made again later
+
+
+def _seconds(name: str, default: float, text: str) -> Callable[[_Command], _Command]:
+    positive = click.FloatRange(min=0, min_open=True)
+    return click.option(name, type=positive, default=default, show_default=True, metavar="SECONDS", help=text)
+
+
+@click.command("watch")
+@opt.manifest_options
+@opt.selection_options
+@opt.guard_options
+@opt.planning_options
+@_seconds("--settle", 2.0, "How long a file must stay as it is before it is taken.")
+@_seconds("--interval", 300.0, "Time between two full reconciles, give or take a tenth.")
+@_seconds("--poll", 10.0, "Time between two looks where no file events come from.")
+@click.option(
+    "--on-drift",
+    type=click.Choice(["fix", "report"]),
+    default="fix",
+    show_default=True,
+    help="What to do about changes by other hands on the server.",
+)
+@click.option("--once", is_flag=True, help="Make one pass over settled files and exit as apply would.")
+@click.option("--on-change", metavar="COMMAND", help="Run COMMAND after each change, with a JSON report on stdin.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How stderr is written: for people, or one JSON object a line.",
+)
+@opt.server_options
+def watch(**given: Any) -> int:
+    """Keep the server in step with a models folder, for ever.
+
+    SIGTERM and SIGINT end it (exit 143 and 130) once what is in flight has finished, within 10 seconds; a second one
+    ends it at once. SIGHUP reconciles now.
+    """
+    from mmsync.cli.run import planning  # noqa: PLC0415 - imports the HTTP library
+    from mmsync.watch.loop import Watcher, Watching  # noqa: PLC0415 - the same, and the library of file events
+
+    server = opt.take_server(given)
+    watching = Watching(
+        manifests=given["manifests"],
+        models_dirs=given["models_dirs"],
+        options=planning(given),
+        settle=given["settle"],
+        interval=given["interval"],
+        poll=given["poll"],
+        on_drift=given["on_drift"],
+        once=given["once"],
+        extra_files=(os.path.expanduser(server.token_file),) if server.token_file else (),  # noqa: PTH111 - paths stay text
+    )
+    with _outside(given, server) as outside, _signals(outside.orders):
+        well = Watcher(watching, outside).run()
+        if outside.orders.signal:
+            outside.log("watch_stopped", "stopped by a signal", signal=signal.Signals(outside.orders.signal).name)
+            return 128 + outside.orders.signal
+        outside.log("watch_stopped", "the pass is made")
+        return ExitCode.DONE if well else ExitCode.FAILURE
+
+
+@contextlib.contextmanager
+def _outside(given: dict[str, Any], server: Any) -> Iterator[Outside]:
+    """Put together what the watcher meets the world with."""
+    from mmsync.cli.settings import lock_folder  # noqa: PLC0415 - after the options are known to be good
+    from mmsync.cli.standing import StandingConnection  # noqa: PLC0415 - the same
+    from mmsync.lock import turn  # noqa: PLC0415 - the same
+    from mmsync.watch.coverage import Coverage  # noqa: PLC0415 - the same
+    from mmsync.watch.log import Log  # noqa: PLC0415 - the same
+    from mmsync.watch.loop import Outside  # noqa: PLC0415 - the same
+    from mmsync.watch.notify import OnChange, parse_command  # noqa: PLC0415 - the same
+    from mmsync.watch.round import Server  # noqa: PLC0415 - the same
+    from mmsync.watch.service import Service  # noqa: PLC0415 - the same
+    from mmsync.watch.wake import Bell, Orders  # noqa: PLC0415 - the same
+
+    words = parse_command(given["on_change"]) if given["on_change"] else None
+    log = Log(_write_line, time.time, as_json=given["log_format"] == "json")
+    bell = Bell()
+
+    def warn(sentence: str) -> None:
+        log("notice", sentence, level="warning")
+
+    with contextlib.ExitStack() as stack:
+        standing = StandingConnection(server, jobs=given["jobs"], warn=warn)
+        stack.callback(standing.close)
+        on_change = OnChange(words, os.environ, log) if words else None
+        if on_change is not None:
+            stack.callback(on_change.close, 10.0)
+        yield Outside(
+            server=Server(
+                standing.connect, lambda name: turn(lock_folder(), name, timeout=_LOCK_TIMEOUT, on_wait=warn)
+            ),
+            coverage=Coverage(bell.ring, given["poll"]),
+            bell=bell,
+            orders=Orders(bell),
+            log=log,
+            service=Service(os.environ, time.monotonic),
+            on_change=on_change,
+            clock=time.monotonic,
+            chance=random.random,
+        )
+
+
+@contextlib.contextmanager
+def _signals(orders: Orders) -> Iterator[None]:
+    """Let signals give orders while the body runs."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if orders.is_set():
+            os._exit(128 + number)
+        orders.stop(number)
+
+    def reconcile(_number: int, _frame: FrameType | None) -> None:
+        orders.reconcile_now()
+
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reconcile}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _write_line(line: str) -> None:
+    sys.stderr.write(line)
+    sys.stderr.flush()

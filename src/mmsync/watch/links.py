@@ -1,0 +1,137 @@
+"""Where to listen so that no step on the way to a file can change unheard.
+
+Kubernetes publishes a ConfigMap by renaming the link ``..data``, git-sync by swapping the link that is the root: the
+file itself never changes, a name in some folder on the way does. So a path is walked by hand, link by link, and
+every (real folder, name) it goes through is collected.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Way", "cover", "way"]
+
+_MOST_LINKS = 40  # as Linux: then it is ELOOP
+
+
+class Way(NamedTuple):
+    """How a path resolves.
+
+    Attributes:
+        real: The path without links, as far as it exists.
+        steps: Each ``(real folder, name)`` that decides where it leads, links and missing names included.
+        complete: Whether it led to something that exists.
+    """
+
+    real: str
+    steps: tuple[tuple[str, str], ...]
+    complete: bool
+
+
+def way(path: str) -> Way:
+    """Resolve ``path`` as the kernel would, noting each step; never raises, a fault ends the way."""
+    # Not abspath: it would drop "link/.." together, which the kernel resolves through the link.
+    pending = [part for part in _absolute(path).split("/") if part][::-1]
+    here, links = "/", 0
+    steps: list[tuple[str, str]] = []
+    while pending:
+        name = pending.pop()
+        if name == "..":
+            here = os.path.dirname(here)  # noqa: PTH120  # strings throughout: ten thousand paths take this way
+            continue
+        if name == ".":
+            continue
+        steps.append((here, name))
+        joined = here.rstrip("/") + "/" + name
+        try:
+            target = os.readlink(joined)  # noqa: PTH115  # the same
+        except OSError:
+            # Not a link (EINVAL) is the usual case; then it either exists or the way ends here.
+            if not os.path.lexists(joined):
+                return Way(here, tuple(steps), complete=False)
+            here = joined
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return Way(here, tuple(steps), complete=False)
+        if target.startswith("/"):
+            here = "/"
+        pending += [part for part in target.split("/") if part][::-1]
+    return Way(here, tuple(steps), complete=True)
+
+
+def cover(
+    paths: Iterable[str], bases: Iterable[str], listed: Iterable[str] = ()
+) -> tuple[dict[str, frozenset[str] | None], bool]:
+    """Return the folders to listen to, each with the names that matter in it; None stands for every name.
+
+    The second value says whether a link lies on any of the ways.
+
+    Args:
+        paths: The files of interest.
+        bases: Folders the paths hang from. Plain folders above them are left out, or every busy ``/tmp`` would be
+            listened to; of each base itself, its name in its parent matters, and so does every link.
+        listed: Folders of which every name matters, because models are discovered there.
+    """
+    names: dict[str, set[str] | None] = {}
+    roots = {way(base).real for base in bases}
+    near = roots | {os.path.dirname(root) for root in roots}  # noqa: PTH120  # strings throughout
+    folders: dict[str, Way] = {}
+    crossed = False
+
+    def note(found: Way, *, last: bool) -> None:
+        nonlocal crossed
+        for index, (folder, name) in enumerate(found.steps):
+            is_last = index == len(found.steps) - 1
+            is_link = _leads_elsewhere(found.steps, index, found.real)
+            crossed = crossed or is_link
+            matters = (
+                (is_last and (last or not found.complete))
+                or folder in near
+                or any(_inside(folder, root) for root in roots)
+                or is_link
+            )
+            if matters:
+                known = names.setdefault(folder, set())
+                if known is not None:
+                    known.add(name)
+
+    for path in paths:
+        parent, name = os.path.split(_absolute(path))
+        if parent not in folders:
+            folders[parent] = way(parent)
+            note(folders[parent], last=False)
+        home = folders[parent]
+        if not home.complete:
+            continue
+        if os.path.islink(joined := os.path.join(home.real, name)):  # noqa: PTH114, PTH118  # strings throughout
+            note(way(joined), last=True)
+        else:
+            note(Way(joined, ((home.real, name),), complete=True), last=True)
+    for folder in (*listed, *bases):
+        found = way(folder)
+        note(found, last=False)
+        if found.complete and folder in listed:
+            names[found.real] = None
+    covered = {folder: None if known is None else frozenset(known) for folder, known in names.items()}
+    return covered, crossed
+
+
+def _absolute(path: str) -> str:
+    return path if path.startswith("/") else os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118  # strings
+
+
+def _inside(folder: str, root: str) -> bool:
+    return folder == root or folder.startswith(root.rstrip("/") + "/")
+
+
+def _leads_elsewhere(steps: tuple[tuple[str, str], ...], index: int, real: str) -> bool:
+    """Whether the step crossed a link: what follows it does not lie under its own name."""
+    folder, name = steps[index]
+    joined = folder.rstrip("/") + "/" + name
+    after = steps[index + 1][0] if index + 1 < len(steps) else real
+    return after != joined

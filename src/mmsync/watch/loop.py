@@ -1,0 +1,235 @@
+"""The watcher: one worker that looks, waits for rest, reconciles, and sleeps until something calls.
+
+Start-up, lost events, a rebuilt observer, a remount, the timer and a signal all take the same path: look at the truth,
+compare, act. An event only shortens the sleep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from mmsync.reconcile import Options
+from mmsync.watch.health import Health
+from mmsync.watch.inforce import InForce
+from mmsync.watch.looker import Looker
+from mmsync.watch.roots import Roots
+from mmsync.watch.round import Interrupted, Rounds
+from mmsync.watch.schedule import Backoff, Retries, Timer
+from mmsync.watch.settle import Settling
+from mmsync.watch.sights import Sights
+from mmsync.watch.teller import Teller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mmsync.apply.outcome import Event
+    from mmsync.watch.coverage import Coverage
+    from mmsync.watch.log import Log
+    from mmsync.watch.round import OnDrift, Server
+    from mmsync.watch.service import Service
+    from mmsync.watch.wake import Bell, Orders
+
+__all__ = ["Outside", "Watcher", "Watching"]
+
+_NOW, _NEVER = float("-inf"), float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What to watch, and how.
+
+    Attributes:
+        manifests: Manifests or folders of them.
+        models_dirs: Folders outside the manifests' own that model files may lie in.
+        options: How to plan: selection, guards, prune, verify, jobs.
+        settle: Seconds a file must stay as it is before it is taken.
+        interval: Seconds between two full reconciles, give or take a tenth.
+        poll: Seconds between two looks where no events come from.
+        force: Seconds after which a restless file is read and compared instead.
+        on_drift: Whether what other hands change on the server is set right.
+        once: One settled pass, then the end.
+        backoff: The pauses after failures.
+        extra_files: Files whose change calls for a new attempt: the token's.
+    """
+
+    manifests: tuple[str, ...]
+    models_dirs: tuple[str, ...] = ()
+    options: Options = field(default_factory=Options)
+    settle: float = 2.0
+    interval: float = 300.0
+    poll: float = 10.0
+    force: float = 60.0
+    on_drift: OnDrift = "fix"
+    once: bool = False
+    backoff: Backoff = field(default_factory=Backoff)
+    extra_files: tuple[str, ...] = ()
+
+
+class Outside(NamedTuple):
+    """Everything the watcher meets the world with.
+
+    Attributes:
+        server: The way to the server.
+        coverage: Where events come from.
+        bell: Rung when something may have changed.
+        orders: What signals ask for.
+        log: Where it is told.
+        service: The service manager.
+        on_change: Given the report of each round that changed something; None for nobody.
+        clock: Seconds, monotonic.
+        chance: A number from 0 up to 1.
+    """
+
+    server: Server
+    coverage: Coverage
+    bell: Bell
+    orders: Orders
+    log: Log
+    service: Service
+    on_change: Callable[[Mapping[str, object]], object] | None
+    clock: Callable[[], float]
+    chance: Callable[[], float]
+
+
+class Watcher:
+    """Keeps a server in step with a folder. ``run`` returns when a signal asks for it, or after one pass."""
+
+    def __init__(self, watching: Watching, outside: Outside) -> None:
+        self._watching = watching
+        self._outside = outside
+        self._clock = outside.clock
+        self._health = Health(outside.log)
+        self._settling = Settling(watching.settle, watching.force)
+        self._inforce = InForce(watching.manifests, watching.models_dirs)
+        self._roots = Roots(watching.interval)
+        self._sights = Sights(
+            self._inforce,
+            self._settling,
+            self._roots,
+            outside.coverage,
+            watching.extra_files,
+            outside.log,
+            self._health,
+        )
+        self._rounds = Rounds(
+            outside.server,
+            watching.options,
+            on_drift=watching.on_drift,
+            settle=watching.settle,
+            force=watching.force,
+            backoff=watching.backoff,
+            clock=outside.clock,
+        )
+        self._timer = Timer(watching.interval, outside.chance)
+        self._way: Retries[str] = Retries(watching.backoff)
+        self._looker = Looker(watching, outside, self._sights, self._settling, self._roots, self._health)
+        self._stopping = False
+        self._teller = Teller(outside, self._health, watching.manifests)
+
+    def run(self) -> bool:
+        """Watch until asked to stop; with ``once``, until one pass over settled files was made.
+
+        Returns:
+            Whether all was well at the end.
+        """
+        outside = self._outside
+        outside.log("watch_started", "watching", manifests=[*self._watching.manifests])
+        began = self._clock()
+        self._timer.due_at = began + self._watching.settle
+        ready = False
+        try:
+            while not outside.orders.is_set():
+                self._looker.look()
+                if self._clock() >= self._due_at(began):
+                    self._reconcile()
+                    if self._watching.once:
+                        break
+                self._teller.tell_change()
+                if not ready and self._clock() >= began + self._watching.settle:
+                    ready = True
+                    outside.service.ready()
+                outside.service.ping()
+                if outside.bell.wait(self._patience(began)):
+                    self._looker.called()
+        finally:
+            self._tell_stopping()
+            outside.coverage.close()
+            self._teller.tell_change()
+        return self._health.state == "ok" and not self._settling.restless() and self._inforce.manifest is not None
+
+    def _due_at(self, began: float) -> float:
+        """When the next round is to be made; a moment past means now."""
+        if self._outside.orders.reconcile:
+            self._outside.orders.reconcile = False
+            self._hurry()
+        if self._sights.urgent:
+            self._sights.urgent = False
+            self._hurry()
+        if self._watching.once:
+            restless = self._settling.restless()
+            return began + (self._watching.force if restless else self._watching.settle)
+        if self._inforce.manifest is None:
+            return _NEVER
+        way = self._way.next_due()
+        if way is not None:
+            return way
+        if self._looker.news:
+            return _NOW
+        overdue = self._settling.overdue(self._clock())
+        if overdue:
+            overdue &= {wanted.path for wanted in self._rounds.selected(self._inforce.manifest)}
+        times = (self._timer.due_at, self._rounds.next_due(), self._rounds.forced.next_look(overdue))
+        return min(time for time in times if time is not None)
+
+    def _hurry(self) -> None:
+        """Try everything anew, whatever waits for its time."""
+        self._way.hurry()
+        self._rounds.hurry()
+        self._timer.due_at = _NOW
+
+    def _patience(self, began: float) -> float:
+        """Return how many seconds there is nothing to do but listen."""
+        moments = [self._due_at(began), self._looker.next_at()]
+        if self._outside.service.ping_every is not None:
+            moments.append(self._clock() + self._outside.service.ping_every)
+        return max(min(moments) - self._clock(), 0.0)
+
+    def _reconcile(self) -> None:
+        """Make a round; whatever happens in it is told and tried again, never fatal."""
+        manifest = self._inforce.manifest
+        if manifest is None:
+            return
+        self._looker.news = False
+        try:
+            result = self._rounds.run(
+                manifest,
+                self._settling,
+                self._inforce.admitted,
+                unknown_roots=self._roots.unknown(),
+                may_delete=self._roots.may_delete() and not self._sights.is_incomplete(),
+                stop=self._outside.orders,
+                on_event=self._on_event,
+            )
+        except Interrupted:
+            self._looker.news = True
+        except Exception as error:  # noqa: BLE001  # a watcher outlives whatever a round meets: told, tried again
+            self._way.failed("", None, self._clock())
+            self._teller.failed(error)
+        else:
+            self._way.succeeded("")
+            if any(outcome.code == "token" for outcome in result.outcomes):
+                self._way.failed("", None, self._clock())
+            self._timer.start(self._clock())
+            self._teller.reconciled(result, self._sights.notes)
+
+    def _on_event(self, _event: Event) -> None:
+        # A long upload is a sign of life too.
+        self._outside.service.ping()
+        self._tell_stopping()
+
+    def _tell_stopping(self) -> None:
+        if self._outside.orders.is_set() and not self._stopping:
+            self._stopping = True
+            self._outside.service.stopping()
+            self._outside.log("watch_stopping", "what is in flight finishes, nothing new begins")

@@ -1,0 +1,124 @@
+"""Whether the folders the models lie in are still those that were known.
+
+A share that is unmounted leaves an empty folder, one that is mounted again is another folder under the same name, a
+folder without permission looks like one without files. None of that says that anybody removed a model. Pure: what
+was seen is handed in.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Roots", "Sight", "see"]
+
+
+class Sight(NamedTuple):
+    """How a root was found.
+
+    Attributes:
+        real: The path without links.
+        identity: Device and inode; None where it cannot be told.
+        fault: Why it cannot be listed, in a few words; empty where it can.
+        empty: Whether it holds nothing (names that start with two dots aside: a ConfigMap's own).
+    """
+
+    real: str
+    identity: tuple[int, int] | None
+    fault: str
+    empty: bool
+
+
+def see(folder: str) -> Sight:
+    """Look at a root; never raises."""
+    real = os.path.realpath(folder)
+    try:
+        found = os.stat(real)  # noqa: PTH116  # strings throughout
+        with os.scandir(real) as entries:
+            # An error half-way through a listing is raised by the iterator: no entry read before it counts.
+            empty = not any(not entry.name.startswith("..") for entry in entries)
+    except FileNotFoundError:
+        return Sight(real, None, "it is not there", empty=True)
+    except NotADirectoryError:
+        return Sight(real, None, "it is not a folder", empty=True)
+    except OSError as error:
+        why = error.strerror or errno.errorcode.get(error.errno or 0, "unknown error")
+        return Sight(real, None, f"it cannot be listed: {why}", empty=True)
+    return Sight(real, (found.st_dev, found.st_ino), "", empty)
+
+
+@dataclass(slots=True)
+class _Known:
+    """A root as it was trusted last, and the stranger in its place if there is one."""
+
+    sight: Sight
+    had_entries: bool
+    stranger: tuple[int, int] | None = None
+    stranger_since: float = 0.0
+
+
+class Roots:
+    """What is known of every root.
+
+    Args:
+        trust_after: Seconds a folder that took the place of another must stay before its missing files may count
+            as removed. A link that leads to another folder needs no such time: that is how folders are published.
+    """
+
+    def __init__(self, trust_after: float) -> None:
+        self._trust_after = trust_after
+        self._known: dict[str, _Known] = {}
+        self._unknown: dict[str, str] = {}
+        self._replaced: dict[str, str] = {}
+
+    def look(self, now: float, sights: Mapping[str, Sight]) -> None:
+        """Take in one look at every root; those not looked at are forgotten."""
+        self._known = {folder: known for folder, known in self._known.items() if folder in sights}
+        self._unknown = {}
+        self._replaced = {}
+        for folder, sight in sights.items():
+            known = self._known.get(folder)
+            if sight.fault:
+                self._unknown[folder] = sight.fault
+                continue
+            if known is None:
+                self._known[folder] = _Known(sight, had_entries=not sight.empty)
+                continue
+            if sight.empty and known.had_entries:
+                self._unknown[folder] = "it is empty, and held files before"
+                continue
+            known.had_entries = known.had_entries or not sight.empty
+            if sight.identity == known.sight.identity or sight.real != known.sight.real:
+                known.sight, known.stranger = sight, None
+            elif known.stranger != sight.identity:
+                known.stranger, known.stranger_since = sight.identity, now
+                self._replaced[folder] = _REPLACED
+            elif now >= known.stranger_since + self._trust_after:
+                known.sight, known.stranger = sight, None
+            else:
+                self._replaced[folder] = _REPLACED
+
+    def unknown(self) -> Mapping[str, str]:
+        """The roots of which nothing is known now, each with the reason: nothing may be concluded from them."""
+        return self._unknown
+
+    def replaced(self) -> Mapping[str, str]:
+        """The roots that are another folder than before: what they hold counts, what they lack does not yet."""
+        return self._replaced
+
+    def may_delete(self) -> bool:
+        """Whether a missing file may count as removed."""
+        return not self._unknown and not self._replaced
+
+    def next_trust(self) -> float | None:
+        """When the first replaced root will be trusted; None where there is none."""
+        times = [known.stranger_since + self._trust_after for known in self._known.values() if known.stranger]
+        return min(times, default=None)
+
+
+_REPLACED = "it is another folder than before"

@@ -1,0 +1,124 @@
+"""Which files are at rest. Pure: it is told the time and what was seen, so a test needs no clock and no disk.
+
+A writer cannot be asked whether it is done: an event "closed" is missing for new folders, for mapped files and on
+network file systems. So a file is taken when two looks ``settle`` seconds apart see the same key, and each file
+waits for itself alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mmsync.states import FileKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+__all__ = ["Absent", "FileState", "Rest", "Settling"]
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """No file can be had at a path.
+
+    Attributes:
+        kind: ``missing`` (it is not there), ``irregular`` (a folder, a pipe, a device) or ``unreadable`` (the
+            question itself failed, so nothing is known).
+        reason: Why, in a few words, for a person.
+    """
+
+    kind: str
+    reason: str
+
+
+FileState = FileKey | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """How one path was found and since when; times are seconds of the caller's monotonic clock.
+
+    Attributes:
+        state: What the last look saw.
+        since: When that was seen first, without anything else seen after it.
+        restless_since: When the path was last at rest, or first seen.
+        settled: Whether ``state`` was seen at least ``settle`` seconds apart.
+    """
+
+    state: FileState
+    since: float
+    restless_since: float
+    settled: bool = False
+
+    def looked_at(self, state: FileState, now: float, settle: float) -> Self:
+        """Return what is known after another look."""
+        kind = type(self)
+        if state != self.state:
+            return kind(state, now, now if self.settled else self.restless_since)
+        if self.settled or now < self.since + settle:
+            return self
+        return kind(state, self.since, now, settled=True)
+
+
+class Settling:
+    """The state of rest of every path looked at.
+
+    Args:
+        settle: How long a file must stay as it is, in seconds.
+        force: After how many restless seconds a file is called overdue: whoever has the file's bytes may then
+            compare those instead, for a file that is only touched again and again.
+    """
+
+    def __init__(self, settle: float, force: float = 60.0) -> None:
+        self.settle = settle
+        self.force = force
+        self._known: dict[str, Rest] = {}
+        self._restless: set[str] = set()
+
+    def look(self, now: float, seen: Mapping[str, FileState], *, whole: bool = True) -> bool:
+        """Take in one look.
+
+        Args:
+            now: When it was made; never earlier than the last one.
+            seen: What each path was found to be.
+            whole: Whether ``seen`` holds every path of interest; the others are then forgotten.
+
+        Returns:
+            Whether any path came to rest by this look, or was forgotten.
+        """
+        news = False
+        if whole and self._known.keys() - seen.keys():
+            news = True
+            self._known = {path: rest for path, rest in self._known.items() if path in seen}
+            self._restless &= self._known.keys()
+        for path, state in seen.items():
+            before = self._known.get(path)
+            after = (before or Rest(state, now, now)).looked_at(state, now, self.settle)
+            if after is before:
+                continue
+            self._known[path] = after
+            if after.settled:
+                self._restless.discard(path)
+                news = True
+            else:
+                self._restless.add(path)
+        return news
+
+    def at_rest(self, path: str) -> FileState | None:
+        """Return the settled state of a path; None while it is restless or was never looked at."""
+        rest = self._known.get(path)
+        return rest.state if rest is not None and rest.settled else None
+
+    def restless(self) -> frozenset[str]:
+        """Return the paths not at rest."""
+        return frozenset(self._restless)
+
+    def overdue(self, now: float) -> frozenset[str]:
+        """Return the files that have been restless for ``force`` seconds or longer."""
+        return frozenset(path for path in self._restless if now - self._known[path].restless_since >= self.force)
+
+    def next_look(self) -> float | None:
+        """Return when the first restless path can come to rest; None where all are at rest."""
+        return min((self._known[path].since + self.settle for path in self._restless), default=None)

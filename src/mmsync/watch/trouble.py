@@ -1,0 +1,130 @@
+"""From what a pass met to problems: what the reader has to know of it, the same as long as it is the same."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from mmsync.client.error import ModelManagerError, TokenError, TransportError
+from mmsync.errors import LockTimeout, MmsyncError, SettingsError
+from mmsync.printable import printable
+from mmsync.watch.health import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator
+
+    from mmsync.apply.outcome import Outcome
+    from mmsync.plan import Change, Plan
+    from mmsync.states import Desired, Diagnostic
+
+__all__ = ["of_drift", "of_notes", "of_outcomes", "of_pass", "of_plan", "of_refusals", "of_restless", "of_roots"]
+
+_RECOVERED = {
+    "token": "the server accepts the token again",
+    "server": "the server answers again",
+    "disk": "the disk works again",
+}
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
+
+def of_pass(error: Exception) -> Problem:
+    """Return the problem of a pass that could not be made at all; it will be tried again."""
+    match error:
+        case TokenError():
+            kind, code, message = "token", "token", _sentence(error)
+        case TransportError():
+            # The wording of a network error varies from attempt to attempt; that it is one does not.
+            kind, code, message = "server", "network", _sentence(error)
+        case ModelManagerError():
+            kind, code, message = "server", "server", _sentence(error)
+        case SettingsError():
+            kind, code, message = "token", "settings", _sentence(error)
+        case LockTimeout():
+            kind, code, message = "server", "lock", _sentence(error)
+        case MmsyncError():
+            kind, code, message = "internal", "error", _sentence(error)
+        case OSError():
+            kind = "disk" if error.errno in _DISK else "server"
+            code, message = errno.errorcode.get(error.errno or 0, "os"), error.strerror or type(error).__name__
+        case _:
+            text = printable(str(error), 300)
+            return Problem("internal", "", f"a defect of mmsync: {type(error).__name__}: {text}", type(error).__name__)
+    return Problem(kind, "", message, code, _RECOVERED.get(kind, "it did not come again"))
+
+
+def of_roots(unknown: Iterable[tuple[str, str]], replaced: Iterable[tuple[str, str]]) -> Iterator[Problem]:
+    """Return a problem for each root that is not as it was."""
+    for folder, why in unknown:
+        message = f"{printable(folder)}: {why}; nothing of it is changed or deleted until it returns"
+        yield Problem("root", folder, message, "unknown", f"{printable(folder)} is there again")
+    for folder, why in replaced:
+        message = f"{printable(folder)}: {why}; what it holds is taken, what it lacks is not deleted for now"
+        yield Problem("root", folder, message, "replaced", f"{printable(folder)} is trusted again", "warning")
+
+
+def of_plan(plan: Plan, *, waiting: Container[str]) -> Iterator[Problem]:
+    """Return what the plan says against single models, those that only wait aside."""
+    told: set[str] = set()
+    for note in plan.diagnostics:
+        if not note.model or note.severity == "info" or note.model in told or note.model in waiting:
+            continue
+        told.add(note.model)  # the first is the gravest: they are ordered
+        name = printable(note.model)
+        yield Problem("model", name, str(note), note.code, f"{name} is as it should be", note.severity)
+
+
+def of_notes(notes: Iterable[Diagnostic], besides: Container[Diagnostic]) -> Iterator[Problem]:
+    """Return what is to be told of files and rows that are no model's, refusals aside; an empty drop folder is fine."""
+    for note in notes:
+        if note.severity == "info" or (note.model and not note.code.startswith("manifest/")) or note in besides:
+            continue
+        if note.code != "manifest/discover-empty":
+            yield Problem("notice", str(note), str(note), note.code, f"no longer: {note.summary}", note.severity)
+
+
+def of_refusals(plan: Plan) -> Problem | None:
+    """Return why the whole plan is refused, or None."""
+    if not plan.refusals:
+        return None
+    why = "; ".join(str(refusal) for refusal in plan.refusals)
+    return Problem("plan", "", f"nothing is changed: {why}", plan.refusals[0].code, "the plan is no longer refused")
+
+
+def of_outcomes(outcomes: Iterable[Outcome]) -> Iterator[Problem]:
+    """Return a problem for each change that was not done, those that a signal ended aside."""
+    for outcome in outcomes:
+        # A refused token is a problem of the token, a file that changed meanwhile is none: it is waited for.
+        if outcome.ok or outcome.code in ("interrupted", "token", "file-changed"):
+            continue
+        name = printable(outcome.change.name)
+        message = f"{name}: {outcome.message or outcome.code}"
+        if outcome.permanent:
+            message += "; it waits until its file or its entry changes"
+        yield Problem("model", name, message, outcome.code, f"{name} is as it should be")
+
+
+def of_restless(models: Iterable[Desired], waiting: Container[str], overdue: Container[str]) -> Iterator[Problem]:
+    """Return a warning for each model whose file has not come to rest for long."""
+    for wanted in models:
+        if wanted.name in waiting and wanted.path in overdue:
+            name = printable(wanted.name)
+            message = f"{name}: {printable(wanted.file)} keeps changing; it is taken once it rests"
+            yield Problem("model", name, message, "restless", f"{name} is as it should be", "warning")
+
+
+def of_drift(change: Change, *, repair: bool) -> Problem:
+    """Return what other hands changed."""
+    name = printable(change.name)
+    match change.action:
+        case "add":
+            what = "was deleted on the server by other hands"
+        case "delete":
+            what = "was added on the server by other hands, inside the scope"
+        case _:
+            what = f"was changed on the server by other hands ({', '.join(change.reasons)})"
+    then = "it is set right" if repair else "it is left alone (--on-drift report)"
+    return Problem("drift", name, f"{name} {what}; {then}", "drift", f"{name} is in step again", "warning")
+
+
+def _sentence(error: MmsyncError) -> str:
+    return f"{error} ({error.hint})" if error.hint else str(error)
