@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from mmsync.plan.model import Change, Plan
     from mmsync.states import Diagnostic
 
-__all__ = ["FORMAT_VERSION", "dump", "moved", "plan_digest", "plan_document", "read_document", "saved_options"]
+__all__ = [
+    "FORMAT_VERSION",
+    "diagnostic_entry",
+    "dump",
+    "moved",
+    "plan_digest",
+    "plan_document",
+    "read_document",
+    "saved_options",
+]
 
 FORMAT_VERSION = "1"
 
@@ -43,7 +52,7 @@ def plan_document(plan: Plan, *, version: str, show_all: bool = False) -> dict[s
         "digest": plan_digest(plan),
         "summary": plan.summary._asdict(),
         "changes": [_change(change) for change in changes],
-        "diagnostics": [_diagnostic(note) for note in plan.diagnostics],
+        "diagnostics": [diagnostic_entry(note) for note in plan.diagnostics],
     }
 
 
@@ -174,7 +183,8 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
-def _diagnostic(note: Diagnostic) -> dict[str, Any]:
+def diagnostic_entry(note: Diagnostic) -> dict[str, Any]:
+    """Return one diagnostic as it stands in the plan document."""
     return {
         "severity": note.severity,
         "code": note.code,

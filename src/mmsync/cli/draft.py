@@ -1,0 +1,143 @@
+"""A first manifest: which files of a folder are models, what to call them, and what to write."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from mmsync.engines import EXTENSIONS
+from mmsync.errors import FileFault
+from mmsync.files import guess_engine
+from mmsync.manifest.writer import Entry, manifest_text, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+__all__ = ["Found", "Model", "draft", "scope_for", "search"]
+
+_EXTENSIONS = frozenset(extension for engine in EXTENSIONS.values() for extension in engine)
+# These say nothing by themselves: a folder is full of JSON and zip files that are no models.
+_COMMON = frozenset({".json", ".zip"})
+_NOT_OURS = frozenset({"node_modules", "__pycache__", "site-packages"})
+_LONGEST_SCOPE = 5
+_EXAMPLE = """
+# No model files were found here. An entry looks like this; `models: []` above then becomes `models:`.
+#
+#  - name: fraud_score               # what queries call it; unique
+#    engine: ONNX                    # ONNX, CATBOOST, H2O, BIGML, …
+#    file: models/fraud_score.onnx   # relative to this file
+#    description: Card fraud score   # left out, the server's own is kept
+"""
+
+
+class Model(NamedTuple):
+    """A model file: its path relative to the folder, with ``/``, and its engine."""
+
+    file: str
+    engine: str
+
+
+class Found(NamedTuple):
+    """What a search came to: models by path, and files that look like models but were not taken, with the reason."""
+
+    models: Sequence[Model]
+    doubtful: Sequence[tuple[str, str]]
+
+
+def search(root: Path) -> Found:
+    """Look for model files in ``root`` and the folders below it; links to folders are not followed."""
+    models: list[Model] = []
+    doubtful: list[tuple[str, str]] = []
+    inside = os.path.realpath(root)
+    for file in sorted(_candidates(root)):
+        path = root / file
+        try:
+            engine = guess_engine(str(path))
+        except FileFault as fault:
+            doubtful.append((file, fault.reason))
+            continue
+        if engine is None:
+            if path.suffix.lower() not in _COMMON:
+                doubtful.append((file, "its content is not what its name promises"))
+            elif path.suffix.lower() == ".zip":
+                doubtful.append((file, "which engine it is for cannot be told"))
+        elif not file.isprintable():
+            doubtful.append((file, "a manifest cannot hold the characters of its path"))
+        elif not os.path.realpath(path).startswith(inside.rstrip("/") + "/"):
+            doubtful.append((file, "it is a link that leaves the folder"))
+        else:
+            models.append(Model(file, engine))
+    return Found(models, doubtful)
+
+
+def _candidates(root: Path) -> Iterator[str]:
+    for folder, below, files in os.walk(root):
+        if "pyvenv.cfg" in files:
+            below.clear()
+            continue
+        below[:] = [name for name in below if not name.startswith(".") and name not in _NOT_OURS]
+        for name in files:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in _EXTENSIONS:  # noqa: PTH122 - names, by the thousand
+                yield PurePosixPath(os.path.relpath(folder, root), name).as_posix()
+
+
+def draft(models: Sequence[Model]) -> str:
+    """Return a manifest of these files; a name is a file's stem, made unique by folder and engine."""
+    named = sorted(zip(_names(models), models, strict=True))
+    usual = Counter(model.engine for model in models).most_common(1)
+    default = usual[0][0] if usual else ""
+    text = manifest_text(
+        [Entry(name, model.file, None if model.engine == default else model.engine) for name, model in named],
+        heading=[
+            "The models that `mmsync apply` makes a Model Manager hold.",
+            "Which server is said by --url or --profile, or here; never a token:",
+            "server: {profile: production}",
+        ],
+        scope_hint=scope_for([name for name, _ in named]) or ["fraud_*"],
+        default_engine=default,
+    )
+    return text if models else text + _EXAMPLE
+
+
+def _names(models: Sequence[Model]) -> list[str]:
+    taken: set[str] = set()
+    names = []
+    for model in models:
+        name = next(name for name in _proposals(model) if name not in taken and refusal(name, model.engine) is None)
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _proposals(model: Model) -> Iterator[str]:
+    path = PurePosixPath(model.file)
+    stem = path.stem.strip().strip(".") or "model"
+    parents = "_".join(path.parent.parts)
+    yield stem
+    yield f"{stem}_{model.engine.lower()}"
+    if parents:
+        yield f"{parents}_{stem}"
+        yield f"{parents}_{stem}_{model.engine.lower()}"
+    number = 2
+    while True:
+        yield f"{stem}_{number}"
+        number += 1
+
+
+def scope_for(names: Sequence[str]) -> list[str]:
+    """Return globs to suggest as the scope; none where a few would not do.
+
+    They are the names' first words (``fraud_*``) where names have several, and whole names otherwise.
+    """
+    split = [(name, *name.partition("_")) for name in names]
+    globs = sorted({f"{_literal(first)}_*" if first and rest else _literal(name) for name, first, _, rest in split})
+    return globs if len(globs) <= _LONGEST_SCOPE else []
+
+
+def _literal(text: str) -> str:
+    """Return a glob that matches just this."""
+    return re.sub(r"[*?\[]", lambda match: f"[{match[0]}]", text)

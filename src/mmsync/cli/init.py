@@ -1,0 +1,67 @@
+"""``mmsync init``: a first models.yaml for a folder of model files."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mmsync.cli.exits import ExitCode
+from mmsync.cli.output import answer
+from mmsync.errors import SettingsError
+from mmsync.printable import printable
+
+if TYPE_CHECKING:
+    from mmsync.cli.draft import Found
+
+__all__ = ["init"]
+
+_SHOWN = 10
+
+
+@click.command("init", epilog="For example: mmsync init, then mmsync validate.")
+@click.argument("folder", metavar="[DIR]", default=".")
+def init(folder: str) -> int:
+    """Write a first models.yaml for the model files in DIR and the folders below it.
+
+    Each file whose engine can be told by its name and first bytes becomes an entry: ONNX, CatBoost, H2O MOJO and
+    BigML. Hidden folders and virtual environments are left out. An existing models.yaml is never touched.
+    """
+    from mmsync.cli.draft import draft, search  # noqa: PLC0415 - only when run
+    from mmsync.cli.placing import write_new  # noqa: PLC0415 - the same
+
+    root = Path(folder)
+    target = root / "models.yaml"
+    root.mkdir(parents=True, exist_ok=True)
+    found = search(root)
+    try:
+        write_new(target, draft(found.models))
+    except FileExistsError as fault:
+        shown = printable(str(target), 4096)
+        raise SettingsError(
+            f"{shown} is there already; it was left as it is",
+            f"look at it with: mmsync validate -f {shlex.quote(shown)}",
+        ) from fault
+    count = len(found.models)
+    answer(f"Wrote {printable(str(target), 4096)}: {count:,} model{'s' * (count != 1)}.\n")
+    _comment(found, target)
+    return ExitCode.DONE
+
+
+def _comment(found: Found, target: Path) -> None:
+    """Say what was not taken, and what to do next."""
+    for place, why in found.doubtful[:_SHOWN]:
+        click.echo(f"Left out {printable(place, 4096)}: {printable(why)}", err=True)
+    if len(found.doubtful) > _SHOWN:
+        click.echo(f"Left out {len(found.doubtful) - _SHOWN:,} more.", err=True)
+    file = "" if str(target) == "models.yaml" else f" -f {shlex.quote(printable(str(target), 4096))}"
+    first = "look at names and engines in it" if found.models else "list your models in it"
+    click.echo(
+        f"Next: {first}, then\n"
+        f"  mmsync validate{file}\n"
+        f"  mmsync plan{file} --url local:.model-manager    (a trial server in a folder)\n"
+        f"  mmsync plan{file} --url https://HOST/mlmodelmanager    (with the token in MMSYNC_TOKEN)",
+        err=True,
+    )
