@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FileTarget", "fetch_detail", "fetch_image"]
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 17
 
 
 class FileTarget:

@@ -24,7 +24,7 @@ _ESCAPES = ((rb"\/", b"/"), (rb"\n", b""), (rb"\r", b""), (rb"\t", b""))
 _UNICODE_ESCAPE = re.compile(rb"\\u00([0-7][0-9a-fA-F])")
 _LONGEST_ESCAPE = len(rb"\u0041")
 _WHITE = b" \t\r\n"
-_QUOTE, _BRACE, _COMMA = b'"{,'
+_QUOTE, _BRACE, _COMMA, _PADDING = b'"{,='
 
 
 class Malformed(ValueError):
@@ -147,14 +147,15 @@ class ImageSplitter:
         """Decode base64 up to the closing quote or the end of the piece; return where."""
         quote = piece.find(b'"', start)
         ended = quote >= 0
-        text = self._escape + piece[start : quote if ended else len(piece)]
-        self._escape = b""
-        if b"\\" in text:
-            text = self._unescaped(text, ended=ended)
-        text = self._undecoded + text
+        stop = quote if ended else len(piece)
+        # One copy of the piece is made here; a second would cost as much as hashing does.
+        if self._escape or piece.find(b"\\", start, stop) >= 0:
+            text = self._undecoded + self._unescaped(self._escape + piece[start:stop], ended=ended)
+        else:
+            text = b"".join((self._undecoded, memoryview(piece)[start:stop]))
         whole = len(text) if ended else len(text) & ~3
         self._undecoded = text[whole:]
-        self._decode(text[:whole] if self._undecoded else text)
+        self._decode(memoryview(text)[:whole])
         if not ended:
             return len(piece)
         self._in_image = False
@@ -162,6 +163,7 @@ class ImageSplitter:
         return quote + 1
 
     def _unescaped(self, text: bytes, *, ended: bool) -> bytes:
+        self._escape = b""
         if not ended:
             last = text.rfind(b"\\", max(len(text) - _LONGEST_ESCAPE + 1, 0))
             # The piece may end within an escape; a letter u asks for four digits more.
@@ -174,13 +176,13 @@ class ImageSplitter:
             raise Malformed("holds an image that is not base64")
         return text.translate(None, _WHITE)
 
-    def _decode(self, text: bytes) -> None:
+    def _decode(self, text: memoryview) -> None:
         if not text:
             return
         try:
             if self._padded:
                 raise Malformed("holds an image that is not base64")
-            self._padded = text.endswith(b"=")
+            self._padded = text[-1] == _PADDING
             self._sink(binascii.a2b_base64(text, strict_mode=True))
         except binascii.Error as error:
             raise Malformed("holds an image that is not base64") from error

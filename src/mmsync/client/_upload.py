@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from mmsync.client._ahead import ahead
 from mmsync.client.error import FileChanged
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FileForm", "FormAborted", "Stamp"]
 
-# At 1 MiB the cost of a system call and of a turn of the loop is below 1 % of the time to hash as much.
-_CHUNK = 1 << 20
+# Large enough that system calls and turns of the loop cost next to nothing, small enough to stay in the cache between
+# being read, hashed and sent.
+_PIECE = 1 << 18
+# From this size on a file is read and hashed by a second thread while the first one sends: neither waits for the other.
+_WORTH_A_THREAD = 4 << 20
 
 
 class Stamp(NamedTuple):
@@ -120,38 +124,49 @@ class FileForm:
             raise FormAborted(cause) from cause
 
     def _chunks(self) -> Iterator[bytes]:
-        held, done, digest = self._head, 0, hashlib.sha256()
-        while done < self.size:
-            chunk = os.pread(self._file, min(_CHUNK, self.size - done), done)
-            if not chunk:
-                raise FileChanged(self.path, f"it shrank to {done} of {self.size} bytes while it was sent")
-            digest.update(chunk)
-            done += len(chunk)
+        held, done = self._head, 0
+        # Without a digest to compare with, one would be made for nobody.
+        digest = hashlib.sha256() if self._expected else None
+        pieces = self._pieces(digest)
+        for piece in ahead(pieces) if digest and self.size >= _WORTH_A_THREAD else pieces:
+            done += len(piece)
+            self._tell(done)
             if done < self.size:
-                self._tell(done)
                 if held:
                     yield held
                     held = b""
-                yield chunk
+                yield piece
             else:
-                held += chunk
-        self._tell(done)
-        self._prove(digest.hexdigest())
+                held += piece
+        if not self.size:
+            self._tell(0)
+        self._prove(digest.hexdigest() if digest else None)
         self.complete = True
         yield held + self._tail
+
+    def _pieces(self, digest: hashlib._Hash | None) -> Iterator[bytes]:
+        done = 0
+        while done < self.size:
+            piece = os.pread(self._file, min(_PIECE, self.size - done), done)
+            if not piece:
+                raise FileChanged(self.path, f"it shrank to {done} of {self.size} bytes while it was sent")
+            if digest:
+                digest.update(piece)
+            done += len(piece)
+            yield piece
 
     def _tell(self, done: int) -> None:
         if self._on_progress is not None:
             self._on_progress(done, self.size)
 
-    def _prove(self, sha256: str) -> None:
+    def _prove(self, sha256: str | None) -> None:
         """Raise FileChanged unless what was read is the file that was asked for."""
         stamp = Stamp.of(os.fstat(self._file))
         if stamp.size != self.size:
             verb = "grew" if stamp.size > self.size else "shrank"
             raise FileChanged(self.path, f"it {verb} from {self.size} to {stamp.size} bytes while it was sent")
         if self._expected is not None and sha256 != self._expected:
-            raise FileChanged(self.path, f"its content is {sha256[:12]}…, not {self._expected[:12]}… as expected")
+            raise FileChanged(self.path, f"its content is {str(sha256)[:12]}…, not {self._expected[:12]}… as expected")
         # A matching digest is proof enough where the file was only touched; without one every write must show.
         if self._expected is None and stamp != self._stamp:
             raise FileChanged(self.path, "it was written while it was sent")
