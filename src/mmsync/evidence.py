@@ -7,7 +7,6 @@ is *unknown* and says why.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mmsync.client.error import ModelManagerError, ModelNotFound, TokenError
@@ -97,7 +96,8 @@ def _remembered(observed: Observed, content: Content, known: Mapping[ImageKey, H
     held = known.get(key) if key else None
     if held is None:
         return None
-    return Evidence("same" if held.sha256 == content.sha256 else "different", "ledger", held.sha256, held.size)
+    sha256, size = held
+    return Evidence("same" if sha256 == content.sha256 else "different", "ledger", sha256, size)
 
 
 def _ask(
@@ -119,7 +119,7 @@ def _ask(
             why = "its content was replaced while the plan was made"
             return Found(observed, Evidence("unknown", "none", why=why)), None
         if observed.image_id is None and size.image_id is not None:
-            observed = replace(observed, image_id=size.image_id)
+            observed = observed._replace(image_id=size.image_id)
             answer = _remembered(observed, content, known)
             if answer:
                 return Found(observed, answer), None

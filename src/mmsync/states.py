@@ -120,9 +120,10 @@ class ServerName(NamedTuple):
     domain: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(NamedTuple):
     """One row of the server's list. Every field but the name may be missing there, and is then None.
+
+    A NamedTuple: ten thousand are made for every plan.
 
     Attributes:
         name: The model's name.
@@ -147,8 +148,7 @@ Verdict = Literal["same", "different", "unknown"]
 EvidenceSource = Literal["ledger", "size", "download", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """Whether the server holds the desired content of one model, and how we know.
 
     Attributes:

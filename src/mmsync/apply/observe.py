@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mmsync.states import Diagnostic, Observed
@@ -49,7 +48,7 @@ def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list
 def observe_one(client: Client | LegacyClient, row: Observed) -> Observed:
     """Return the row with the image id its detail gives, where it gives one."""
     detail: Mapping[str, Any] = client.find_detail(row.name) or {}
-    return replace(row, image_id=_id((detail.get("image") or {}).get("id")))
+    return row._replace(image_id=_id((detail.get("image") or {}).get("id")))
 
 
 def _id(value: object) -> int | str | None:
