@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given, strategies as st
 
-from mmsync.report.github import annotations, escape_message, escape_property, outputs
+from mmsync.report.github import annotation_lines, escape_message, escape_property, outputs
 from mmsync.states import Diagnostic
 from support.sample_plans import DIGEST, at, every_kind, plan, some_outcomes
 
@@ -23,7 +23,7 @@ def _read(line: str):
 
 def test_faults_and_failures_become_annotations_with_their_place():
     made = every_kind()
-    lines = annotations(made.diagnostics, some_outcomes(made))
+    lines = annotation_lines(made.diagnostics, some_outcomes(made))
     read = [_read(line) for line in lines]
     assert [(kind, properties.get("line"), properties["title"]) for kind, properties, _ in read] == [
         ("error", "40", "mmsync: plan/pin"),
@@ -39,16 +39,16 @@ def test_faults_and_failures_become_annotations_with_their_place():
 def test_no_more_than_ten_of_a_kind_and_then_a_count():
     faults = [Diagnostic("error", "a/b", f"fault {n}", "", at(n + 1)) for n in range(25)]
     faults += [Diagnostic("warning", "a/b", f"warning {n}") for n in range(11)]
-    lines = annotations(faults)
+    lines = annotation_lines(faults)
     assert [_read(line)[0] for line in lines] == ["error"] * 10 + ["warning"] * 10 + ["notice"]
     assert lines[-1] == "::notice title=mmsync::15 more errors and 1 more warning not shown here; the log has them all"
-    assert len(annotations(faults[:10])) == 10
+    assert len(annotation_lines(faults[:10])) == 10
 
 
 @given(summary=st.text(max_size=200), file=st.text(max_size=60), name=st.text(max_size=40))
 def test_no_text_can_become_a_command_or_a_property(summary, file, name):
     fault = Diagnostic("error", "a/b", summary, "", at(3, file), name)
-    (line,) = annotations([fault])
+    (line,) = annotation_lines([fault])
     line.encode()
     assert len(line.splitlines()) == 1
     kind, properties, _ = _read(line)

@@ -75,8 +75,7 @@ def _client(target: Target, url: str, token: str, jobs: int) -> tuple[Client | L
     from mmsync.client.auth import create_auth_from_token  # noqa: PLC0415 - the same
 
     auth = create_auth_from_token(token, target.auth_type)
-    # Each job uploads on one connection while the next model is read on another.
-    options = {"timeout": target.timeout, "pool_size": 2 * jobs + 2}
+    pool = 2 * jobs + 2  # each job uploads on one connection while the next model is read on another
     if target.domain:
-        return LegacyClient(url, target.domain, auth, **options), normalise_url(url)
-    return Client(url, auth, **options), normalise_url(url)
+        return LegacyClient(url, target.domain, auth, timeout=target.timeout, pool_size=pool), normalise_url(url)
+    return Client(url, auth, timeout=target.timeout, pool_size=pool), normalise_url(url)

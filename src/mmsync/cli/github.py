@@ -27,7 +27,7 @@ def annotate(diagnostics: Sequence[Diagnostic], outcomes: Sequence[Outcome] = ()
     """Write annotations to stderr, where the runner reads them too: stdout may be JSON for somebody else."""
     from mmsync.report import github  # noqa: PLC0415 - only under GitHub Actions
 
-    for line in github.annotations(diagnostics, outcomes):
+    for line in github.annotation_lines(diagnostics, outcomes):
         click.echo(line, err=True)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mmsync.plan.model import Plan
     from mmsync.states import Diagnostic, Source
 
-__all__ = ["LIMIT", "annotations", "escape_message", "escape_property", "outputs"]
+__all__ = ["LIMIT", "annotation_lines", "escape_message", "escape_property", "outputs"]
 
 LIMIT = 10
 _LONGEST_MESSAGE = 2000
@@ -33,7 +33,7 @@ class _Annotation(NamedTuple):
     source: Source | None
 
 
-def annotations(  # type: ignore[no-redef]  # what GitHub calls them; __future__'s import binds the name as well
+def annotation_lines(
     diagnostics: Iterable[Diagnostic], outcomes: Iterable[Outcome] = (), *, limit: int = LIMIT
 ) -> list[str]:
     """Return workflow commands for errors and warnings, errors first, without line ends.
