@@ -38,7 +38,8 @@ def is_racy(key: FileKey, now_ns: int) -> bool:
     Stamps within two seconds of ``now_ns`` are too fresh: clocks tick coarsely. A change time in the future comes of
     another machine's clock and is never trusted; a modification time in the future is anybody's to set.
     """
-    return key.ctime_ns > now_ns - _MARGIN_NS or abs(key.mtime_ns - now_ns) < _MARGIN_NS
+    _dev, _ino, _size, mtime_ns, ctime_ns = key
+    return ctime_ns > now_ns - _MARGIN_NS or -_MARGIN_NS < mtime_ns - now_ns < _MARGIN_NS
 
 
 def read_contents(
@@ -65,13 +66,15 @@ def read_contents(
     """
     found: dict[str, Content | FileFault] = {}
     waiting: dict[FileKey, list[Desired]] = {}
+    look_up, known = cache.get, stats.get
+    # Ten thousand models pass here in every run, and all but a few have been read before.
     for model in desired:
         try:
-            key = file_key(stats.get(model.path) or _stat(model.path))
+            key = file_key(known(model.path) or _stat(model.path))
         except FileFault as fault:
             found[model.name] = fault
             continue
-        content = None if is_racy(key, now_ns) else cache.get(key)
+        content = None if is_racy(key, now_ns) else look_up(key)
         if content is None:
             waiting.setdefault(key, []).append(model)
         # The placeholder keeps the results in the order of what was asked.

@@ -90,9 +90,10 @@ def _json_fault(descriptor: int, size: int, head: bytes) -> str | None:
         text = data.decode("utf-8-sig") if whole else data[:-4].decode("utf-8-sig", "ignore")
     except UnicodeDecodeError:
         return "it is no JSON (not UTF-8)"
-    if not text.lstrip().startswith(("{", "[")):
+    closing = {"{": b"}", "[": b"]"}.get(text.lstrip()[:1])
+    if closing is None:
         return "it is no JSON object or list"
-    if not whole and not os.pread(descriptor, 64, size - 64).rstrip().endswith((b"}", b"]")):
+    if not whole and not os.pread(descriptor, 64, size - 64).rstrip().endswith(closing):
         return "it is no whole JSON text (cut off)"
     try:
         json.loads(text)

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from mmsync.errors import FileFault
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["file_key", "opened", "translated"]
+
+# One call for all of them: a key is made for every model of every run.
+_stamps = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 _HINTS = {
     errno.ENOENT: "check the path",
@@ -30,7 +34,7 @@ _HINTS = {
 
 def file_key(status: os.stat_result) -> FileKey:
     """Return what identifies a state of the file ``status`` was taken from."""
-    return FileKey(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return FileKey._make(_stamps(status))
 
 
 @contextmanager

@@ -59,7 +59,9 @@ def discover(
     search = _Search(listed, stats)
     for rule in rules:
         search.run(rule)
-    return Discovery(tuple(search.models), search.stats, tuple(search.diagnostics))
+    # What was looked at and left out has a stat as well.
+    found_stats = {model.path: search.stats[model.path] for model in search.models}
+    return Discovery(tuple(search.models), found_stats, tuple(search.diagnostics))
 
 
 class _Search:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from mmsync.manifest.aliases import expands_too_far
 from mmsync.manifest.loader import TooDeep, compose
-from mmsync.manifest.syntax import explain
-from mmsync.states import Source
+from mmsync.manifest.syntax import end_of, explain
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -52,8 +51,7 @@ def read_document(page: Page) -> Node | None:
     if root is None:
         page.fault(None, "empty", "the manifest is empty", "write `version: 1` and `models:` with a list under it")
     elif (alias := _ALIAS.search(data)) and expands_too_far(root):
-        before = data[: alias.end() - 2].decode("utf-8", "ignore")
-        source = Source(page.file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        source = end_of(page, data[: alias.end() - 2].decode("utf-8", "ignore"))
         page.fault(source, "alias-bomb", "aliases that repeat too much or contain themselves", "write the entries out")
         return None
     return root
@@ -93,8 +91,7 @@ def _is_utf8(page: Page, data: bytes) -> bool:
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode()
-        source = Source(page.file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        source = end_of(page, data[: error.start].decode())
         wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
         what = "UTF-16, not UTF-8" if wide else f"not UTF-8: byte 0x{data[error.start]:02x}"
         page.fault(source, "encoding", f"the text is {what}", "save the file as UTF-8")

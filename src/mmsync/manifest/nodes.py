@@ -55,7 +55,7 @@ def described(node: Node) -> str:
         return "a mapping"
     if node.tag == STR:
         return "text"
-    return _KINDS.get(node.tag.rpartition(":")[2]) or f"tagged {printable(node.tag, 40)}"
+    return _KINDS.get(node.tag.rpartition(":")[2]) or f"tagged {_tag(node)}"
 
 
 def pairs(page: Page, node: Node, known: Collection[str], what: str, *, secretive: bool = False) -> dict[str, Pair]:
@@ -132,7 +132,7 @@ def text(page: Page, node: Node, what: str, *, secret: bool = False, if_empty: s
     if node.tag == NULL:
         page.fault(node, "wrong-type", f"{what} is empty", if_empty)
     elif not node.tag.startswith("tag:yaml.org,2002:") or not _is_plain(node):
-        page.fault(node, "wrong-type", f"{what} has a tag, {printable(node.tag, 60)}", "remove the tag")
+        page.fault(node, "wrong-type", f"{what} has a tag, {_tag(node)}", "remove the tag")
     elif isinstance(node.value, str):
         shown = "this" if secret else printable(node.value, 60)
         way_on = "put it in quotes" if secret else f'quote it: "{shown}"'
@@ -140,6 +140,10 @@ def text(page: Page, node: Node, what: str, *, secret: bool = False, if_empty: s
     else:
         page.fault(node, "wrong-type", f"{what} must be text, but this is {described(node)}", "write one line of text")
     return None
+
+
+def _tag(node: Node) -> str:
+    return printable(node.tag.replace("tag:yaml.org,2002:", "!!"), 60)
 
 
 def _is_plain(node: Node) -> bool:

@@ -61,5 +61,5 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that ``word`` was probably meant to be, letter case aside, or None."""
     by_folded = {name.casefold(): name for name in known}
     # A hostile key may be megabytes long, and the comparison is quadratic.
-    close = get_close_matches(word[:60].casefold(), by_folded, n=1, cutoff=0.6)
+    close = get_close_matches(word[:60].casefold(), by_folded, n=1, cutoff=0.7)
     return by_folded[close[0]] if close else None

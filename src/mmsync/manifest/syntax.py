@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from mmsync.manifest.page import Page
 
-__all__ = ["explain"]
+__all__ = ["end_of", "explain"]
 
 # What YAML 1.1 lets a file hold (section 5.1, "c-printable").
 _NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -32,6 +32,7 @@ _WORDS = (
     ("' or '}'", True, "a `{` that is never closed, or a pair without a comma", "close it with `}`"),
     ("escape char", False, "an unknown escape in a quoted text", "use '…' quotes, or double the backslash"),
     ("escape code", False, "an unknown escape in a quoted text", "use '…' quotes, or double the backslash"),
+    ("node content", False, "a value is missing", "check brackets, commas and quotes"),
     ("could not find expected ':'", False, "a key without its `:`", "write `key: value`"),
     ("incompatible YAML document", False, "a %YAML directive for another version", "remove it"),
     ("tag handle", False, "an unknown tag", 'quote text that starts with "!"'),
@@ -77,8 +78,7 @@ def _bad_start(page: Page, text: str, line: int, column: int) -> None:
 
 def _unprintable(page: Page, text: str) -> None:
     found = _NOT_PRINTABLE.search(text)
-    before = _lines(text[: found.start()] if found else "")
-    source = Source(page.file, len(before), len(before[-1]) + 1)
+    source = end_of(page, text[: found.start()] if found else "")
     if found is None:
         page.fault(source, "syntax", "not YAML", "check the file")
         return
@@ -89,10 +89,18 @@ def _unprintable(page: Page, text: str) -> None:
 def _source(page: Page, text: str, line: int, column: int) -> Source:
     # The parser may point behind the last line end: say the end of the last line that there is.
     lines = _lines(text)
-    while len(lines) > 1 and (line >= len(lines) or (line == len(lines) - 1 and not lines[-1])):
-        lines.pop()
-        line, column = len(lines) - 1, len(lines[-1])
+    if line >= len(lines) - 1:
+        while len(lines) > 1 and not lines[-1]:
+            lines.pop()
+        if line >= len(lines):
+            line, column = len(lines) - 1, len(lines[-1])
     return Source(page.file, line + 1, min(column, len(lines[line])) + 1)
+
+
+def end_of(page: Page, before: str) -> Source:
+    """Return the place that the text ``before`` reaches to."""
+    lines = _lines(before)
+    return Source(page.file, len(lines), len(lines[-1]) + 1)
 
 
 def _lines(text: str) -> list[str]:
