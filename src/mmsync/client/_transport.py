@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.cookies import cookiejar_from_dict
 from requests.structures import CaseInsensitiveDict
 
 from mmsync._version import __version__
 from mmsync.client._faults import translated
+from mmsync.client._pool import Adapter
 from mmsync.client.error import ModelManagerError, RedirectRefused
 from mmsync.client.validator import normalise_url, without_userinfo
 from mmsync.printable import printable
@@ -36,7 +36,7 @@ class _Session(requests.Session):
         super().__init__()
         self.trust_env = False
         self.headers["User-Agent"] = f"mmsync/{__version__} {requests.utils.default_user_agent()}"
-        adapter = HTTPAdapter(pool_maxsize=pool_size)
+        adapter = Adapter(pool_maxsize=pool_size)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
         # Requests are independent of one another, as the official client's are: no cookie is kept.

@@ -1,0 +1,81 @@
+"""Connections that notice an answer whose headers were cut short.
+
+http.client takes the end of a connection for the end of the headers: half an answer would pass for a complete one
+with an empty body, which here means "saved" or "no such model".
+"""
+
+from __future__ import annotations
+
+from http.client import HTTPResponse, RemoteDisconnected
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+__all__ = ["Adapter"]
+
+
+class _Lines:
+    """The reading end of a connection while its answer's headers are read."""
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+        self.last = b"\n"
+
+    def readline(self, limit: int = -1) -> bytes:
+        self.last = self.source.readline(limit)
+        return self.last
+
+    def close(self) -> None:
+        self.source.close()
+
+    def flush(self) -> None:
+        self.source.flush()
+
+
+class _Response(HTTPResponse):
+    def begin(self) -> None:
+        lines = _Lines(self.fp)
+        self.fp = lines  # type: ignore[assignment]  # http.client only reads lines of it until the headers end
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = lines.source
+        if not lines.last.endswith(b"\n"):
+            raise RemoteDisconnected("the headers of the answer were cut short")
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+
+class Adapter(HTTPAdapter):
+    """requests' adapter over these connections."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pool of direct connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Make the pool of connections through a proxy."""
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
