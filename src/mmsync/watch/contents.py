@@ -8,6 +8,7 @@ from mmsync.errors import FileFault
 from mmsync.files import digest_file, file_key, read_contents
 from mmsync.manifest.places import Places
 from mmsync.states import Content, FileKey
+from mmsync.watch.scan import state_of
 
 if TYPE_CHECKING:
     import os
@@ -26,10 +27,12 @@ class Read(NamedTuple):
     Attributes:
         contents: By model name; a FileFault says why there is none.
         waiting: Names of models whose file is not at rest: nothing is wrong with them.
+        has_moved: Whether a file was no longer what the last look had found at rest.
     """
 
     contents: dict[str, Content | FileFault]
     waiting: frozenset[str]
+    has_moved: bool
 
 
 class Forced:
@@ -103,6 +106,7 @@ def read_settled(
     ready: list[Desired] = []
     stats: dict[str, os.stat_result] = {}
     places: dict[str, Places] = {}
+    has_moved = False
     overdue = settling.overdue(now)
     forced.keep(overdue)
     for wanted in models:
@@ -117,19 +121,22 @@ def read_settled(
                 waiting.add(wanted.name)
                 content = None
             contents[wanted.name] = content or FileFault(wanted.path, "it is still being written")
-        elif refusal:
+        elif refusal and state_of(wanted.path) == rest:
             contents[wanted.name] = FileFault(wanted.path, refusal.summary, refusal.detail)
-        elif not isinstance(rest, FileKey) or file_key(stats[wanted.path]) != rest:
+        elif refusal or not isinstance(rest, FileKey) or file_key(stats[wanted.path]) != rest:
             # It changed since the last look: the next one finds that out and waits for it.
             waiting.add(wanted.name)
+            has_moved = True
             contents[wanted.name] = FileFault(wanted.path, "it has just changed")
         else:
             ready.append(wanted)
     read = read_contents(ready, stats, cache, now_ns=now_ns, on_progress=on_progress)
     for wanted in ready:
         content_or_fault = read[wanted.name]
-        if isinstance(content_or_fault, Content) and content_or_fault.key != settling.at_rest(wanted.path):
+        key = content_or_fault.key if isinstance(content_or_fault, Content) else state_of(wanted.path)
+        if key != settling.at_rest(wanted.path):
             waiting.add(wanted.name)
+            has_moved = True
             content_or_fault = FileFault(wanted.path, "it changed while it was read")
         contents[wanted.name] = content_or_fault
-    return Read(contents, frozenset(waiting))
+    return Read(contents, frozenset(waiting), has_moved)

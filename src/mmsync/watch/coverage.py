@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Coverage"]
 
-_REBUILDS = Backoff(first=0.2)
-_CALM = 60.0  # seconds without trouble after which the next rebuild is made at once again
+_REBUILD = Backoff(first=0.2, longest=5.0)  # after a folder moved or a reader died: likely to succeed, and cheap
+_RETRY = Backoff()  # after a limit was hit: somebody has to raise it first
+_CALM = 30.0  # seconds after which a rebuild counts as the first again
 
 
 class Coverage:
@@ -30,7 +31,6 @@ class Coverage:
         ring: Called from another thread when something may have changed.
         poll: Seconds between two looks at files no event will come from; only for the messages.
         mounts: Reads the table of mounts.
-        backoff: The pauses between two rebuilds.
     """
 
     def __init__(
@@ -39,12 +39,10 @@ class Coverage:
         poll: float,
         *,
         mounts: Callable[[], tuple[Mount, ...]] = read_mounts,
-        backoff: Backoff = _REBUILDS,
     ) -> None:
         self._ring = ring
         self._poll = poll
         self._mounts = mounts
-        self._backoff = backoff
         self._probe = Probe()
         self._hints: Hints | None = None
         self._wanted: dict[str, Names] = {}
@@ -53,12 +51,18 @@ class Coverage:
         self._deaf = False
         self._due_at: float | None = None
         self._rebuilds = 0
+        self._retries = 0
         self._built_at = float("-inf")
 
     @property
     def needs_polling(self) -> bool:
         """Whether some change may come without an event."""
         return self._hints is None or self._deaf or bool(self._hints.uncovered or self._silent) or self._hints.shaken
+
+    @property
+    def is_shaken(self) -> bool:
+        """Whether a check should not wait for its time: a folder moved, events were lost, the reader died."""
+        return self._hints is not None and self._hints.shaken and self._due_at is None
 
     def follow(self, folders: Mapping[str, Names], now: float) -> None:
         """Listen to these folders from now on; does nothing where they are the ones already listened to."""
@@ -78,11 +82,9 @@ class Coverage:
         else:
             if hints.probed and (self._probe.deaf() or self._probe.heard):
                 self._deaf = self._probe.deaf()
-            lost = hints.shaken or not hints.alive() or self._deaf or bool(hints.uncovered) or bool(hints.moved())
+            lost = hints.shaken or not hints.alive() or self._deaf or bool(hints.moved())
         if lost and self._due_at is None:
-            self._due_at = self._built_at + (self._backoff.delay(self._rebuilds) if self._rebuilds else 0.0)
-        if hints is not None and not lost and now - self._built_at > _CALM:
-            self._rebuilds = 0
+            self._due_at = self._built_at + (_REBUILD.delay(self._rebuilds) if self._rebuilds else 0.0)
         if self._due_at is not None and now >= self._due_at:
             self._wanted, self._due_at = {}, None
             return True
@@ -137,14 +139,17 @@ class Coverage:
         self._drop()
         self._probe.reset()
         self._due_at = None
-        self._rebuilds += 1
+        self._rebuilds = self._rebuilds + 1 if now - self._built_at < _CALM else 1
         self._built_at = now
         try:
             self._hints = Hints(self._wanted, self._ring, self._probe)
         except (OSError, ImportError) as error:
             self._failure = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        if self._hints is None or self._hints.uncovered:
-            self._due_at = now + self._backoff.delay(self._rebuilds)
+        if self._hints is not None and not self._hints.uncovered:
+            self._retries = 0
+        else:
+            self._retries += 1
+            self._due_at = now + _RETRY.delay(self._retries)
         self._probe.knock()
         self._ring()
 

@@ -26,6 +26,7 @@ KINDS = {
     "plan": Kind("plan_refused", "plan_allowed"),
     "disk": Kind("disk_failed", "disk_recovered"),
     "root": Kind("root_failed", "root_recovered"),
+    "trust": Kind("root_replaced", "root_trusted"),
     "events": Kind("events_failed", "events_recovered"),
     "model": Kind("model_failed", "model_recovered"),
     "drift": Kind("drift_found", "drift_gone"),
@@ -112,5 +113,5 @@ class Health:
 
 
 def _subject(problem: Problem) -> dict[str, str]:
-    word = {"model": "model", "drift": "model", "root": "folder", "events": "folder"}.get(problem.kind, "subject")
+    word = {"model": "model", "drift": "model", "root": "folder", "trust": "folder"}.get(problem.kind, "subject")
     return {word: problem.subject} if problem.subject else {}

@@ -17,6 +17,7 @@ __all__ = ["Looker"]
 
 _CHECK = 10.0  # seconds between two checks that events still come and folders are still themselves
 _POLL_SHARE = 300  # looks without a call take at most this part of the time
+_FRESH = 0.05  # seconds
 _CALL_SHARE = 4  # after a look, calls are not answered for this many times its length
 
 
@@ -53,7 +54,7 @@ class Looker:
         """Look at whatever it is time to look at."""
         now = self._clock()
         anew = False
-        if now >= self._check_at:
+        if now >= self._check_at or self._outside.coverage.is_shaken:
             self._check_at = now + self._check_every
             anew = self._outside.coverage.tick(now)
             self._called = self._called or anew or self._sights.roots_moved()
@@ -71,6 +72,18 @@ class Looker:
                 self.news = True
         self._sights.listen(self._clock(), anew=anew or (self.news and self._sights.crosses_links))
         self._health.update("events", self._outside.coverage.problems())
+
+    def rest(self, seconds: float) -> None:
+        """Do not look for a while: the last attempt failed in a way nobody foresaw."""
+        self._called = True
+        self._deaf_until = self._check_at = self._clock() + seconds
+        self._polled_at = self._clock()
+
+    def refresh(self) -> None:
+        """Look at everything, unless that was done a moment ago."""
+        now = self._clock()
+        if now - self._polled_at > _FRESH:
+            self._look_at_all(now)
 
     def next_at(self) -> float:
         """Return when to look next, if nothing calls before."""
@@ -94,5 +107,5 @@ class Looker:
         self._took = self._clock() - now
         self._polled_at = now
         self._deaf_until = self._clock() + _CALL_SHARE * self._took
-        problems = trouble.of_roots(self._roots.unknown().items(), self._roots.replaced().items())
-        self._health.update("root", problems)
+        self._health.update("root", trouble.of_roots(self._roots.unknown()))
+        self._health.update("trust", trouble.of_strangers(self._roots.replaced()))

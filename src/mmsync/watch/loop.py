@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Outside", "Watcher", "Watching"]
 
 _NOW, _NEVER = float("-inf"), float("inf")
+_AFTER_DEFECT = 5.0  # seconds without a look after one that failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +141,8 @@ class Watcher:
         ready = False
         try:
             while not outside.orders.is_set():
-                self._looker.look()
-                if self._clock() >= self._due_at(began):
-                    self._reconcile()
-                    if self._watching.once:
-                        break
+                if self._step(began) and self._watching.once:
+                    break
                 self._teller.tell_change()
                 if not ready and self._clock() >= began + self._watching.settle:
                     ready = True
@@ -157,6 +155,22 @@ class Watcher:
             outside.coverage.close()
             self._teller.tell_change()
         return self._health.state == "ok" and not self._settling.restless() and self._inforce.manifest is not None
+
+    def _step(self, began: float) -> bool:
+        """Look, and reconcile if it is time to; return whether a round was made or tried."""
+        try:
+            self._looker.look()
+            if self._clock() < self._due_at(began):
+                return False
+            # The timer and the retries too act on the truth of now; what has changed comes to rest first.
+            self._looker.refresh()
+        except Exception as error:  # noqa: BLE001  # as in a round
+            self._way.failed("", None, self._clock())
+            self._teller.failed(error)
+            self._looker.rest(_AFTER_DEFECT)
+            return self._watching.once
+        self._reconcile()
+        return True
 
     def _due_at(self, began: float) -> float:
         """When the next round is to be made; a moment past means now."""
@@ -220,6 +234,8 @@ class Watcher:
             self._way.succeeded("")
             if any(outcome.code == "token" for outcome in result.outcomes):
                 self._way.failed("", None, self._clock())
+            if result.has_moved:
+                self._looker.called()
             self._timer.start(self._clock())
             self._teller.reconciled(result, self._sights.notes)
 

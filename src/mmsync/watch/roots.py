@@ -25,7 +25,7 @@ class Sight(NamedTuple):
         real: The path without links.
         identity: Device and inode; None where it cannot be told.
         fault: Why it cannot be listed, in a few words; empty where it can.
-        empty: Whether it holds nothing (names that start with two dots aside: a ConfigMap's own).
+        empty: Whether it is gone or holds nothing (names that start with two dots aside: a ConfigMap's own).
     """
 
     real: str
@@ -48,18 +48,20 @@ def see(folder: str) -> Sight:
         return Sight(real, None, "it is not a folder", empty=True)
     except OSError as error:
         why = error.strerror or errno.errorcode.get(error.errno or 0, "unknown error")
-        return Sight(real, None, f"it cannot be listed: {why}", empty=True)
+        return Sight(real, None, f"it cannot be listed: {why}", empty=False)
     return Sight(real, (found.st_dev, found.st_ino), "", empty)
 
 
 @dataclass(slots=True)
 class _Known:
-    """A root as it was trusted last, and the stranger in its place if there is one."""
+    """A root as it was trusted last, and the folder in its place that is not trusted yet, if there is one."""
 
     sight: Sight
     had_entries: bool
     stranger: tuple[int, int] | None = None
     stranger_since: float = 0.0
+    was_gone: bool = False
+    why: str = ""
 
 
 class Roots:
@@ -83,25 +85,27 @@ class Roots:
         self._replaced = {}
         for folder, sight in sights.items():
             known = self._known.get(folder)
-            if sight.fault:
-                self._unknown[folder] = sight.fault
-                continue
             if known is None:
-                self._known[folder] = _Known(sight, had_entries=not sight.empty)
-                continue
+                known = self._known[folder] = _Known(sight, had_entries=not sight.empty)
+            why = sight.fault
             if sight.empty and known.had_entries:
-                self._unknown[folder] = "it is empty, and held files before"
+                known.was_gone = True
+                why = why or "it is empty, and held files before"
+            if why:
+                self._unknown[folder] = why
                 continue
-            known.had_entries = known.had_entries or not sight.empty
-            if sight.identity == known.sight.identity or sight.real != known.sight.real:
+            known.had_entries = not sight.empty or known.had_entries
+            if sight.real != known.sight.real:
                 known.sight, known.stranger = sight, None
-            elif known.stranger != sight.identity:
+            elif known.was_gone or sight.identity not in (known.sight.identity, known.stranger):
+                # The number of a mount is given out again: one that returned may look like the one that went.
                 known.stranger, known.stranger_since = sight.identity, now
-                self._replaced[folder] = _REPLACED
-            elif now >= known.stranger_since + self._trust_after:
+                known.why = "it has returned" if known.was_gone else "it is another folder than before"
+            elif known.stranger is not None and now >= known.stranger_since + self._trust_after:
                 known.sight, known.stranger = sight, None
-            else:
-                self._replaced[folder] = _REPLACED
+            known.was_gone = False
+            if known.stranger is not None:
+                self._replaced[folder] = known.why
 
     def unknown(self) -> Mapping[str, str]:
         """The roots of which nothing is known now, each with the reason: nothing may be concluded from them."""
@@ -119,6 +123,3 @@ class Roots:
         """When the first replaced root will be trusted; None where there is none."""
         times = [known.stranger_since + self._trust_after for known in self._known.values() if known.stranger]
         return min(times, default=None)
-
-
-_REPLACED = "it is another folder than before"

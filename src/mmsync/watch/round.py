@@ -65,6 +65,7 @@ class Result(NamedTuple):
         drift: What other hands changed, in ``report`` mode: left alone until somebody decides.
         repaired: What other hands changed and this round set out to set right.
         held: Names of models nothing new is known of: their file is not at rest, their next attempt is not due.
+        has_moved: Whether a file was no longer what the last look had found at rest.
     """
 
     plan: Plan
@@ -73,6 +74,7 @@ class Result(NamedTuple):
     drift: tuple[Problem, ...]
     repaired: tuple[Problem, ...]
     held: frozenset[str]
+    has_moved: bool
 
 
 class Rounds:
@@ -175,7 +177,7 @@ class Rounds:
             *trouble.of_outcomes(outcomes),
             *trouble.of_restless(selected, read.waiting, settling.overdue(now)),
         )
-        return Result(plan, outcomes, problems, choice.drift, choice.repaired, waiting | choice.held)
+        return Result(plan, outcomes, problems, choice.drift, choice.repaired, waiting | choice.held, read.has_moved)
 
     def selected(self, manifest: Manifest) -> list[Desired]:
         """Return the models of a manifest that rounds look at."""

@@ -11,13 +11,23 @@ from mmsync.printable import printable
 from mmsync.watch.health import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from mmsync.apply.outcome import Outcome
     from mmsync.plan import Change, Plan
     from mmsync.states import Desired, Diagnostic
 
-__all__ = ["of_drift", "of_notes", "of_outcomes", "of_pass", "of_plan", "of_refusals", "of_restless", "of_roots"]
+__all__ = [
+    "of_drift",
+    "of_notes",
+    "of_outcomes",
+    "of_pass",
+    "of_plan",
+    "of_refusals",
+    "of_restless",
+    "of_roots",
+    "of_strangers",
+]
 
 _RECOVERED = {
     "token": "the server accepts the token again",
@@ -52,14 +62,18 @@ def of_pass(error: Exception) -> Problem:
     return Problem(kind, "", message, code, _RECOVERED.get(kind, "it did not come again"))
 
 
-def of_roots(unknown: Iterable[tuple[str, str]], replaced: Iterable[tuple[str, str]]) -> Iterator[Problem]:
-    """Return a problem for each root that is not as it was."""
-    for folder, why in unknown:
+def of_roots(unknown: Mapping[str, str]) -> Iterator[Problem]:
+    """Return a problem for each root of which nothing is known."""
+    for folder, why in unknown.items():
         message = f"{printable(folder)}: {why}; nothing of it is changed or deleted until it returns"
         yield Problem("root", folder, message, "unknown", f"{printable(folder)} is there again")
-    for folder, why in replaced:
+
+
+def of_strangers(replaced: Mapping[str, str]) -> Iterator[Problem]:
+    """Return a warning for each root that is not the folder it was, and not trusted as that yet."""
+    for folder, why in replaced.items():
         message = f"{printable(folder)}: {why}; what it holds is taken, what it lacks is not deleted for now"
-        yield Problem("root", folder, message, "replaced", f"{printable(folder)} is trusted again", "warning")
+        yield Problem("trust", folder, message, "replaced", f"{printable(folder)} is trusted again", "warning")
 
 
 def of_plan(plan: Plan, *, waiting: Container[str]) -> Iterator[Problem]:

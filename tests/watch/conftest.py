@@ -1,0 +1,57 @@
+"""Fixtures of the watch tests: a real server in this process, a real watcher in another."""
+
+from __future__ import annotations
+
+import pytest
+
+from mmsync.server import running
+from support.watching import ServerView, Watch, namespaces
+
+
+@pytest.fixture
+def server(tmp_path):
+    with running(tmp_path / "server") as address:
+        view = ServerView(address)
+        yield view
+        view.close()
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def watch(server, root):
+    """Start a watcher over root/models.yaml; by default nothing but events (no timer, no poll) makes it look."""
+    started = []
+
+    def start(*arguments, manifest=None, settle="0.2", poll="300", interval="300", **keywords):
+        words = [
+            "-f",
+            str(manifest or root / "models.yaml"),
+            "--settle",
+            settle,
+            "--poll",
+            poll,
+            "--interval",
+            interval,
+        ]
+        process = Watch([*words, *arguments], server=keywords.pop("server", server), **keywords)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture
+def in_namespace():
+    """The command that gives a watcher a user and mount namespace of its own."""
+    command = namespaces("-Ur", "-m")
+    if command is None:
+        pytest.skip("this machine forbids user namespaces")
+    return command
