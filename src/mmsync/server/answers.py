@@ -59,9 +59,9 @@ def truth(request: Request, key: str) -> bool | None:
     word = request.query_params.get(key)
     if word is None:
         return None
-    if word.lower() not in {"true", "false"}:
+    if word.lower() not in {"true", "false", "1", "0"}:
         raise Refusal(400, f"The parameter '{key}' must be true or false")
-    return word.lower() == "true"
+    return word.lower() in {"true", "1"}
 
 
 class Body:

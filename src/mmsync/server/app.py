@@ -63,7 +63,6 @@ class Application:
         removal: dict[str, Handler] = {"DELETE": to.delete} if allow_delete else {}
         doors: dict[str, dict[str, Handler]] = {
             "/models": {"GET": to.list_models, "POST": to.save},
-            "/models/filtered": {"GET": to.filter_models, **removal},
             "/models/images/upload": {"POST": to.upload},
             "/models/{name}": {"GET": to.one_model, **removal},
             "/models/{name}/fast": {"GET": to.fast_model},
@@ -104,6 +103,11 @@ class _Door:
             _log.error("the database failed: %s", error)
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             fault = Refusal(507, "The server's disk is full") if full else Refusal(500, "The server's database failed")
+        except ClientDisconnect:
+            raise
+        except Exception:  # noqa: BLE001  # a bug of ours is told as an error too; where it is stays on this side
+            _log.exception("the server met a fault of its own")
+            fault = Refusal(500, "The server met a fault of its own")
         return error_answer(fault, close=not await body.pass_by(patience))
 
     def _handler(self, method: str) -> Handler:

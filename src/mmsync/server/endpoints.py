@@ -44,17 +44,13 @@ class Endpoints:
         """``GET /models``."""
         return await self._run(self._list, self._domain_of(request), "", "")
 
-    async def filter_models(self, request: Request, body: Body) -> Response:
-        """``GET /models/filtered?name=&engine=``; with ``fast`` it is a model that is named so."""
-        if "fast" in request.query_params:
-            request.path_params["name"] = "filtered"
-            return await self.one_model(request, body)
-        wanted = request.query_params
-        return await self._run(self._list, self._domain_of(request), wanted.get("name", ""), wanted.get("engine", ""))
-
     async def one_model(self, request: Request, _: Body) -> Response:
-        """``GET /models/{name}``, without the image's bytes if ``fast``."""
+        """``GET /models/{name}``, without the image's bytes if ``fast``; ``GET /models/filtered?name=&engine=``."""
         fast = truth(request, "fast")
+        if fast is None and path_text(request, "name") == "filtered":  # with ``fast`` it is a model named so
+            wanted = request.query_params
+            filters = wanted.get("name", ""), wanted.get("engine", "")
+            return await self._run(self._list, self._domain_of(request), *filters)
         # 1.6.1's LegacyClient takes any object for a model, so a server that answers it at all answers 204 where
         # ``fast`` is asked for; the legacy description, which has no ``fast``, has an object whose id is null.
         absent = ABSENT_DETAIL if _is_legacy(request) and fast is None else None
@@ -78,7 +74,7 @@ class Endpoints:
     async def children(self, request: Request, _: Body) -> Response:
         """``GET /models/{name}/children``."""
         return await self._run(
-            self._children, self._domain_of(request), path_text(request, "name"), _is_legacy(request)
+            self._children, self._domain_of(request), path_text(request, "name"), legacy=_is_legacy(request)
         )
 
     async def upload(self, request: Request, body: Body) -> Response:
@@ -88,9 +84,7 @@ class Endpoints:
 
     async def save(self, request: Request, body: Body) -> Response:
         """``POST /models``."""
-        wanted = SaveRequest.parse(await body.read(_SAVE_LIMIT))
-        await self._run(self._store.save, self._domain_of(request), wanted)
-        return nothing(200)
+        return await self._run(self._save, self._domain_of(request), await body.read(_SAVE_LIMIT))
 
     async def delete(self, request: Request, _: Body) -> Response:
         """``DELETE /models/{name}``: nothing to say, whether or not there was such a model."""
@@ -106,6 +100,10 @@ class Endpoints:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except OSError as error:
             raise from_os_error(error) from error
+
+    def _save(self, domain: str, body: bytes) -> Response:
+        self._store.save(domain, SaveRequest.parse(body))
+        return nothing(200)
 
     def _list(self, domain: str, name: str, engine: str) -> Response:
         return json_answer([list_row(row) for row in self._store.models(domain, name, engine)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ __all__ = ["ServerThread"]
 _HEAD_LIMIT = 256 << 10  # bytes of request line and headers: a long name, percent-encoded, takes up to 12 a character
 _TICK = 1.0  # seconds: how often uvicorn refreshes the Date header it sends
 _GLANCE = 0.002  # seconds between looks at connections that are closing; uvicorn tells no one when they have
+
+# Where nobody configured logging, Python writes warnings to stderr: bytes that are no HTTP are not our user's concern.
+logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
 class ServerThread:
@@ -100,11 +104,12 @@ class _Server(uvicorn.Server):
         for connection in list(state.connections):
             connection.shutdown()
         await self._wait(lambda: bool(state.connections or state.tasks), self._patience)
-        for task in list(state.tasks):
-            task.cancel()
+        # What is cut off sees its client leave, and clears up after itself.
         for connection in list(state.connections):
             connection.transport.abort()
         await self._wait(lambda: bool(state.connections or state.tasks), self._patience)
+        for task in list(state.tasks):
+            task.cancel()
 
     async def _wait(self, busy: Callable[[], bool], seconds: float) -> None:
         end = asyncio.get_running_loop().time() + seconds

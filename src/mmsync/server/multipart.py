@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from mmsync.server.refusal import Refusal
 
 __all__ = ["UploadForm"]
+
+# The parser logs every malformed body as a warning; its sender is told, and nobody else needs to be.
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 
 _FIELD_LIMIT = 4096  # bytes of the engine's name
 _PARTS_LIMIT = 64
