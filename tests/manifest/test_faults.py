@@ -126,6 +126,22 @@ def test_a_manifest_that_is_too_large_is_refused_unread(tmp_path):
     assert "larger than 64 MiB" in faults_of(str(manifest))
 
 
+def test_a_manifest_of_more_nodes_than_memory_is_refused(tmp_path, monkeypatch):
+    manifest = tmp_path / "models.yaml"
+    monkeypatch.setattr(loader, "_MAX_NODES", 1000)
+    manifest.write_text("version: 1\nmodels:\n" + "- a\n" * 990, "utf-8")
+    assert "a model must be a mapping" in faults_of(str(manifest))
+    manifest.write_text("version: 1\nmodels:\n" + "- a\n" * 1001, "utf-8")
+    assert "more than any could" in faults_of(str(manifest))
+
+
+def test_a_fault_in_an_anchor_is_told_once(tmp_path):
+    manifest = tmp_path / "models.yaml"
+    text = "version: 1\nmodels:\n  - &a {name: a, engine: ONNX, file: a.onnx, nam: b}\n"
+    manifest.write_text(text + "".join(f"  - {{<<: *a, name: m{i}}}\n" for i in range(3)), "utf-8")
+    assert faults_of(str(manifest), check_files=False).count("no key 'nam'") == 1
+
+
 @pytest.mark.parametrize("text", ["[" * 200_000, "- " * 200_000, "{a: " * 100_000, "? " * 100_000])
 def test_nesting_without_end_is_refused_not_died_of(tmp_path, text):
     manifest = tmp_path / "models.yaml"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import zipfile
 from typing import TYPE_CHECKING
 
 from mmsync.engines import EXTENSIONS
@@ -75,6 +74,8 @@ def _fault(descriptor: int, size: int, head: bytes, engine: str) -> str | None:
 
 
 def _zip_fault(descriptor: int, member: str = "", without: str = "") -> str | None:
+    import zipfile  # noqa: PLC0415 - most runs inspect nothing
+
     try:
         with os.fdopen(os.dup(descriptor), "rb") as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()

@@ -12,7 +12,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from mmsync.manifest.aliases import expands_too_far
-from mmsync.manifest.loader import TooDeep, compose
+from mmsync.manifest.loader import TooDeep, TooMany, compose
 from mmsync.manifest.syntax import end_of, explain
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ def read_document(page: Page) -> Node | None:
         page.fault(
             deep.parent, "too-deep", "nested too deeply for a manifest", "models are a plain list of flat mappings"
         )
+        return None
+    except TooMany:
+        page.fault(None, "too-large", "the manifest holds more than any could", "is it the right file?")
         return None
     except yaml.YAMLError as error:
         explain(page, error, data.decode())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from yaml.nodes import Node
 
-__all__ = ["MAP", "MERGE", "NULL", "SEQ", "STR", "TooDeep", "compose", "paused_gc"]
+__all__ = ["MAP", "MERGE", "NULL", "SEQ", "STR", "TooDeep", "TooMany", "compose", "paused_gc"]
 
 _PREFIX = "tag:yaml.org,2002:"
 STR = _PREFIX + "str"
@@ -29,6 +29,9 @@ NULL = _PREFIX + "null"
 # process with a segmentation fault, so the depth is counted here, node by node.
 _MAX_DEPTH = 50
 
+# A node takes some 400 bytes, two characters of text can make one. 100,000 models are a million nodes.
+_MAX_NODES = 3_000_000
+
 # Numbers that PyYAML, which is of YAML 1.1, takes for text and YAML 1.2 readers (editors, schema checkers) do not.
 _YAML_12_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z")
 _YAML_12_OCTAL = re.compile(r"0o[0-7]+\Z")
@@ -40,6 +43,10 @@ class TooDeep(Exception):
     def __init__(self, parent: Node) -> None:
         self.parent = parent
         super().__init__()
+
+
+class TooMany(Exception):
+    """The text holds more nodes than memory should be given to."""
 
 
 @contextmanager
@@ -60,6 +67,7 @@ def compose(data: bytes) -> Node | None:
     Raises:
         yaml.YAMLError: The text is not YAML, or several documents.
         TooDeep: It is nested too deeply.
+        TooMany: It holds too many nodes.
     """
     loader = loader_class()(data)
     try:
@@ -83,6 +91,7 @@ def loader_class(*, pure: bool = False) -> type[Any]:
             for base in bases:
                 base.__init__(self, *((data,) if base is bases[0] else ()))
             self.depth = 0
+            self.nodes = 0
 
         def resolve(self, kind: type[Node], value: str | None, implicit: Any) -> str:
             if kind is scalar:
@@ -95,8 +104,9 @@ def loader_class(*, pure: bool = False) -> type[Any]:
 
         def descend_resolver(self, current_node: Any, _current_index: Any) -> None:
             self.depth += 1
-            if self.depth > _MAX_DEPTH:
-                raise TooDeep(current_node)
+            self.nodes += 1
+            if self.depth > _MAX_DEPTH or self.nodes > _MAX_NODES:
+                raise TooDeep(current_node) if self.depth > _MAX_DEPTH else TooMany
 
         def ascend_resolver(self) -> None:
             self.depth -= 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
 from mmsync.printable import printable
@@ -59,6 +58,8 @@ class Page:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that ``word`` was probably meant to be, letter case aside, or None."""
+    from difflib import get_close_matches  # noqa: PLC0415 - a manifest without faults never needs it
+
     by_folded = {name.casefold(): name for name in known}
     # A hostile key may be megabytes long, and the comparison is quadratic.
     close = get_close_matches(word[:60].casefold(), by_folded, n=1, cutoff=0.7)

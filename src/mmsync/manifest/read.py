@@ -74,7 +74,8 @@ class _Reading:
             self.models += discovered.models
             self.stats.update(discovered.stats)
             self.found += discovered.diagnostics
-        self.found.sort(key=_by_place)
+        # What is wrong with an anchor is wrong wherever it is merged: once is enough.
+        self.found = sorted(dict.fromkeys(self.found), key=_by_place)
         if any(diagnostic.severity == "error" for diagnostic in self.found):
             raise ManifestError([diagnostic for diagnostic in self.found if diagnostic.severity == "error"])
         return Manifest(
@@ -128,7 +129,7 @@ class _Reading:
 
     def _files(self, paths: Sequence[str]) -> list[str]:
         files: dict[str, str] = {}
-        for path in paths:
+        for path in map(os.fspath, [paths] if isinstance(paths, str) else paths):
             try:
                 is_folder = os.path.isdir(path)
             except ValueError:
