@@ -44,15 +44,14 @@ __all__ = ["apply"]
 @opt.server_options
 def apply(**given: Any) -> int:
     """Make the server hold what the manifest lists, or do exactly what a saved PLAN says."""
-    from mmsync.cli.run import planning, read_desired, replan  # noqa: PLC0415 - imports the HTTP library
+    from mmsync.cli.run import planning, replan  # noqa: PLC0415 - imports the HTTP library
 
     server = opt.take_server(given)
     options = planning(given)
     document = None
     if given["saved"]:
         document, options, server = _saved(given, options, server)
-    desired = read_desired(given)
-    with replan(given, desired, server, exclusive=True, options=options) as (made, connection):
+    with replan(given, server, exclusive=True, options=options) as (made, connection):
         _check(made, given, document)
         return _carry_out(made, connection, given, options.jobs)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mmsync.client import Client, LegacyClient
     from mmsync.manifest import ServerSettings
 
-__all__ = ["connected", "open_client"]
+__all__ = ["connected", "new_client", "open_client"]
 
 
 @contextlib.contextmanager
@@ -57,6 +57,8 @@ def open_client(target: Target, *, jobs: int) -> Iterator[tuple[Client | LegacyC
     """Open a client for a resolved server; ``local:`` runs the embedded one for as long."""
     if is_exposed(target):
         warn("the token travels over plain http to another machine; use https")
+    from mmsync.client import normalise_url  # noqa: PLC0415 - imports the HTTP library
+
     with contextlib.ExitStack() as stack:
         url, token, name = target.url, target.token, ""
         if url.startswith(LOCAL):
@@ -65,17 +67,17 @@ def open_client(target: Target, *, jobs: int) -> Iterator[tuple[Client | LegacyC
             folder = Path(url.removeprefix(LOCAL)).expanduser()
             address = stack.enter_context(running(folder))
             url, token, name = address.url, address.token, f"{LOCAL}{folder.resolve()}"
-        client, normalised = _client(target, url, token, jobs)
-        stack.enter_context(client)
-        yield client, ServerName(name or normalised, target.domain or "")
+        client = stack.enter_context(new_client(target, url, token, jobs=jobs))
+        yield client, ServerName(name or normalise_url(url), target.domain or "")
 
 
-def _client(target: Target, url: str, token: str, jobs: int) -> tuple[Client | LegacyClient, str]:
-    from mmsync.client import Client, LegacyClient, normalise_url  # noqa: PLC0415 - imports the HTTP library
+def new_client(target: Target, url: str, token: str, *, jobs: int) -> Client | LegacyClient:
+    """Return a client of the target's generation for this URL and token, with connections for so many jobs."""
+    from mmsync.client import Client, LegacyClient  # noqa: PLC0415 - imports the HTTP library
     from mmsync.client.auth import create_auth_from_token  # noqa: PLC0415 - the same
 
     auth = create_auth_from_token(token, target.auth_type)
     pool = 2 * jobs + 2  # each job uploads on one connection while the next model is read on another
     if target.domain:
-        return LegacyClient(url, target.domain, auth, timeout=target.timeout, pool_size=pool), normalise_url(url)
-    return Client(url, auth, timeout=target.timeout, pool_size=pool), normalise_url(url)
+        return LegacyClient(url, target.domain, auth, timeout=target.timeout, pool_size=pool)
+    return Client(url, auth, timeout=target.timeout, pool_size=pool)

@@ -32,11 +32,10 @@ __all__ = ["plan", "show"]
 @opt.server_options
 def plan(**given: Any) -> int:
     """Show what apply would change; write nothing."""
-    from mmsync.cli.run import read_desired, replan  # noqa: PLC0415 - imports the HTTP library
+    from mmsync.cli.run import replan  # noqa: PLC0415 - imports the HTTP library
 
     server = opt.take_server(given)
-    desired = read_desired(given)
-    with replan(given, desired, server) as (made, _):
+    with replan(given, server) as (made, _):
         pass
     if given["out"]:
         _save(made, given["out"])

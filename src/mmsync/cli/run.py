@@ -8,23 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from mmsync.cli import options as opt
 from mmsync.cli.connect import connected
+from mmsync.cli.early import EarlyList
 from mmsync.cli.progress import progress
+from mmsync.cli.settings import resolve
 from mmsync.manifest import read_manifest
 from mmsync.reconcile import Connection, Options, make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from mmsync.cli.settings import ServerOptions
-    from mmsync.manifest import Manifest
     from mmsync.plan import Plan
 
-__all__ = ["planning", "read_desired", "replan"]
-
-
-def read_desired(given: Mapping[str, Any]) -> Manifest:
-    """Read the manifests the options name."""
-    return read_manifest(given["manifests"], models_dirs=given["models_dirs"])
+__all__ = ["planning", "replan"]
 
 
 def planning(given: dict[str, Any]) -> Options:
@@ -40,18 +36,23 @@ def planning(given: dict[str, Any]) -> Options:
 
 @contextlib.contextmanager
 def replan(
-    given: dict[str, Any],
-    desired: Manifest,
-    server: ServerOptions,
-    *,
-    exclusive: bool = False,
-    options: Options | None = None,
+    given: dict[str, Any], server: ServerOptions, *, exclusive: bool = False, options: Options | None = None
 ) -> Iterator[tuple[Plan, Connection]]:
-    """Open the server, make the plan while progress is shown, and keep both for the body."""
+    """Read the manifest, open the server, make the plan while progress is shown, and keep it open for the body.
+
+    Args:
+        given: The command's keywords.
+        server: Flags and environment.
+        exclusive: Whether to hold the machine's lock for the server, from before it is observed.
+        options: How to plan, where that is not in ``given``.
+    """
     chosen = options or planning(given)
-    with connected(
-        server, desired.server, jobs=chosen.jobs, exclusive=exclusive, lock_timeout=given.get("lock_timeout", 0.0)
-    ) as connection:
+    # What is listed before the lock is held may be changed by whoever holds it: only a plan may ask early.
+    early = None if exclusive else EarlyList(server)
+    desired = read_manifest(given["manifests"], models_dirs=given["models_dirs"])
+    models = early.models(resolve(server, desired.server)) if early else None
+    wait = given.get("lock_timeout", 0.0)
+    with connected(server, desired.server, jobs=chosen.jobs, exclusive=exclusive, lock_timeout=wait) as connection:
         with progress(sys.stderr, quiet=given["quiet"]) as sink:
-            made = make_plan(desired, connection, chosen, on_event=sink)
+            made = make_plan(desired, connection, chosen, models=models, on_event=sink)
         yield made, connection

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.errors import FileFault
 from mmsync.plan.guards import refusals
-from mmsync.plan.model import After, Before, Change, Guards, Plan, Selection
+from mmsync.plan.model import Change, Guards, Plan, Selection
 from mmsync.plan.scope import Scope
+from mmsync.plan.sides import Sides, Unchanged, before, change_of
 from mmsync.printable import printable
 from mmsync.states import Content, Diagnostic
 
@@ -63,26 +64,37 @@ def compare(
         The plan, every sequence in it sorted by name. Its ``refusals`` say whether a guard forbids it as a whole.
     """
     changes: list[Change] = []
-    unchanged: list[Change] = []
+    unchanged: list[Sides] = []
     blocked: list[str] = []
     unknown: list[str] = []
     notes = list(situation.notes)
+    contents, observed, evidences, ambiguous = (
+        situation.contents,
+        situation.observed,
+        situation.evidence,
+        situation.ambiguous,
+    )
+    everything = not selection.is_partial
     for wanted in situation.desired:
-        if wanted.name not in selection:
+        name = wanted.name
+        if not (everything or name in selection):
             continue
-        content = situation.contents[wanted.name]
-        fault = _twice(wanted) if wanted.name in situation.ambiguous else _fault(wanted, content)
+        content = contents[name]
+        fault = _twice(wanted) if name in ambiguous else _fault(wanted, content)
         if fault or isinstance(content, FileFault):
-            blocked.append(wanted.name)
+            blocked.append(name)
             notes += [fault] if fault else []
             continue
-        there = situation.observed.get(wanted.name)
-        evidence = situation.evidence.get(wanted.name) if there else None
-        change = _change(wanted, content, there, evidence)
+        there = observed.get(name)
+        evidence = evidences.get(name) if there else None
+        reasons = _reasons(wanted, there, evidence) if there else ()
+        if there is None or reasons:
+            changes.append(change_of(Sides(wanted, content, there, evidence), reasons))
+        else:
+            unchanged.append(Sides(wanted, content, there, evidence))
         if evidence and evidence.verdict == "unknown":
-            unknown.append(wanted.name)
+            unknown.append(name)
             notes.append(_unknown(wanted, evidence))
-        (unchanged if change.action == "none" else changes).append(change)
 
     listed = {wanted.name for wanted in situation.desired}
     others = [name for name in situation.observed if name not in listed]
@@ -102,7 +114,7 @@ def compare(
         server=situation.server,
         manifests=tuple(sorted(situation.manifests)),
         changes=tuple(sorted(changes, key=_by_name)),
-        unchanged=tuple(sorted(unchanged, key=_by_name)),
+        unchanged=Unchanged(sorted(unchanged, key=lambda sides: sides.wanted.name)),
         orphans=tuple(orphans),
         unmanaged=sum(name not in situation.scope for name in others),
         unknown=tuple(sorted(unknown)),
@@ -197,42 +209,17 @@ def _partial_prune(selection: Selection) -> Diagnostic:
     )
 
 
-def _before(there: Observed, evidence: Evidence | None) -> Before:
-    return Before(
-        id=there.id,
-        engine=there.engine,
-        description=there.description,
-        image_id=there.image_id,
-        update_date=there.update_date,
-        sha256=evidence.sha256 if evidence else None,
-        size=evidence.size if evidence else None,
-    )
-
-
 def _delete(there: Observed) -> Change:
-    return Change(there.name, "delete", (), _before(there, None), None, "none", None)
+    return Change(there.name, "delete", (), before(there, None), None, "none", None)
 
 
-def _change(wanted: Desired, content: Content, there: Observed | None, evidence: Evidence | None) -> Change:
-    after = After(wanted.engine, wanted.description, wanted.file, content.sha256, content.size)
-    if there is None:
-        return Change(wanted.name, "add", (), None, after, "none", wanted.source, wanted, content)
-    reasons: list[Reason] = []
+def _reasons(wanted: Desired, there: Observed, evidence: Evidence | None) -> tuple[Reason, ...]:
+    """Say in which ways the server's model is not the one wanted."""
     # A server that leaves the engine out says nothing about it: that is no difference.
-    if there.engine is not None and there.engine != wanted.engine:
-        reasons.append("engine")
-    if evidence is not None and evidence.verdict == "different":
-        reasons.append("content")
-    if wanted.description is not None and wanted.description != (there.description or ""):
-        reasons.append("description")
-    return Change(
-        wanted.name,
-        "change" if reasons else "none",
-        tuple(reasons),
-        _before(there, evidence),
-        after,
-        evidence.source if evidence else "none",
-        wanted.source,
-        wanted,
-        content,
-    )
+    engine = there.engine is not None and there.engine != wanted.engine
+    content = evidence is not None and evidence.verdict == "different"
+    description = wanted.description is not None and wanted.description != (there.description or "")
+    if not (engine or content or description):
+        return ()
+    found: list[tuple[Reason, bool]] = [("engine", engine), ("content", content), ("description", description)]
+    return tuple(reason for reason, differs in found if differs)

@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mmsync.states import Content, Desired, Diagnostic, EvidenceSource, ServerName, Source
 
 __all__ = ["Action", "After", "Before", "Change", "Guards", "Plan", "Reason", "Selection", "Summary"]
@@ -169,7 +171,7 @@ class Plan:
     server: ServerName
     manifests: tuple[str, ...]
     changes: tuple[Change, ...]
-    unchanged: tuple[Change, ...] = ()
+    unchanged: Sequence[Change] = ()
     orphans: tuple[str, ...] = ()
     unmanaged: int = 0
     unknown: tuple[str, ...] = ()
