@@ -42,11 +42,13 @@ class FileTarget:
     def __init__(self, file: BinaryIO | None) -> None:
         self._file = file
         self._start = file.tell() if file is not None and file.seekable() else None
+        self._touched = False
 
     def write(self, data: bytes) -> None:
         """Write all of ``data``."""
         if self._file is None:
             return
+        self._touched = True
         rest = memoryview(data)
         while rest:
             # A raw file may take less than it is given, and None or 0 where it would block.
@@ -54,7 +56,7 @@ class FileTarget:
 
     def rewind(self) -> bool:
         """Cut the file back to where the download began; False where it cannot seek."""
-        if self._file is None:
+        if self._file is None or not self._touched:
             return True
         if self._start is None:
             return False
