@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Download", "Wanted", "download"]
 
-_GRACE = 2.0  # seconds that downloads in flight have to clear away after themselves
+_GRACE = 1.0  # seconds that downloads in flight have to clear away after themselves
 
 
 class Wanted(NamedTuple):
@@ -135,9 +135,9 @@ class _Work:
             threading.Thread(target=self._worker, args=(todo, done), name="mmsync-download", daemon=True)
             for _ in range(min(jobs, len(wanted)))
         ]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             for _ in wanted:
                 result = done.get()
                 if isinstance(result, BaseException):
@@ -147,7 +147,8 @@ class _Work:
             self.stop.set()
             deadline = time.monotonic() + _GRACE
             for thread in threads:
-                thread.join(max(0.0, deadline - time.monotonic()))
+                if thread.ident is not None:  # an interrupt may come before all are started
+                    thread.join(max(0.0, deadline - time.monotonic()))
             for draft in tuple(self.drafts):
                 draft.unlink(missing_ok=True)
 
@@ -180,7 +181,8 @@ class _Work:
         if there is None:
             return None
         key = image_key(each.observed)
-        held = self.known.get(key) if key else None
+        # The ledger hands out plain tuples: ten thousand are read for every plan.
+        held = Held(*self.known[key]) if key and key in self.known else None
         if held and not there.lfs and held.sha256 == there.sha256:
             return Download(each, "there", held.sha256, held.size)
         if self.force:
@@ -255,7 +257,7 @@ def _lesson(result: Download) -> tuple[ImageKey, Held] | None:
     if result.image_id is None:
         return None
     if observed.image_id is None:
-        observed = replace(observed, image_id=result.image_id)
+        observed = observed._replace(image_id=result.image_id)
     key = image_key(observed)
     sure = key is not None and str(observed.image_id) == str(result.image_id)
     return (key, Held(result.sha256, result.size)) if key and sure else None

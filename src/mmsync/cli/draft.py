@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter
@@ -14,7 +15,7 @@ from mmsync.files import guess_engine
 from mmsync.manifest.writer import Entry, manifest_text, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Found", "Model", "draft", "scope_for", "search"]
@@ -53,7 +54,8 @@ def search(root: Path) -> Found:
     models: list[Model] = []
     doubtful: list[tuple[str, str]] = []
     inside = os.path.realpath(root)
-    for file in sorted(_candidates(root)):
+    # The shallow ones first: of two files that could have a name, the one nearer to the manifest gets it.
+    for file in sorted(_candidates(root), key=lambda file: (file.count("/"), file)):
         path = root / file
         try:
             engine = guess_engine(str(path))
@@ -104,28 +106,24 @@ def draft(models: Sequence[Model]) -> str:
 
 
 def _names(models: Sequence[Model]) -> list[str]:
-    taken: set[str] = set()
+    taken: dict[str, str] = {}
     names = []
     for model in models:
-        name = next(name for name in _proposals(model) if name not in taken and refusal(name, model.engine) is None)
-        taken.add(name)
+        name = next(name for name in _proposals(model, taken) if name not in taken and not refusal(name, model.engine))
+        taken[name] = model.engine
         names.append(name)
     return names
 
 
-def _proposals(model: Model) -> Iterator[str]:
+def _proposals(model: Model, taken: Mapping[str, str]) -> Iterator[str]:
     path = PurePosixPath(model.file)
     stem = path.stem.strip().strip(".") or "model"
-    parents = "_".join(path.parent.parts)
+    by_engine = f"{stem}_{model.engine.lower()}"
+    by_folder = "_".join([*path.parent.parts, stem])
     yield stem
-    yield f"{stem}_{model.engine.lower()}"
-    if parents:
-        yield f"{parents}_{stem}"
-        yield f"{parents}_{stem}_{model.engine.lower()}"
-    number = 2
-    while True:
-        yield f"{stem}_{number}"
-        number += 1
+    # What tells it from its namesake: the engine where that differs, else the folder.
+    yield from (by_folder, by_engine) if taken.get(stem) == model.engine else (by_engine, by_folder)
+    yield from (f"{by_folder}_{number}" for number in itertools.count(2))
 
 
 def scope_for(names: Sequence[str]) -> list[str]:

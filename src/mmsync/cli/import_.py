@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ def import_(**given: Any) -> int:
     selection = opt.take_selection(given)
     folder = Path(given["folder"])
     target = folder / "models.yaml"
-    if target.is_symlink() or (target.exists() and not given["force"]):
+    if os.path.lexists(target) and not given["force"]:
         raise SettingsError(
             f"{target} is there already; nothing was written",
             "import --to another folder, or give --force to replace it",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Column", "render_table", "room_for"]
 
 _GAP = 2
+_USUAL = 90  # per cent of the rows that decide what fits
 
 
 class Column(NamedTuple):
@@ -69,10 +70,15 @@ def render_table(table: Sequence[Column], *, width: int | None, colour: bool = F
 
 
 def _fitted(table: list[Column], width: int) -> list[Column]:
-    """Shorten cells, then leave columns out, until the table fits or only what must stay is left."""
+    """Shorten cells, then leave columns out, until the table fits or only what must stay is left.
+
+    A few names of extraordinary length do not count: they get lines of their own, the other rows stay as they are.
+    """
+    lengths = sorted(map(columns, table[0].cells)) or [0]
+    usual = lengths[(len(lengths) - 1) * _USUAL // 100]
 
     def too_wide() -> bool:
-        return sum(map(_width, table)) + _GAP * (len(table) - 1) > width
+        return usual + sum(map(_width, table[1:])) + _GAP * (len(table) - 1) > width
 
     if too_wide():
         table = [column._replace(cells=column.short) if column.short else column for column in table]
