@@ -1,5 +1,95 @@
-"""GitOps for machine-learning models."""
+"""GitOps for machine-learning models: make a Model Manager server hold exactly what a manifest lists.
+
+The same three steps as on the command line, for notebooks and other programs::
+
+    import mmsync
+
+    manifest = mmsync.read_manifest("models.yaml")
+    with mmsync.connect("local:.model-manager") as connection:
+        plan = mmsync.make_plan(manifest, connection)
+        outcomes = mmsync.apply_plan(plan, connection)
+
+``mmsync.client`` is the client library, usable alone. Nothing is loaded before it is used: importing this package
+costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 from mmsync._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from mmsync.apply import Event, Outcome
+    from mmsync.connection import Connection, connect
+    from mmsync.errors import FileFault, LockTimeout, ManifestError, MmsyncError, PlanRefused, SettingsError
+    from mmsync.manifest import Manifest, read_manifest
+    from mmsync.plan import Change, Guards, Plan, Selection, plan_digest, plan_document
+    from mmsync.reconcile import Options, apply_plan, make_plan
+    from mmsync.states import Diagnostic
+
+__all__ = [
+    "Change",
+    "Connection",
+    "Diagnostic",
+    "Event",
+    "FileFault",
+    "Guards",
+    "LockTimeout",
+    "Manifest",
+    "ManifestError",
+    "MmsyncError",
+    "Options",
+    "Outcome",
+    "Plan",
+    "PlanRefused",
+    "Selection",
+    "SettingsError",
+    "__version__",
+    "apply_plan",
+    "connect",
+    "make_plan",
+    "plan_digest",
+    "plan_document",
+    "read_manifest",
+]
+
+# No name here is a room's: `mmsync.plan` and `mmsync.apply` stay the packages they are, so functions carry a noun.
+_HOMES = {
+    "Change": "plan",
+    "Connection": "connection",
+    "Diagnostic": "states",
+    "Event": "apply",
+    "FileFault": "errors",
+    "Guards": "plan",
+    "LockTimeout": "errors",
+    "Manifest": "manifest",
+    "ManifestError": "errors",
+    "MmsyncError": "errors",
+    "Options": "reconcile",
+    "Outcome": "apply",
+    "Plan": "plan",
+    "PlanRefused": "errors",
+    "Selection": "plan",
+    "SettingsError": "errors",
+    "apply_plan": "reconcile",
+    "connect": "connection",
+    "make_plan": "reconcile",
+    "plan_digest": "plan",
+    "plan_document": "plan",
+    "read_manifest": "manifest",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"mmsync.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

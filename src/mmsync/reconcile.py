@@ -24,15 +24,14 @@ if TYPE_CHECKING:
 
     from mmsync.apply.engine import Stop
     from mmsync.apply.outcome import Event, Outcome, Phase
-    from mmsync.client import Client, LegacyClient, Model
+    from mmsync.client import Model
+    from mmsync.connection import Connection
     from mmsync.errors import FileFault
     from mmsync.evidence import Verify
-    from mmsync.ledger import Ledger
     from mmsync.manifest import Manifest
     from mmsync.plan import Plan
-    from mmsync.states import ServerName
 
-__all__ = ["Connection", "Options", "apply_plan", "check_saved", "make_plan"]
+__all__ = ["Options", "apply_plan", "check_saved", "make_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +51,6 @@ class Options:
     prune: bool = False
     verify: Verify = "auto"
     jobs: int = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """An open client, the name its server has in the ledger, and the ledger."""
-
-    client: Client | LegacyClient
-    server: ServerName
-    ledger: Ledger
 
 
 def make_plan(

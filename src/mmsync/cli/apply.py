@@ -15,8 +15,9 @@ from mmsync.errors import PlanRefused
 
 if TYPE_CHECKING:
     from mmsync.apply import Event
+    from mmsync.connection import Connection
     from mmsync.plan import Plan
-    from mmsync.reconcile import Connection, Options
+    from mmsync.reconcile import Options
 
 __all__ = ["apply"]
 

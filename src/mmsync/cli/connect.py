@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsync.cli.output import warn
-from mmsync.cli.settings import LOCAL, cache_folder, is_exposed, lock_folder, resolve
+from mmsync.cli.settings import cache_folder, lock_folder, resolve
+from mmsync.connection import Connection, open_client
 from mmsync.ledger import Ledger
-from mmsync.reconcile import Connection
-from mmsync.states import ServerName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mmsync.cli.settings import ServerOptions, Target
-    from mmsync.client import Client, LegacyClient
+    from mmsync.cli.settings import ServerOptions
     from mmsync.manifest import ServerSettings
 
-__all__ = ["connected", "new_client", "open_client"]
+__all__ = ["connected"]
 
 
 @contextlib.contextmanager
@@ -43,41 +40,10 @@ def connected(
     """
     target = resolve(given, settings)
     with contextlib.ExitStack() as stack:
-        client, server = stack.enter_context(open_client(target, jobs=jobs))
+        client, server = stack.enter_context(open_client(target, jobs=jobs, warn=warn))
         if exclusive:
             from mmsync.lock import turn  # noqa: PLC0415 - only applying needs it
 
             stack.enter_context(turn(lock_folder(), server, timeout=lock_timeout, on_wait=warn))
         ledger = stack.enter_context(Ledger(cache_folder() / "ledger.sqlite", warn=warn, now=int(time.time())))
         yield Connection(client, server, ledger)
-
-
-@contextlib.contextmanager
-def open_client(target: Target, *, jobs: int) -> Iterator[tuple[Client | LegacyClient, ServerName]]:
-    """Open a client for a resolved server; ``local:`` runs the embedded one for as long."""
-    if is_exposed(target):
-        warn("the token travels over plain http to another machine; use https")
-    from mmsync.client import normalise_url  # noqa: PLC0415 - imports the HTTP library
-
-    with contextlib.ExitStack() as stack:
-        url, token, name = target.url, target.token, ""
-        if url.startswith(LOCAL):
-            from mmsync.server import running  # noqa: PLC0415 - an extra, and only for local:
-
-            folder = Path(url.removeprefix(LOCAL)).expanduser()
-            address = stack.enter_context(running(folder))
-            url, token, name = address.url, address.token, f"{LOCAL}{folder.resolve()}"
-        client = stack.enter_context(new_client(target, url, token, jobs=jobs))
-        yield client, ServerName(name or normalise_url(url), target.domain or "")
-
-
-def new_client(target: Target, url: str, token: str, *, jobs: int) -> Client | LegacyClient:
-    """Return a client of the target's generation for this URL and token, with connections for so many jobs."""
-    from mmsync.client import Client, LegacyClient  # noqa: PLC0415 - imports the HTTP library
-    from mmsync.client.auth import create_auth_from_token  # noqa: PLC0415 - the same
-
-    auth = create_auth_from_token(token, target.auth_type)
-    pool = 2 * jobs + 2  # each job uploads on one connection while the next model is read on another
-    if target.domain:
-        return LegacyClient(url, target.domain, auth, timeout=target.timeout, pool_size=pool)
-    return Client(url, auth, timeout=target.timeout, pool_size=pool)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from mmsync.apply.outcome import Event
     from mmsync.client import Client, LegacyClient
+    from mmsync.connection import Connection
     from mmsync.ledger import ImageKey
-    from mmsync.reconcile import Connection
     from mmsync.states import Content, Observed
 
 __all__ = ["Download", "Wanted", "download"]

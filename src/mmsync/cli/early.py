@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from mmsync.cli.connect import new_client
-from mmsync.cli.settings import LOCAL, resolve
+from mmsync.cli.settings import resolve
+from mmsync.connection import LOCAL, new_client
 from mmsync.errors import MmsyncError
 
 if TYPE_CHECKING:
-    from mmsync.cli.settings import ServerOptions, Target
+    from mmsync.cli.settings import ServerOptions
     from mmsync.client import Model
+    from mmsync.connection import Target
 
 __all__ = ["EarlyList"]
 

@@ -18,12 +18,18 @@ from mmsync.printable import printable
 
 if TYPE_CHECKING:
     from mmsync.cli.importing import Draught
-    from mmsync.reconcile import Connection
+    from mmsync.connection import Connection
 
 __all__ = ["import_"]
 
+_EXAMPLES = """\b
+Examples:
+  mmsync import --to fraud --target 'fraud_*'
+  mmsync plan -f fraud/models.yaml
+"""
 
-@click.command("import", epilog="For example: mmsync import --target 'fraud_*' --to fraud, then cd fraud; mmsync plan.")
+
+@click.command("import", epilog=_EXAMPLES)
 @click.option(
     "--to",
     "folder",
@@ -36,7 +42,14 @@ __all__ = ["import_"]
 @click.option("--no-files", is_flag=True, help="Write the manifest only; the files are yours to supply.")
 @click.option("--force", is_flag=True, help="Replace an existing models.yaml, and model files of another content.")
 @click.option(
-    "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="How many at a time."
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=8,
+    show_default=True,
+    envvar="MMSYNC_JOBS",
+    show_envvar=True,
+    metavar="N",
+    help="How many at a time.",
 )
 @opt.quiet_option
 @opt.server_options

@@ -11,7 +11,7 @@ from mmsync.apply.observe import rows
 from mmsync.cli.download import Download, Wanted
 from mmsync.cli.draft import scope_for
 from mmsync.cli.naming import file_names
-from mmsync.cli.settings import LOCAL
+from mmsync.connection import LOCAL
 from mmsync.errors import SettingsError
 from mmsync.manifest.writer import Entry, manifest_text, refusal, scalar
 from mmsync.printable import printable
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mmsync.cli.settings import ServerOptions
+    from mmsync.connection import Connection
     from mmsync.plan import Selection
-    from mmsync.reconcile import Connection
     from mmsync.states import Observed
 
 __all__ = ["Draught", "moved", "read_server"]

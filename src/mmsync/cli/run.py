@@ -12,12 +12,13 @@ from mmsync.cli.early import EarlyList
 from mmsync.cli.progress import progress
 from mmsync.cli.settings import resolve
 from mmsync.manifest import read_manifest
-from mmsync.reconcile import Connection, Options, make_plan
+from mmsync.reconcile import Options, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mmsync.cli.settings import ServerOptions
+    from mmsync.connection import Connection
     from mmsync.plan import Plan
 
 __all__ = ["planning", "replan"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tempfile
 from dataclasses import dataclass, field
@@ -10,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mmsync.connection import LOCAL, Target
 from mmsync.errors import SettingsError
 
 if TYPE_CHECKING:
     from mmsync.manifest import ServerSettings
 
-__all__ = ["LOCAL", "ServerOptions", "Target", "cache_folder", "is_exposed", "lock_folder", "resolve"]
-
-LOCAL = "local:"
+__all__ = ["ServerOptions", "cache_folder", "lock_folder", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +29,6 @@ class ServerOptions:
     domain: str | None = None
     profile: str | None = None
     profiles_path: str | None = None
-    timeout: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server, ready to connect to.
-
-    Attributes:
-        url: ``http(s)://…`` or ``local:FOLDER``.
-        token: Never shown. Empty for ``local:``.
-        auth_type: ``standalone`` or ``bearer``.
-        domain: Where given, the server is of the older generation (LegacyClient).
-        timeout: Seconds to connect and between two bytes; None means the client's 30.
-    """
-
-    url: str
-    token: str = field(default="", repr=False)
-    auth_type: str = "standalone"
-    domain: str | None = None
     timeout: float | None = None
 
 
@@ -92,18 +71,6 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None) -> Target:
             f"no token for {_without_secrets(url)}", "set MMSYNC_TOKEN, or give --token-file or --profile"
         )
     return Target(url, token or "", auth_type or "standalone", domain or None, given.timeout)
-
-
-def is_exposed(target: Target) -> bool:
-    """Whether the token would travel over plain http to another machine."""
-    parts = urlsplit(target.url)
-    if parts.scheme != "http" or not target.token:
-        return False
-    host = parts.hostname or ""
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host != "localhost" and not host.endswith(".localhost")
 
 
 def cache_folder() -> Path:

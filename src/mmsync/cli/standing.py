@@ -6,16 +6,16 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from mmsync.cli.connect import open_client
 from mmsync.cli.settings import cache_folder, resolve
+from mmsync.connection import Connection, open_client
 from mmsync.ledger import Ledger
-from mmsync.reconcile import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mmsync.cli.settings import ServerOptions, Target
+    from mmsync.cli.settings import ServerOptions
     from mmsync.client import Client, LegacyClient
+    from mmsync.connection import Target
     from mmsync.manifest import ServerSettings
     from mmsync.states import ServerName
 
@@ -49,7 +49,7 @@ class StandingConnection:
         target = resolve(self._given, settings)
         if target != self._target or self._client is None:
             self.close()
-            self._client = self._open.enter_context(open_client(target, jobs=self._jobs))
+            self._client = self._open.enter_context(open_client(target, jobs=self._jobs, warn=self._warn))
             self._target = target
         client, server = self._client
         with Ledger(cache_folder() / "ledger.sqlite", warn=self._warn, now=int(time.time())) as ledger:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from mmsync.apply.engine import Stop
     from mmsync.apply.outcome import Event, Outcome
+    from mmsync.connection import Connection
     from mmsync.manifest import Manifest, ServerSettings
     from mmsync.plan import Change, Plan
-    from mmsync.reconcile import Connection
     from mmsync.states import Content, Desired, ServerName
     from mmsync.watch.health import Problem
     from mmsync.watch.schedule import Backoff

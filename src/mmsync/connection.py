@@ -1,0 +1,132 @@
+"""Opening a server: a client of the right generation, the name the ledger knows it by, and the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mmsync.ledger import Ledger
+from mmsync.states import ServerName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mmsync.client import Client, LegacyClient
+
+__all__ = ["LOCAL", "Connection", "Target", "connect", "is_exposed", "new_client", "open_client"]
+
+LOCAL = "local:"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open client, the name its server has in the ledger, and the ledger."""
+
+    client: Client | LegacyClient
+    server: ServerName
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server, ready to connect to.
+
+    Attributes:
+        url: ``http(s)://…`` or ``local:FOLDER``.
+        token: Never shown. Empty for ``local:``.
+        auth_type: ``standalone`` or ``bearer``.
+        domain: Where given, the server is of the older generation (LegacyClient).
+        timeout: Seconds to connect and between two bytes; None means the client's 30.
+    """
+
+    url: str
+    token: str = field(default="", repr=False)
+    auth_type: str = "standalone"
+    domain: str | None = None
+    timeout: float | None = None
+
+
+@contextlib.contextmanager
+def connect(
+    url: str,
+    token: str = "",
+    *,
+    auth_type: str = "standalone",
+    domain: str | None = None,
+    timeout: float | None = None,
+    jobs: int = 8,
+    ledger: Path | str | None = None,
+    warn: Callable[[str], None] = lambda _sentence: None,
+) -> Iterator[Connection]:
+    """Open a server for the length of a ``with``.
+
+    Args:
+        url: The server's URL, or ``local:FOLDER`` for an embedded one over that folder (needs no token).
+        token: The access token.
+        auth_type: ``standalone`` or ``bearer``.
+        domain: The domain, for servers before 2.4.0.
+        timeout: Seconds to connect and between two bytes; None means 30.
+        jobs: How many requests may go on at a time.
+        ledger: The ledger's file; None remembers nothing beyond the ``with``.
+        warn: Called with one sentence where something is odd but no error.
+
+    Raises:
+        ModelManagerError: The URL is not one.
+        ValueError: The auth type is not one.
+    """
+    target = Target(url, token, auth_type, domain, timeout)
+    with contextlib.ExitStack() as stack:
+        client, server = stack.enter_context(open_client(target, jobs=jobs, warn=warn))
+        path = None if ledger is None else Path(ledger).expanduser()
+        yield Connection(client, server, stack.enter_context(Ledger(path, warn=warn, now=int(time.time()))))
+
+
+@contextlib.contextmanager
+def open_client(
+    target: Target, *, jobs: int, warn: Callable[[str], None]
+) -> Iterator[tuple[Client | LegacyClient, ServerName]]:
+    """Open a client, for ``local:`` with the embedded server behind it for as long."""
+    from mmsync.client import normalise_url  # noqa: PLC0415 - imports the HTTP library
+
+    if is_exposed(target):
+        warn("the token travels over plain http to another machine; use https")
+    with contextlib.ExitStack() as stack:
+        url, token, name = target.url, target.token, ""
+        if url.startswith(LOCAL):
+            from mmsync.server import running  # noqa: PLC0415 - an extra, and only for local:
+
+            folder = Path(url.removeprefix(LOCAL)).expanduser()
+            address = stack.enter_context(running(folder))
+            url, token, name = address.url, address.token, f"{LOCAL}{folder.resolve()}"
+        client = new_client(target, url, token, jobs=jobs)
+        stack.callback(client.close)
+        yield client, ServerName(name or normalise_url(url), target.domain or "")
+
+
+def new_client(target: Target, url: str, token: str, *, jobs: int) -> Client | LegacyClient:
+    """Return a client of the target's generation for this URL and token, with connections for so many jobs."""
+    from mmsync.client import Client, LegacyClient  # noqa: PLC0415 - imports the HTTP library
+    from mmsync.client.auth import create_auth_from_token  # noqa: PLC0415 - the same
+
+    auth = create_auth_from_token(token, target.auth_type)
+    pool = 2 * jobs + 2  # each job uploads on one connection while the next model is read on another
+    if target.domain:
+        return LegacyClient(url, target.domain, auth, timeout=target.timeout, pool_size=pool)
+    return Client(url, auth, timeout=target.timeout, pool_size=pool)
+
+
+def is_exposed(target: Target) -> bool:
+    """Whether the token would travel over plain http to another machine."""
+    parts = urlsplit(target.url)
+    if parts.scheme != "http" or not target.token:
+        return False
+    host = parts.hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost" and not host.endswith(".localhost")
