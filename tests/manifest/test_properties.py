@@ -11,7 +11,14 @@ from mmsync.errors import ManifestError
 from mmsync.manifest import loader, read_manifest
 
 # One folder serves all examples of a test: nothing is left in it that the next one would see.
-quickly = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# The same examples in every run, and no database of them in the working tree.
+quickly = settings(
+    max_examples=250,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 FRAGMENTS = [
     "version: 1\n",

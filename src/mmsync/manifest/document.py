@@ -12,7 +12,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from mmsync.manifest.aliases import expands_too_far
-from mmsync.manifest.loader import TooDeep, TooMany, compose
+from mmsync.manifest.loader import NULL, TooDeep, TooMany, compose
 from mmsync.manifest.syntax import end_of, explain
 
 if TYPE_CHECKING:
@@ -51,9 +51,10 @@ def read_document(page: Page) -> Node | None:
     except yaml.YAMLError as error:
         explain(page, error, data.decode())
         return None
-    if root is None:
+    if root is None or (root.tag == NULL and not root.value):  # nothing, or nothing behind `---`
         page.fault(None, "empty", "the manifest is empty", "write `version: 1` and `models:` with a list under it")
-    elif (alias := _ALIAS.search(data)) and expands_too_far(root):
+        return None
+    if (alias := _ALIAS.search(data)) and expands_too_far(root):
         source = end_of(page, data[: alias.end() - 2].decode("utf-8", "ignore"))
         page.fault(source, "alias-bomb", "aliases that repeat too much or contain themselves", "write the entries out")
         return None

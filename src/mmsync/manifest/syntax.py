@@ -73,7 +73,8 @@ def _bad_start(page: Page, text: str, line: int, column: int) -> None:
     if character == "\t":
         page.fault(source, "tab", "a tab where YAML allows only spaces", "indent with spaces")
     else:
-        page.fault(source, "syntax", f"a text cannot start with `{character}`", "put it in quotes")
+        shown = f"`{character}`" if character.isprintable() else f"U+{ord(character):04X}"
+        page.fault(source, "syntax", f"a text cannot start with {shown}", "put it in quotes")
 
 
 def _unprintable(page: Page, text: str) -> None:
