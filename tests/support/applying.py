@@ -8,16 +8,16 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # dataclasses and their readers resolve it at run time
 from typing import Any
 
 import requests
 
 from mmsync.client import Client, RetryPolicy
 from mmsync.client.auth import HttpDevoStandAloneTokenAuth
+from mmsync.connection import Connection
 from mmsync.ledger import Ledger
 from mmsync.manifest import read_manifest
-from mmsync.connection import Connection
 from mmsync.reconcile import Options, apply_plan, make_plan
 from mmsync.states import ServerName
 
