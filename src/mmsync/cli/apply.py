@@ -114,7 +114,10 @@ def _carry_out(made: Plan, connection: Connection, given: dict[str, Any], jobs: 
     if made.changes and _asks(given) and not click.confirm("Apply these changes?", default=False, err=True):
         click.echo("Nothing was written.", err=True)
         return ExitCode.FAILURE
-    with stop_on_signals() as stopping, progress(sys.stderr, quiet=given["quiet"]) as sink:
+    # Bars and events on the same terminal would write into each other.
+    silent = given["quiet"] or (given["output_format"] == "json" and sys.stdout.isatty())
+    with stop_on_signals() as stopping, progress(sys.stderr, quiet=silent) as sink:
+        sink.expect("uploading", models=len(made.changes), total_bytes=made.summary.upload_bytes)
 
         def on_event(event: Event) -> None:
             sink(event)

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["annotate", "publish"]
 
-_SUMMARY_BYTES = 1_000_000  # a step summary may have 1 MiB, and other steps' lines come with it
-
 
 def annotate(diagnostics: Sequence[Diagnostic], outcomes: Sequence[Outcome] = ()) -> None:
     """Write annotations to stderr, where the runner reads them too: stdout may be JSON for somebody else."""
@@ -40,7 +38,7 @@ def publish(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> None:
 
     digest = plan_digest(plan)
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-        _append(path, render(plan, outcomes, digest=digest).encode("utf-8", "replace")[:_SUMMARY_BYTES])
+        _append(path, render(plan, outcomes, digest=digest).encode("utf-8", "replace"))
     if path := os.environ.get("GITHUB_OUTPUT"):
         _append(path, github.outputs(plan, digest, delimiter=f"mmsync_{secrets.token_hex(16)}").encode())
     annotate([note for note in plan.diagnostics if note.severity != "info"], outcomes or ())

@@ -48,6 +48,10 @@ class Telling:
             self._write([version_line(__version__)])
             self._write(change_line(change) for change in self._made.changes)
             self._write(diagnostic_line(note) for note in self._made.diagnostics)
+        elif self._made.refusals:
+            from mmsync.report.markdown import render  # noqa: PLC0415 - only for this format
+
+            answer(render(self._made, digest=self._digest))  # nothing follows that would be reported instead
 
     def event(self, event: Event) -> None:
         """Tell an event."""
