@@ -9,6 +9,7 @@ import io
 import json
 import os
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def split(body: bytes, *cuts: int):
     out = bytearray()
     splitter = ImageSplitter(out.extend)
     edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         splitter.feed(body[start:end])
     assert not splitter.is_open
     return splitter.finish(), bytes(out) if splitter.found else None
@@ -62,7 +63,9 @@ json_values = st.recursive(
     indent=st.sampled_from([None, 1]),
     ascii_only=st.booleans(),
 )
-def test_the_bytes_are_found_wherever_they_stand(data, around, beside, order, how, cuts, indent, ascii_only):
+def test_the_bytes_are_found_wherever_they_stand(  # noqa: PLR0917 - one for each thing that varies
+    data, around, beside, order, how, cuts, indent, ascii_only
+):
     image = list({**beside, "image": "@@@"}.items())
     order.shuffle(image)
     detail = list({**around, "image": dict(image)}.items())

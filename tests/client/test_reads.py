@@ -6,8 +6,6 @@ import gzip
 import json
 
 import pytest
-from support.clients import Clock, client_of, legacy_of
-from support.wire import answer, close, reset, then_close
 
 from mmsync.client.error import (
     EndpointNotFound,
@@ -16,13 +14,18 @@ from mmsync.client.error import (
     TransportError,
     UnexpectedResponse,
 )
+from support.clients import Clock, client_of, legacy_of
+from support.wire import answer, close, reset, then_close
 
 LOGIN = answer(200, raw=b"<html>Please log in</html>", headers={"Content-Type": "text/html"})
 CUT = then_close(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n[{"name": "a"}')
 CUT_CHUNK = then_close(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n[1,")
 
 
-@pytest.mark.parametrize("fault", [reset, close, CUT, CUT_CHUNK, then_close(b"HTTP/1.1 20"), answer(429), answer(502), answer(503), answer(504)])
+@pytest.mark.parametrize(
+    "fault",
+    [reset, close, CUT, CUT_CHUNK, then_close(b"HTTP/1.1 20"), answer(429), answer(502), answer(503), answer(504)],
+)
 def test_a_read_is_repeated_after_a_passing_fault(wire, fault):
     replies = iter([fault, fault, answer(200, [{"name": "a"}])])
     assert client_of(wire(lambda _: next(replies)).url).get_models() == [{"name": "a"}]
@@ -39,7 +42,17 @@ def test_other_statuses_are_not_repeated_and_keep_their_status(wire, status):
 
 
 @pytest.mark.parametrize(
-    "reply", [LOGIN, answer(200, {"a": 1}), answer(204), answer(200), answer(200, raw=b"null"), answer(200, [1]), answer(200, raw=b"[" * 100_000), answer(200, raw=b"\xff\xfe")]
+    "reply",
+    [
+        LOGIN,
+        answer(200, {"a": 1}),
+        answer(204),
+        answer(200),
+        answer(200, raw=b"null"),
+        answer(200, [1]),
+        answer(200, raw=b"[" * 100_000),
+        answer(200, raw=b"\xff\xfe"),
+    ],
 )
 def test_a_list_that_is_no_list_is_an_error_never_empty(wire, reply):
     with pytest.raises(UnexpectedResponse):
@@ -54,7 +67,9 @@ def test_a_detail_that_is_no_object_is_an_error_never_a_missing_model(wire, repl
             read("m")
 
 
-@pytest.mark.parametrize("reply", [answer(204), answer(200), answer(200, raw=b"null"), answer(200, {}), answer(200, raw=b" \n")])
+@pytest.mark.parametrize(
+    "reply", [answer(204), answer(200), answer(200, raw=b"null"), answer(200, {}), answer(200, raw=b" \n")]
+)
 def test_every_way_to_say_missing_is_understood(wire, reply):
     server = wire(lambda _: reply)
     assert client_of(server.url).find_detail("m") is None

@@ -77,10 +77,9 @@ def test_the_form_is_understood_whatever_the_file_is_called(taker, tmp_path, nam
 
 
 def test_a_file_name_that_is_not_utf_8_can_be_sent(taker, tmp_path):
-    path = os.fsencode(tmp_path) + b"/\xff.onnx"
-    with open(path, "wb") as file:
-        file.write(b"data")
-    client_of(taker.url).upload_image("ONNX", os.fsdecode(path))
+    path = tmp_path / os.fsdecode(b"\xff.onnx")
+    path.write_bytes(b"data")
+    client_of(taker.url).upload_image("ONNX", path)
     assert b'filename="%FF.onnx"' in taker.requests[0].body
 
 

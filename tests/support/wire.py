@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Self
 
 Reply = bytes | Callable[[socket.socket], None] | None
 
@@ -28,7 +29,9 @@ class Request:
         return json.loads(self.body)
 
 
-def answer(status: int = 200, body: object = None, headers: dict[str, str] | None = None, *, raw: bytes | None = None) -> bytes:
+def answer(
+    status: int = 200, body: object = None, headers: dict[str, str] | None = None, *, raw: bytes | None = None
+) -> bytes:
     """An answer with a JSON body, or with ``raw`` bytes; none of both is an empty one."""
     content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status} {'OK' if status < 300 else 'Fault'}", f"Content-Length: {len(content)}"]
@@ -70,7 +73,7 @@ class Wire:
     connections: int = 0
     keep_body: bool = True
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []

@@ -65,7 +65,7 @@ def _fault(error: Exception, url: str, *, unsent: bool) -> ModelManagerError:
     if isinstance(error, requests.ConnectTimeout) or any(isinstance(link, _NEVER_CONNECTED) for link in _chain(error)):
         return TransportError(f"Cannot connect to {place}: {said}", sent=False, connected=False)
     if isinstance(error, requests.Timeout):
-        return TransportError(f"No answer from {place} in time: {said}", sent=not unsent)
+        return TransportError(f"No answer from {place} in time: {said}", sent=not unsent, timed_out=True)
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return TransportError(f"The answer from {place} cannot be decoded: {said}")
     if isinstance(error, (*_NETWORK, HTTPError, HTTPException, ConnectionError, TimeoutError)):

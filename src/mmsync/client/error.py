@@ -193,14 +193,23 @@ class TransportError(ModelManagerError):
     Attributes:
         sent: False where it is certain that the server never had the whole request; True where it may have.
         connected: False where no connection to the server could be made.
+        timed_out: True where the server was given up for its silence.
     """
 
     def __init__(
-        self, msg: str, *, sent: bool = True, connected: bool = True, again: bool = True, hint: str = ""
+        self,
+        msg: str,
+        *,
+        sent: bool = True,
+        connected: bool = True,
+        timed_out: bool = False,
+        again: bool = True,
+        hint: str = "",
     ) -> None:
         super().__init__(msg=msg, hint=hint)
         self.sent = sent
         self.connected = connected
+        self.timed_out = timed_out
         self._again = again
 
     @property

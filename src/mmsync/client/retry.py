@@ -32,7 +32,8 @@ class RetryPolicy:
         first_wait: Seconds before the second attempt; doubled for each further one, then jittered down to a half.
         longest_wait: The limit of that doubling, in seconds.
         longest_retry_after: The most seconds waited because a server asked for it with ``Retry-After``.
-        deadline: No attempt starts later than this many seconds after the first failure.
+        deadline: No attempt starts later than this many seconds after the first failure, a time-out counting from
+            when its attempt began.
         connect_deadline: The same where no connection could be made: with long time-outs one attempt is enough.
         sleep: Waits so many seconds. May raise to end the wait and the request.
         monotonic: Reads a clock, in seconds.
@@ -93,9 +94,9 @@ class RetryPolicy:
                 tried += 1
                 lost = error if isinstance(error, TransportError) else None
                 unconnected = lost is not None and not lost.connected
-                # Time spent on a long upload is not time spent on failing; time spent waiting for a connection is.
+                # Time spent on a long upload is not time spent on failing; time spent waiting in vain is.
                 if failed is None:
-                    failed = began if unconnected else self.monotonic()
+                    failed = began if lost and (unconnected or lost.timed_out) else self.monotonic()
                 wait = self.wait_before(tried + 1, error.retry_after)
                 limit = min(self.connect_attempts, self.attempts) if unconnected else self.attempts
                 late = self.monotonic() + wait - failed > (self.connect_deadline if unconnected else self.deadline)
