@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ["init"]
 
+_EXAMPLES = """\b
+Examples:
+  mmsync init
+  mmsync init onnx && mmsync validate -f onnx/models.yaml
+"""
+
 _SHOWN = 10
 
 
-@click.command("init", epilog="For example: mmsync init, then mmsync validate.")
+@click.command("init", epilog=_EXAMPLES)
 @click.argument("folder", metavar="[DIR]", default=".")
 def init(folder: str) -> int:
     """Write a first models.yaml for the model files in DIR and the folders below it.

@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ["list_"]
 
+_EXAMPLES = """\b
+Examples:
+  mmsync list --target 'fraud_*'
+  mmsync list --format json | jq -r '.models[].name'
+"""
+
 
 @click.command(
     "list",
-    epilog="For example: mmsync list --target 'fraud_*', or mmsync list --format json | jq -r '.models[].name'.",
+    epilog=_EXAMPLES,
 )
 @opt.manifest_options
 @opt.selection_options

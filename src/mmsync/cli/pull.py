@@ -21,15 +21,29 @@ if TYPE_CHECKING:
 
 __all__ = ["pull"]
 
+_EXAMPLES = """\b
+Examples:
+  mmsync pull fraud_score
+  mmsync pull 'fraud_*' --to models
+  mmsync pull --all --to backup | sha256sum --check
+"""
 
-@click.command("pull", epilog="For example: mmsync pull fraud_score, or mmsync pull 'fraud_*' --to models.")
-@click.argument("names", metavar="NAME...", nargs=-1)
+
+@click.command("pull", epilog=_EXAMPLES)
+@click.argument("names", metavar="[NAME...]", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every model the server lists.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Not models whose name matches; may be repeated.")
 @click.option("--to", "folder", metavar="DIR", default=".", show_default=True, help="Where to; made where missing.")
 @click.option("--force", is_flag=True, help="Replace files of another content.")
 @click.option(
-    "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="How many at a time."
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=8,
+    show_default=True,
+    envvar="MMSYNC_JOBS",
+    show_envvar=True,
+    metavar="N",
+    help="How many at a time.",
 )
 @opt.format_option("text", "json")
 @opt.quiet_option

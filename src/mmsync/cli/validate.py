@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["validate"]
 
+_EXAMPLES = """\b
+Examples:
+  mmsync validate
+  mmsync validate -f fraud.yaml -f churn.yaml --strict
+"""
 
-@click.command(
-    "validate", epilog="For example: mmsync validate, or mmsync validate -f fraud.yaml -f churn.yaml --strict."
-)
+
+@click.command("validate", epilog=_EXAMPLES)
 @opt.manifest_options
 @click.option("--no-files", is_flag=True, help="Do not look at the model files.")
 @click.option("--strict", is_flag=True, help="Exit 1 for warnings too.")
