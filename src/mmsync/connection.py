@@ -122,10 +122,13 @@ def new_client(target: Target, url: str, token: str, *, jobs: int) -> Client | L
 
 def is_exposed(target: Target) -> bool:
     """Whether the token would travel over plain http to another machine."""
-    parts = urlsplit(target.url)
-    if parts.scheme != "http" or not target.token:
+    try:
+        parts = urlsplit(target.url)
+    except ValueError:
+        return False  # no address at all: nothing will be sent to it
+    host = parts.hostname
+    if parts.scheme != "http" or not host or not target.token:
         return False
-    host = parts.hostname or ""
     try:
         return not ipaddress.ip_address(host).is_loopback
     except ValueError:

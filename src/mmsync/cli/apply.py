@@ -11,7 +11,8 @@ import click
 
 from mmsync.cli import options as opt
 from mmsync.cli.exits import ExitCode
-from mmsync.errors import PlanRefused
+from mmsync.cli.output import complain, warn
+from mmsync.errors import PlanRefused, SettingsError
 
 if TYPE_CHECKING:
     from mmsync.apply import Event
@@ -63,10 +64,13 @@ def _saved(given: dict[str, Any], options: Options, server: Any) -> tuple[dict[s
 
     name = given["saved"]
     try:
-        text = Path(name).read_text(encoding="utf-8")
-    except UnicodeDecodeError as fault:
-        raise PlanRefused(f"{name} is not a plan document", hint=f"make one with: mmsync plan --out {name}") from fault
-    document = read_document(text, name)
+        # What is no text is no plan either: read_document says so.
+        document = read_document(Path(name).read_text(encoding="utf-8", errors="replace"), name)
+    except OSError as fault:
+        why = f"cannot read the plan {name}: {fault.strerror or fault}"
+        raise SettingsError(
+            why, "PLAN is a file made with: mmsync plan --out FILE; manifests are named with -f"
+        ) from fault
     selection, prune = saved_options(document)
     if options.selection.is_partial or options.prune:
         raise click.UsageError("a saved plan brings its own selection and --prune: give none with it")
@@ -100,7 +104,8 @@ def _check(made: Plan, given: dict[str, Any], document: dict[str, Any] | None) -
 
 def _carry_out(made: Plan, connection: Connection, given: dict[str, Any], jobs: int) -> int:
     """Show the plan, ask, apply it, report; return the exit code."""
-    from mmsync.cli.github import publish  # noqa: PLC0415 - after the plan is made
+    from mmsync.apply.outcome import Verified  # noqa: PLC0415 - after the plan is made
+    from mmsync.cli.github import publish  # noqa: PLC0415 - the same
     from mmsync.cli.progress import progress  # noqa: PLC0415 - the same
     from mmsync.cli.signals import stop_on_signals  # noqa: PLC0415 - the same
     from mmsync.cli.telling import Telling  # noqa: PLC0415 - the same
@@ -110,7 +115,12 @@ def _carry_out(made: Plan, connection: Connection, given: dict[str, Any], jobs: 
     telling.plan()
     if made.refusals:
         publish(made)
-        raise PlanRefused("a guard forbids this plan; nothing was written")
+        if given["output_format"] != "text":
+            complain(made.refusals, annotated=True)  # stdout may well go to a file
+        raise PlanRefused(
+            "a guard forbids this plan; nothing was written",
+            hint="above stands which guard, and the flag that lifts it",
+        )
     if made.changes and _asks(given) and not click.confirm("Apply these changes?", default=False, err=True):
         click.echo("Nothing was written.", err=True)
         return ExitCode.FAILURE
@@ -122,12 +132,15 @@ def _carry_out(made: Plan, connection: Connection, given: dict[str, Any], jobs: 
         def on_event(event: Event) -> None:
             sink(event)
             telling.event(event)
+            if isinstance(event, Verified) and event.note:
+                warn(event.note)
 
         outcomes = apply_plan(
             made, connection, jobs=jobs, stop=stopping, fail_fast=given["fail_fast"], on_event=on_event
         )
     telling.outcomes(outcomes)
     publish(made, outcomes)
+    telling.close()
     if stopping.exit_code is not None:
         return stopping.exit_code
     if made.has_errors or not all(outcome.ok for outcome in outcomes):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmsync.cli.output import warn
 from mmsync.cli.settings import cache_folder, lock_folder, resolve
+from mmsync.client.error import ModelManagerError
 from mmsync.connection import Connection, open_client
 from mmsync.ledger import Ledger
 
@@ -46,4 +47,15 @@ def connected(
 
             stack.enter_context(turn(lock_folder(), server, timeout=lock_timeout, on_wait=warn))
         ledger = stack.enter_context(Ledger(cache_folder() / "ledger.sqlite", warn=warn, now=int(time.time())))
+        stack.enter_context(located(server.url))
         yield Connection(client, server, ledger)
+
+
+@contextlib.contextmanager
+def located(url: str) -> Iterator[None]:
+    """Note the server's address on the client's errors: "HTTP 404" alone does not say of whom."""
+    try:
+        yield
+    except ModelManagerError as fault:
+        fault.add_note(url)
+        raise

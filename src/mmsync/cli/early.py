@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from mmsync.cli.connect import located
 from mmsync.cli.settings import resolve
+from mmsync.client import normalise_url
 from mmsync.connection import LOCAL, new_client
 from mmsync.errors import MmsyncError
 
@@ -54,7 +56,10 @@ class EarlyList:
 
     def _ask(self, target: Target) -> None:
         try:
-            with new_client(target, target.url, target.token, jobs=1) as client:
+            with (
+                new_client(target, target.url, target.token, jobs=1) as client,
+                located(normalise_url(target.url)),
+            ):
                 self._models = client.get_models()
         except MmsyncError as fault:
             self._models = fault

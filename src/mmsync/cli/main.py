@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib
-import os
 import sys
-import traceback
 from typing import TYPE_CHECKING
 
 import click
 
 from mmsync._version import __version__
 from mmsync.cli.exits import ExitCode
-from mmsync.errors import ManifestError, MmsyncError, PlanRefused
+from mmsync.cli.fault import tell_bug, tell_fault, tell_usage
+from mmsync.cli.streams import abandon_stdout, prepare_streams
+from mmsync.errors import MmsyncError
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
@@ -85,10 +84,7 @@ def main(args: Sequence[str] | None = None) -> None:
     Exit codes: 0 done, 1 any failure (usage errors included), 2 changes with ``--detailed-exitcode``, 130 and 143
     interrupted.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal's encoding cannot show is shown as an escape, not as a crash.
-        with contextlib.suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # replaced streams may lack it
+    prepare_streams()
     _collect_less()
     sys.exit(_run(args))
 
@@ -106,60 +102,25 @@ def _run(args: Sequence[str] | None) -> int:
     except click.exceptions.Exit as request:
         return request.exit_code
     except click.ClickException as fault:
-        return _usage(fault)
+        tell_usage(fault)
+        return ExitCode.FAILURE
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): say nothing, and do not fail again at shutdown.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon_stdout()
         return ExitCode.FAILURE
     except MmsyncError as fault:
-        _explain(fault)
+        tell_fault(fault)
         return ExitCode.FAILURE
     except OSError as fault:
+        if fault.filename is None:
+            abandon_stdout()  # most likely click could not write its help there
         where = f"{fault.filename}: " if fault.filename else ""
         click.echo(f"Error: {printable(f'{where}{fault.strerror or fault}', 1000)}", err=True)
         return ExitCode.FAILURE
     except Exception as bug:  # noqa: BLE001 - the boundary: a bug is reported with a trace in a file
-        return _bug(bug)
+        tell_bug(bug)
+        return ExitCode.FAILURE
     return code if isinstance(code, int) else ExitCode.DONE
-
-
-def _usage(fault: click.ClickException) -> int:
-    context = getattr(fault, "ctx", None)
-    click.echo(f"Error: {printable(fault.format_message(), 1000)}", err=True)
-    if isinstance(fault, click.UsageError) and context is not None:
-        click.echo(f"Try '{context.command_path} --help'.", err=True)
-    return ExitCode.FAILURE
-
-
-def _explain(fault: MmsyncError) -> None:
-    from mmsync.cli.output import complain  # noqa: PLC0415 - only for a failure
-
-    if isinstance(fault, ManifestError):
-        complain(fault.diagnostics)
-        count = sum(note.severity == "error" for note in fault.diagnostics)
-        click.echo(f"Error: {count} fault{'s' * (count != 1)} in the manifest; nothing was done", err=True)
-        return
-    if isinstance(fault, PlanRefused):
-        complain(fault.diagnostics)
-    hint = f"\n  {printable(fault.hint, 1000)}" if fault.hint else ""
-    click.echo(f"Error: {printable(str(fault), 1000)}{hint}", err=True)
-
-
-def _bug(bug: Exception) -> int:
-    from mmsync.cli.settings import cache_folder  # noqa: PLC0415 - only for a failure
-
-    report = "".join(traceback.format_exception(bug))
-    if os.environ.get("MMSYNC_DEBUG"):
-        click.echo(report, err=True)
-    place = cache_folder() / "last-error.log"
-    kept = ""
-    with contextlib.suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(f"mmsync {__version__}, Python {sys.version}\n{report}", encoding="utf-8", errors="replace")
-        kept = f"; the trace is in {place}"
-    click.echo(f"Error: mmsync met a fault of its own ({type(bug).__name__}: {printable(str(bug))}){kept}", err=True)
-    return ExitCode.FAILURE

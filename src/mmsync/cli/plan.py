@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,8 @@ import click
 from mmsync._version import __version__
 from mmsync.cli import options as opt
 from mmsync.cli.exits import ExitCode
-from mmsync.cli.output import answer, colour, columns
+from mmsync.cli.output import answer, colour, columns, complain
+from mmsync.errors import SettingsError
 
 if TYPE_CHECKING:
     from mmsync.plan import Plan
@@ -64,6 +67,9 @@ def show(made: Plan, output_format: str, *, show_all: bool = False) -> None:
             answer(
                 render_plan(made, digest=plan_digest(made), width=columns(out), colour=colour(out), show_all=show_all)
             )
+    if output_format != "text":
+        # What is wrong stands in the document, which may well go to a file: a person is told here.
+        complain([note for note in made.diagnostics if note.severity == "error"], annotated=True)
     publish(made)
 
 
@@ -71,10 +77,17 @@ def _save(made: Plan, path: str) -> None:
     """Write the plan document whole or not at all: a half-written plan must not be applied."""
     from mmsync.plan import dump, plan_document  # noqa: PLC0415 - only with --out
 
-    target = Path(path)
-    draft = target.with_name(f".{target.name}.partial")
+    document = dump(plan_document(made, version=__version__))
+    target = Path(path).resolve()  # a link is written through, not replaced
+    draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        draft.write_text(dump(plan_document(made, version=__version__)), encoding="ascii")
+        if Path(path).exists() and not Path(path).is_file():
+            Path(path).write_text(document, encoding="ascii")  # a pipe or a device takes it; a folder says what it is
+            return
+        draft.write_text(document, encoding="ascii")
         draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+    except OSError as fault:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        why = f"cannot save the plan to {path}: {fault.strerror or fault}"
+        raise SettingsError(why, "name a file that can be written with --out") from fault

@@ -7,12 +7,12 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from mmsync.connection import LOCAL, Target
 from mmsync.errors import SettingsError
 
 if TYPE_CHECKING:
+    from mmsync.client.profile import Profile
     from mmsync.manifest import ServerSettings
 
 __all__ = ["ServerOptions", "cache_folder", "lock_folder", "resolve"]
@@ -39,8 +39,7 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None) -> Target:
     the profile's.
 
     Raises:
-        SettingsError: Nothing names a server or a token, or a token file cannot be read.
-        ProfileError: The profile cannot be read.
+        SettingsError: Nothing names a server or a token, or the profile or the token file cannot be read.
     """
     url, profile = given.url, given.profile
     auth_type, domain = given.auth_type, given.domain
@@ -51,12 +50,10 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None) -> Target:
         domain = manifest.domain if domain is None else domain
     token = _token(given)
     if profile is not None and url is None:
-        from mmsync.client.profile import read_profile_from_file  # noqa: PLC0415 - imports the HTTP library
-
-        values = read_profile_from_file(profile, given.profiles_path)
-        url = str(values["url"])
-        token = token or str(values["token"])
-        auth_type = auth_type or str(values["auth_type"])
+        values = _profile(profile, given.profiles_path)
+        url = values["url"]
+        token = token or values["token"]
+        auth_type = auth_type or values["auth_type"]
     if not url:
         raise SettingsError(
             "no server is named",
@@ -95,6 +92,25 @@ def lock_folder() -> Path:
     return (shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())) / f"mmsync-locks-{user}"
 
 
+def _profile(name: str, place: str | None) -> Profile:
+    """Read a profile; a place that was named must be there, where the library goes on to the usual ones."""
+    from mmsync.client.error import ProfileError, ProfileValueRequired  # noqa: PLC0415 - imports the HTTP library
+    from mmsync.client.profile import read_profile_from_file  # noqa: PLC0415 - the same
+
+    searched = "modelmanager.ini, here or in the home folder" if place is None else place
+    if place is not None:
+        path = Path(place).expanduser()
+        if not (path.exists() or (path.name == place and (Path.home() / place).exists())):
+            raise SettingsError(f"no profiles in {place}: there is no such file or folder", "correct --profiles-path")
+    try:
+        return read_profile_from_file(name, place)
+    except ProfileValueRequired as fault:
+        raise SettingsError(f"profile {name} has no {fault.msg.strip(chr(39))}", f"add it in {searched}") from fault
+    except ProfileError as fault:
+        way_on = fault.hint or f"profiles are read from {searched}; --profiles-path names another place"
+        raise SettingsError(f"profile {name}: {fault.msg}", way_on) from fault
+
+
 def _token(given: ServerOptions) -> str | None:
     if given.token is not None:
         return _clean(given.token, "the token")
@@ -102,17 +118,18 @@ def _token(given: ServerOptions) -> str | None:
         return None
     path = Path(given.token_file).expanduser()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
     except (OSError, UnicodeDecodeError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else "not text"
-        raise SettingsError(f"cannot read the token file {path}: {reason}") from fault
+        way_on = "correct --token-file, or set MMSYNC_TOKEN"
+        raise SettingsError(f"cannot read the token file {path}: {reason}", way_on) from fault
     return _clean(text, f"the token file {path}")
 
 
 def _clean(text: str, what: str) -> str:
     token = text.strip()
     if not token:
-        raise SettingsError(f"{what} is empty")
+        raise SettingsError(f"{what} is empty", "put the server's access token there")
     if not (token.isascii() and token.isprintable()):
         # The token itself is not shown: only that it cannot be one.
         raise SettingsError(
@@ -122,5 +139,7 @@ def _clean(text: str, what: str) -> str:
 
 
 def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}" if parts.scheme else url
+    # By hand: whether it can be parsed at all is found out later.
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}".partition("?")[0]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmsync._version import __version__
 from mmsync.cli.output import answer, colour, columns
+from mmsync.errors import MmsyncError
 from mmsync.plan import plan_digest
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Telling:
         self._format = output_format
         self._digest = plan_digest(made)
         self._lines = EventLines()
+        self._fault: Exception | None = None
 
     def plan(self) -> None:
         """Tell what is to be done."""
@@ -54,12 +56,32 @@ class Telling:
             answer(render(self._made, digest=self._digest))  # nothing follows that would be reported instead
 
     def event(self, event: Event) -> None:
-        """Tell an event."""
-        if self._format == "json":
-            self._write(self._lines.lines(event))
+        """Tell an event. It never fails: an apply under way is not stopped because nobody listens any more."""
+        if self._format == "json" and self._fault is None:
+            try:
+                self._write(self._lines.lines(event))
+            except (OSError, MmsyncError) as fault:
+                self._fault = fault
 
     def outcomes(self, outcomes: tuple[Outcome, ...]) -> None:
-        """Tell what became of it."""
+        """Tell what became of it; a fault of stdout is kept for ``close``."""
+        if self._fault is None:
+            try:
+                self._outcomes(outcomes)
+            except (OSError, MmsyncError) as fault:
+                self._fault = fault
+
+    def close(self) -> None:
+        """Raise what kept the telling from stdout, if anything did.
+
+        Raises:
+            MmsyncError: stdout cannot be written.
+            BrokenPipeError: Nobody reads it any more.
+        """
+        if self._fault is not None:
+            raise self._fault
+
+    def _outcomes(self, outcomes: tuple[Outcome, ...]) -> None:
         match self._format:
             case "json":
                 from mmsync.report.events import summary_line  # noqa: PLC0415 - only for this format

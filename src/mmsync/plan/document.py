@@ -81,6 +81,8 @@ def read_document(text: str, name: str) -> dict[str, Any]:
         PlanRefused: It is no plan document, of another format version, or was edited after it was saved.
     """
     hint = f"make a new one with: mmsync plan --out {shlex.quote(name)}"
+    # Not the same: the file may be a manifest or a model, and is not to be overwritten.
+    other = "PLAN is a file made with: mmsync plan --out FILE; manifests are named with -f"
     try:
         document = json.loads(text)
         version = document["format_version"]
@@ -90,9 +92,9 @@ def read_document(text: str, name: str) -> dict[str, Any]:
         saved_options(document)
         actual = _digest(document["server"], [change for change in document["changes"] if change["action"] != "none"])
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError) as fault:
-        raise PlanRefused(f"{name} is not a plan document", hint=hint) from fault
+        raise PlanRefused(f"{name} is not a plan document", hint=other) from fault
     if not sound:
-        raise PlanRefused(f"{name} is not a plan document", hint=hint)
+        raise PlanRefused(f"{name} is not a plan document", hint=other)
     if actual != document["digest"]:
         raise PlanRefused(f"{name} was edited after it was saved: its digest does not match its changes", hint=hint)
     return dict(document)
