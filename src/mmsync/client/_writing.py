@@ -176,7 +176,8 @@ class Writing(Reading):
 
     def _uploaded(self, form: FileForm) -> Any:
         response = self.api.request(self.endpoints.image_upload(), method="post", form=form)
-        if form.started and not form.complete:
+        # An early refusal (a bad token, a file too large) says why; an early success cannot be one.
+        if form.started and not form.complete and response.ok:
             response.close()
             raise UnexpectedResponse(
                 msg="The server answered before it had the whole file", status=response.status_code
