@@ -16,7 +16,7 @@ from devo_ml.modelmanager.error import ModelAlreadyExists, ModelManagerError, Mo
 from mmsync.server import running
 from support.model_files import bigml, catboost, mojo, regression_onnx, zipped
 
-# It leaves the model file open for the garbage collector to close: see `_collect`.
+# It leaves the model file open for the garbage collector to close: see `_collect`, for where an exception holds it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 
 FILES = {
@@ -33,7 +33,7 @@ FILES = {
 }
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _collect():
     """Close what the client left open while its warning is ignored, not in the middle of another test."""
     yield
@@ -93,6 +93,7 @@ def test_a_second_add_needs_force_which_keeps_the_id_and_the_description(client,
     assert listed["creationDate"] == before["creationDate"]
 
 
+@pytest.mark.usefixtures("_collect")
 def test_errors_read_as_they_do_of_a_real_server(client, model_file):
     with pytest.raises(ModelManagerError, match=r"^500: No enum constant com\.devo.*EngineType\.NOPE$") as unknown:
         client.add_model("m", "NOPE", str(model_file))

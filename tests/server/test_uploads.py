@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -203,6 +204,35 @@ def test_a_full_disk_is_507_and_the_server_goes_on(folder):
         assert not list((folder / "incoming").iterdir())
     finally:
         end(process)
+
+
+def test_a_database_that_cannot_grow_loses_and_mixes_up_nothing(folder):
+    # Its log meets the limit while commits are under way, after the files have got their names.
+    process, url = start(folder, "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))")
+    kept: dict[int, bytes] = {}
+
+    def upload(number: int) -> int:
+        content = b"%d " % number * 200
+        reply = requests.post(
+            f"{url}/models/images/upload",
+            data=form("MLSTATS", content),
+            headers={**MULTIPART, "standAloneToken": "t"},
+            timeout=30,
+        )
+        if reply.ok:
+            assert kept.setdefault(reply.json()["imageId"], content) == content
+        return reply.status_code
+
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            statuses = set(pool.map(upload, range(200)))
+        assert statuses in ({200, 500}, {200, 507}, {200, 500, 507})
+        assert {int(path.name): path.read_bytes() for path in (folder / "images").iterdir()} == kept
+        assert not list((folder / "incoming").iterdir())
+    finally:
+        end(process)
+    with running(folder):
+        assert {int(path.name): path.read_bytes() for path in (folder / "images").iterdir()} == kept
 
 
 def test_a_damaged_image_is_an_error_and_never_half_a_download(http, folder):

@@ -15,12 +15,17 @@ from mmsync.server.refusal import Refusal
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-__all__ = ["Body", "error_answer", "json_answer", "nothing", "path_text", "truth"]
+__all__ = ["Body", "error_answer", "json_answer", "json_text", "nothing", "path_text", "truth"]
 
 
 def json_answer(value: Any, status: int = 200) -> Response:
     """``value`` as compact JSON, in ASCII: a lone surrogate in a name cannot break it."""
-    return Response(json.dumps(value, separators=(",", ":")), status, media_type="application/json")
+    return json_text(json.dumps(value, separators=(",", ":")), status)
+
+
+def json_text(text: str, status: int = 200) -> Response:
+    """What is JSON already."""
+    return Response(text, status, media_type="application/json")
 
 
 def nothing(status: int = 204) -> Response:

@@ -6,11 +6,11 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mmsync.server.answers import Body, json_answer, nothing, path_text, truth
+from mmsync.server.answers import Body, json_answer, json_text, nothing, path_text, truth
 from mmsync.server.download import ImageAnswer
 from mmsync.server.refusal import from_os_error
 from mmsync.server.save import SaveRequest
-from mmsync.server.shapes import ABSENT_DETAIL, ABSENT_IMAGE, list_row, model_detail
+from mmsync.server.shapes import ABSENT_DETAIL, ABSENT_IMAGE, model_detail
 from mmsync.server.upload import receive_upload
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Endpoints:
         return nothing(200)
 
     def _list(self, domain: str, name: str, engine: str) -> Response:
-        return json_answer([list_row(row) for row in self._store.models(domain, name, engine)])
+        return json_text(self._store.models(domain, name, engine))
 
     def _detail(self, domain: str, name: str, *, fast: bool, absent: dict[str, Any] | None) -> Response:
         row = self._store.model(domain, name)
@@ -128,7 +128,7 @@ class Endpoints:
         row = self._store.model(domain, name)
         if row is None:
             return json_answer([]) if legacy else nothing()
-        return json_answer([list_row(child) for child in self._store.children(row["id"])])
+        return json_text(self._store.children(row["id"]))
 
 
 def _is_legacy(request: Request) -> bool:

@@ -67,6 +67,7 @@ class IncomingFile:
             self._descriptor = -1
 
     def discard(self) -> None:
-        """Leave nothing behind."""
-        self.path.unlink(missing_ok=True)
-        self.close()
+        """Leave nothing behind; does nothing once closed: what then has its name may be another's."""
+        if self._descriptor >= 0:
+            self.path.unlink(missing_ok=True)
+            self.close()

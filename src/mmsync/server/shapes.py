@@ -3,51 +3,45 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
 
     from mmsync.server.review import Review
 
-__all__ = ["ABSENT_DETAIL", "ABSENT_IMAGE", "list_row", "model_detail", "review_reply"]
+__all__ = ["ABSENT_DETAIL", "ABSENT_IMAGE", "LIST_ROW", "model_detail", "review_reply"]
+
+# What a model and its detail have in common: the contract's key, and the column it is kept in.
+_COMMON: Final[Mapping[str, str]] = {
+    "id": "id",
+    "name": "name",
+    "engine": "engine",
+    "description": "description",
+    "updateDate": "updated_ms",
+    "creationDate": "created_ms",
+    "outputType": "output_type",
+    "domainId": "domain",
+    "domainName": "domain",
+    "category": "category",
+    "parentId": "parent",
+    "runtimeSize": "runtime_size",
+}
+
+# A *Model* as an SQL expression over ``models``: SQLite writes a list of ten thousand four times as fast as Python.
+_PAIRS: Final = [f"'{key}', {column}" for key, column in {**_COMMON, "imageId": "image"}.items()]
+LIST_ROW: Final = f"json_object({', '.join(_PAIRS)})"
 
 # What a server of the legacy generation answers for a model it does not have.
-ABSENT_DETAIL: dict[str, Any] = dict.fromkeys(
-    (
-        "id", "name", "engine", "description", "updateDate", "creationDate", "outputType", "domainId", "domainName",
-        "category", "parentId", "runtimeSize", "image", "fields", "clusters", "hidden",
-    )
-)  # fmt: skip  # one key a line says less
-ABSENT_IMAGE: dict[str, Any] = {"id": None, "size": None, "image": None}
-
-
-def _common(row: sqlite3.Row) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "name": row["name"],
-        "engine": row["engine"],
-        "description": row["description"],
-        "updateDate": row["updated_ms"],
-        "creationDate": row["created_ms"],
-        "outputType": row["output_type"],
-        "domainId": row["domain"],
-        "domainName": row["domain"],
-        "category": row["category"],
-        "parentId": row["parent"],
-        "runtimeSize": row["runtime_size"],
-    }
-
-
-def list_row(row: sqlite3.Row) -> dict[str, Any]:
-    """A *Model*."""
-    return {**_common(row), "imageId": row["image"]}
+ABSENT_DETAIL: Final = dict.fromkeys((*_COMMON, "fields", "clusters", "hidden", "image"))
+ABSENT_IMAGE: Final = dict.fromkeys(("id", "size", "image"))
 
 
 def model_detail(row: sqlite3.Row) -> dict[str, Any]:
     """A *ModelDetail* without the image's bytes."""
     return {
-        **_common(row),
+        **{key: row[column] for key, column in _COMMON.items()},
         "fields": json.loads(row["fields"]),
         "clusters": json.loads(row["clusters"]),
         "hidden": bool(row["hidden"]),

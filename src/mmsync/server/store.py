@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from mmsync.server import folder as layout
 from mmsync.server.refusal import Refusal
+from mmsync.server.shapes import LIST_ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mmsync.server.incoming import IncomingFile
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Store"]
 
-_MODELS = "SELECT models.*, images.size AS image_size FROM models JOIN images ON images.id = models.image"
+_MODEL = "SELECT models.*, images.size AS image_size FROM models JOIN images ON images.id = models.image"
 
 
 class Store:
@@ -44,32 +45,35 @@ class Store:
             while True:
                 self._idle.get_nowait().close()
 
-    def models(self, domain: str, name: str = "", engine: str = "") -> list[sqlite3.Row]:
-        """Every model of the domain that is not hidden, by id.
+    def models(self, domain: str, name: str = "", engine: str = "") -> str:
+        """Every model of the domain that is not hidden, by id: a JSON array of the contract's *Model*.
 
         ``name`` keeps those whose name contains it, ``engine`` those of that engine; case matters in neither.
         """
-        with self._reading() as database:
-            return database.execute(
-                f"{_MODELS} WHERE models.domain = ? AND NOT hidden AND (? = '' OR instr(lower(name), lower(?)))"
-                " AND (? = '' OR lower(models.engine) = lower(?)) ORDER BY models.id",
-                (domain, name, name, engine, engine),
-            ).fetchall()
+        return self._list(
+            "domain = ? AND (? = '' OR instr(lower(name), lower(?))) AND (? = '' OR lower(engine) = lower(?))",
+            (domain, name, name, engine, engine),
+        )
 
     def model(self, domain: str, name: str) -> sqlite3.Row | None:
         """The model of that name, hidden or not, or None."""
         with self._reading() as database:
             row: sqlite3.Row | None = database.execute(
-                f"{_MODELS} WHERE models.domain = ? AND name = ?", (domain, name)
+                f"{_MODEL} WHERE models.domain = ? AND name = ?", (domain, name)
             ).fetchone()
             return row
 
-    def children(self, parent: int) -> list[sqlite3.Row]:
-        """The models whose parent is ``parent``, without itself, by id."""
+    def children(self, parent: int) -> str:
+        """The models whose parent is ``parent``, without itself; otherwise as `models`."""
+        return self._list("parent = ? AND id != ?", (parent, parent))
+
+    def _list(self, condition: str, values: tuple[object, ...]) -> str:
         with self._reading() as database:
-            return database.execute(
-                f"{_MODELS} WHERE parent = ? AND models.id != ? AND NOT hidden ORDER BY models.id", (parent, parent)
-            ).fetchall()
+            rows = database.execute(
+                f"SELECT {LIST_ROW} FROM models WHERE {condition} AND NOT hidden ORDER BY id",  # noqa: S608  # our own SQL
+                values,
+            )
+            return f"[{','.join([row[0] for row in rows])}]"
 
     def image_path(self, image: int) -> Path:
         """Where the bytes of an image are."""
@@ -77,7 +81,8 @@ class Store:
 
     def add_image(self, domain: str, engine: str, file: IncomingFile, review: Review) -> int:
         """Keep an uploaded file whose bytes are on disk already; return its id once it survives a kill."""
-        with self._writing() as database:
+        # Undone under the lock: once it is free, another upload may be given the same id, and the same file name.
+        with self._writing(undo=file.discard) as database:
             cursor = database.execute(
                 "INSERT INTO images (domain, engine, size, review, created_ms) VALUES (?, ?, ?, ?, ?)",
                 (domain, engine, file.size, json.dumps(asdict(review)), _now_ms()),
@@ -155,13 +160,14 @@ class Store:
             self._idle.put(database)
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self, undo: Callable[[], None] = lambda: None) -> Iterator[sqlite3.Connection]:
         with self._writer, self._reading() as database:
             database.execute("BEGIN IMMEDIATE")
             try:
                 yield database
                 database.execute("COMMIT")
             except BaseException:
+                undo()
                 if database.in_transaction:
                     database.execute("ROLLBACK")
                 raise
