@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from mmsync.cli.placing import draft_in, write_new
+from support.commands import names
+
+
+@pytest.fixture(params=["links", "no links"])
+def folder(request, tmp_path, monkeypatch):
+    """A folder, once on a file system without hard links."""
+    if request.param == "no links":
+
+        def refuse(self, target):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(self))
+
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+    return tmp_path
+
+
+def test_a_file_appears_whole_with_the_users_own_permissions(folder):
+    before = os.umask(0o027)
+    try:
+        write_new(folder / "new", "text é")
+    finally:
+        os.umask(before)
+    assert (folder / "new").read_text("utf-8") == "text é"
+    assert (folder / "new").stat().st_mode & 0o777 == 0o640
+    assert (folder / "new").stat().st_nlink == 1
+    assert names(folder) == ["new"]
+
+
+def test_what_is_there_stays_unless_it_is_to_be_replaced(folder):
+    (folder / "mine").write_text("mine")
+    with pytest.raises(FileExistsError):
+        write_new(folder / "mine", "other")
+    assert (folder / "mine").read_text() == "mine"
+    write_new(folder / "mine", "other", replace=True)
+    assert (folder / "mine").read_text() == "other"
+    assert names(folder) == ["mine"]
+
+
+def test_a_link_to_nothing_counts_as_there(folder):
+    (folder / "link").symlink_to("nowhere")
+    with pytest.raises(FileExistsError):
+        write_new(folder / "link", "text")
+    assert names(folder) == ["link"]
+
+
+def test_a_draft_that_is_given_up_is_gone(folder):
+    with pytest.raises(KeyboardInterrupt), draft_in(folder) as draft:  # noqa: PT012 - the write is what is given up
+        draft.file.write(b"half")
+        assert len(names(folder)) == 1
+        raise KeyboardInterrupt
+    assert names(folder) == []
