@@ -24,7 +24,11 @@ def family(root: type) -> list[type]:
 def made(kind: type) -> BaseException:
     error = kind.__new__(kind)
     error.args = ("provoked",)
-    error.partial, error.expected, error.length = (0 if kind.__module__.startswith("urllib3") else b""), 1, b"x"  # what some of them show of themselves
+    error.partial, error.expected, error.length = (
+        (0 if kind.__module__.startswith("urllib3") else b""),
+        1,
+        b"x",
+    )  # what some of them show of themselves
     return error
 
 
