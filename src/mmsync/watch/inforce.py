@@ -148,12 +148,10 @@ class InForce:
         found = discover(self._rules, self._listed.values())
         errors = [note for note in found.diagnostics if note.severity == "error"]
         models = {wanted.name: wanted for wanted in found.models}
-        kept = {
-            name: wanted
-            for name, wanted in self._discovered.items()
-            if name not in models and (errors or not whole or at_rest(wanted.path) != MISSING)
-        }
-        models |= kept
+        missed = {name: wanted for name, wanted in self._discovered.items() if name not in models}
+        # All or none: a folder being emptied is judged when that is over, so that the guards see it whole.
+        if errors or not whole or any(at_rest(wanted.path) != MISSING for wanted in missed.values()):
+            models |= missed
         if models != self._discovered:
             self._discovered = models
             self.manifest = replace(self.manifest, models=tuple(sorted((*self._listed.values(), *models.values()))))

@@ -73,6 +73,14 @@ class Looker:
         self._sights.listen(self._clock(), anew=anew or (self.news and self._sights.crosses_links))
         self._health.update("events", self._outside.coverage.problems())
 
+    def glance(self) -> None:
+        """Let the files' time of rest begin while a round is being made; the look itself comes after it."""
+        self._called = True
+        now = self._clock()
+        if now >= self._deaf_until:
+            self.news |= self._sights.glance(self._clock)
+            self._deaf_until = self._clock() + _CALL_SHARE * (self._clock() - now)
+
     def rest(self, seconds: float) -> None:
         """Do not look for a while: the last attempt failed in a way nobody foresaw."""
         self._called = True

@@ -119,6 +119,7 @@ class Watcher:
             on_drift=watching.on_drift,
             settle=watching.settle,
             force=watching.force,
+            memory=watching.interval,
             backoff=watching.backoff,
             clock=outside.clock,
         )
@@ -223,6 +224,7 @@ class Watcher:
                 unknown_roots=self._roots.unknown(),
                 may_delete=self._roots.may_delete() and not self._sights.is_incomplete(),
                 stop=self._outside.orders,
+                on_progress=self._outside.service.ping,
                 on_event=self._on_event,
             )
         except Interrupted:
@@ -240,9 +242,11 @@ class Watcher:
             self._teller.reconciled(result, self._sights.notes)
 
     def _on_event(self, _event: Event) -> None:
-        # A long upload is a sign of life too.
+        # A long upload is a sign of life too, and other files come to rest meanwhile.
         self._outside.service.ping()
         self._tell_stopping()
+        if self._outside.bell.wait(0):
+            self._looker.glance()
 
     def _tell_stopping(self) -> None:
         if self._outside.orders.is_set() and not self._stopping:

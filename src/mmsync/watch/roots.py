@@ -101,7 +101,7 @@ class Roots:
                 # The number of a mount is given out again: one that returned may look like the one that went.
                 known.stranger, known.stranger_since = sight.identity, now
                 known.why = "it has returned" if known.was_gone else "it is another folder than before"
-            elif known.stranger is not None and now >= known.stranger_since + self._trust_after:
+            elif known.stranger != sight.identity or now >= known.stranger_since + self._trust_after:
                 known.sight, known.stranger = sight, None
             known.was_gone = False
             if known.stranger is not None:

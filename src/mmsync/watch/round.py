@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from mmsync.apply.outcome import Progress
 from mmsync.errors import FileFault
+from mmsync.plan.guards import refusals
 from mmsync.printable import printable
 from mmsync.reconcile import Options, apply_plan, make_plan
 from mmsync.states import Source
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mmsync.connection import Connection
     from mmsync.manifest import Manifest, ServerSettings
     from mmsync.plan import Change, Plan
-    from mmsync.states import Content, Desired, ServerName
+    from mmsync.states import Content, Desired, Diagnostic, ServerName
     from mmsync.watch.health import Problem
     from mmsync.watch.schedule import Backoff
     from mmsync.watch.settle import Settling
@@ -86,6 +86,7 @@ class Rounds:
         on_drift: Whether what other hands changed is set right, or reported and left.
         settle: Seconds, for the forced look.
         force: Seconds between two forced looks at one file.
+        memory: Seconds for which deletes count together towards the guards.
         backoff: The pauses after failures.
         clock: Seconds, monotonic.
     """
@@ -98,6 +99,7 @@ class Rounds:
         on_drift: OnDrift,
         settle: float,
         force: float,
+        memory: float,
         backoff: Backoff,
         clock: Callable[[], float],
     ) -> None:
@@ -110,6 +112,8 @@ class Rounds:
         self.questions: Retries[str] = Retries(backoff)
         self._in_step: dict[str, int] = {}
         self._ever_ours: set[str] = set()
+        self._memory = memory
+        self._deleted_at: list[float] = []
         self._first = True
 
     def run(
@@ -121,6 +125,7 @@ class Rounds:
         unknown_roots: Collection[str],
         may_delete: bool,
         stop: Stop,
+        on_progress: Callable[[], None],
         on_event: Callable[[Event], None],
     ) -> Result:
         """Make one round.
@@ -132,16 +137,18 @@ class Rounds:
             unknown_roots: Folders whose missing files mean nothing.
             may_delete: Whether orphans may be deleted at all, ``--prune`` and its guards provided.
             stop: Whether to stop.
-            on_event: Told what happens.
+            on_progress: Called now and then while the plan is made, from any thread.
+            on_event: Told what happens while changes are carried out, from this thread.
 
         Raises:
             Interrupted: ``stop`` was set before anything was written.
             MmsyncError, OSError: No plan could be made; nothing was written.
         """
 
-        def planning(event: Event) -> None:
-            _check(stop)
-            on_event(event)
+        def planning(*_: object) -> None:
+            if stop.is_set():
+                raise Interrupted
+            on_progress()
 
         now = self._clock()
         selected = self.selected(manifest)
@@ -154,10 +161,11 @@ class Rounds:
                 admitted,
                 now=now,
                 now_ns=time.time_ns(),
-                on_progress=lambda name, done, total: planning(Progress(name, "hashing", done, total)),
+                on_progress=planning,
             )
             options = replace(self._options, prune=self._options.prune and may_delete)
             plan = make_plan(manifest, connection, options, contents=read.contents, on_event=planning)
+            plan = replace(plan, refusals=plan.refusals or self._too_many(plan, now))
             choice = self._choose(plan, now)
             plan = replace(plan, changes=choice.changes)
             outcomes: tuple[Outcome, ...] = ()
@@ -199,8 +207,9 @@ class Rounds:
         drift: list[Problem] = []
         repaired: list[Problem] = []
         held: set[str] = set()
+        refused = bool(plan.refusals)
         for change in plan.changes:
-            if plan.refusals:
+            if refused:
                 held.add(change.name)
             elif self._is_drift(change) and self._on_drift == "report":
                 drift.append(trouble.of_drift(change, repair=False))
@@ -211,6 +220,20 @@ class Rounds:
                 if self._is_drift(change):
                     repaired.append(trouble.of_drift(change, repair=True))
         return _Choice(tuple(changes), tuple(drift), tuple(repaired), frozenset(held))
+
+    def _too_many(self, plan: Plan, now: float) -> tuple[Diagnostic, ...]:
+        """Apply the guards to the deletes of the last while together: many small rounds must not do what one may not."""
+        deletes = sum(change.action == "delete" for change in plan.changes)
+        self._deleted_at = [at for at in self._deleted_at if now - at < self._memory]
+        if not deletes or not self._deleted_at:
+            return ()
+        there = len(plan.unchanged) + sum(change.action != "add" for change in plan.changes)
+        before = len(self._deleted_at)
+        found = refusals(self._options.guards, deletes=deletes + before, owned=there + before, listed=1)
+        return tuple(
+            replace(one, summary=f"{one.summary} ({before} were deleted in the last {self._memory:g} s)")
+            for one in found
+        )
 
     def _is_drift(self, change: Change) -> bool:
         """Whether the server, not the wish, is what changed since they were in step.
@@ -228,6 +251,8 @@ class Rounds:
             if outcome.ok:
                 self.retries.succeeded(change.name)
                 self._in_step[change.name] = _content_wish(change)
+                if change.action == "delete":
+                    self._deleted_at.append(now)
             elif outcome.code != "interrupted":
                 self.retries.failed(change.name, _wish(change), now, permanent=outcome.permanent)
         for change in plan.unchanged:
@@ -255,11 +280,6 @@ class _Choice(NamedTuple):
     drift: tuple[Problem, ...]
     repaired: tuple[Problem, ...]
     held: frozenset[str]
-
-
-def _check(stop: Stop) -> None:
-    if stop.is_set():
-        raise Interrupted
 
 
 def _wish(change: Change) -> object:

@@ -91,6 +91,10 @@ class Sights:
             self.urgent = True
         return news
 
+    def glance(self, clock: Callable[[], float]) -> bool:
+        """Look at the model files alone; return whether one came to rest."""
+        return self._settling.look(clock(), look(wanted.path for wanted in self._inforce.models), whole=False)
+
     def look_at_restless(self, clock: Callable[[], float]) -> bool:
         """Look at the paths not at rest only; return whether one came to rest."""
         return self._settling.look(clock(), look(self._settling.restless()), whole=False)

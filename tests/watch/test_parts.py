@@ -1,0 +1,213 @@
+"""The small parts: mounts, ways, coverage, the service manager, the log, the command for changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+
+import pytest
+
+from mmsync.errors import SettingsError
+from mmsync.watch.health import Health, Problem
+from mmsync.watch.links import cover, way
+from mmsync.watch.log import EVENTS, Log
+from mmsync.watch.mounts import file_system, is_silent, parse_mountinfo
+from mmsync.watch.notify import OnChange, parse_command
+from mmsync.watch.service import Service
+
+MOUNTINFO = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+30 22 0:30 / /mnt/models rw,relatime shared:5 master:1 - nfs4 host:/x rw
+31 22 0:31 / /mnt/my\040share rw - cifs //h/s rw
+32 30 0:32 / /mnt/models/local rw - tmpfs none rw
+33 22 0:33 / /mnt/fuse rw - fuse.sshfs h: rw
+broken line
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/srv/a", "ext4"),
+        ("/mnt/models", "nfs4"),
+        ("/mnt/models/x/y", "nfs4"),
+        ("/mnt/models-2", "ext4"),
+        ("/mnt/models/local/a", "tmpfs"),
+        ("/mnt/my share/a", "cifs"),
+        ("/mnt/fuse/a", "fuse.sshfs"),
+    ],
+)
+def test_the_file_system_of_a_path(path, kind):
+    mounts = parse_mountinfo(MOUNTINFO)
+    assert file_system(path, mounts) == kind
+    assert is_silent(kind) == (kind in ("nfs4", "cifs", "fuse.sshfs"))
+
+
+def test_a_way_names_every_step(tmp_path):
+    root = os.path.realpath(tmp_path)
+    (tmp_path / "v1").mkdir()
+    (tmp_path / "v1" / "a").touch()
+    (tmp_path / "data").symlink_to("v1")
+    (tmp_path / "a").symlink_to("data/a")
+    found = way(str(tmp_path / "a"))
+    assert found.real == f"{root}/v1/a"
+    assert found.complete
+    assert found.steps[-4:] == ((root, "a"), (root, "data"), (root, "v1"), (f"{root}/v1", "a"))
+    gone = way(str(tmp_path / "x" / "y"))
+    assert not gone.complete
+    assert gone.steps[-1] == (root, "x")
+
+
+def test_a_link_that_leads_to_itself_ends_the_way(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    assert not way(str(tmp_path / "loop" / "a")).complete
+
+
+def test_only_the_folders_that_matter_are_covered(tmp_path):
+    root = os.path.realpath(tmp_path / "models")
+    (tmp_path / "models" / "onnx").mkdir(parents=True)
+    (tmp_path / "models" / "onnx" / "a").touch()
+    covered, linked = cover([f"{root}/onnx/a", f"{root}/models.yaml"], [root])
+    assert not linked
+    assert covered[f"{root}/onnx"] == {"a"}
+    assert covered[root] == {"onnx", "models.yaml"}
+    assert covered[os.path.dirname(root)] == {"models"}  # noqa: PTH120
+    assert len(covered) == 3
+
+
+def test_every_name_of_a_folder_searched_matters(tmp_path):
+    root = os.path.realpath(tmp_path)
+    (tmp_path / "drop").mkdir()
+    covered, _ = cover([f"{root}/models.yaml"], [root], [f"{root}/drop"])
+    assert covered[f"{root}/drop"] is None
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_the_service_manager_is_told(tmp_path, abstract):
+    name = f"mmsync-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0" + name if abstract else name)
+        manager.settimeout(5)
+        now = [0.0]
+        address = "@" + name if abstract else name
+        service = Service({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "3000000"}, lambda: now[0], pid=7)
+        service.ready()
+        service.status("ok")
+        service.status("ok")
+        service.ping()
+        service.ping()
+        now[0] = 1.1
+        service.ping()
+        service.stopping()
+        heard = [manager.recv(100).decode() for _ in range(5)]
+    assert heard == ["READY=1", "STATUS=ok", "WATCHDOG=1", "WATCHDOG=1", "STOPPING=1"]
+    service.status("nobody listens any more")
+
+
+def test_without_a_manager_nothing_is_sent_and_no_ping_is_due():
+    service = Service({"WATCHDOG_USEC": "1000"}, lambda: 0.0)
+    service.ready()
+    assert service.ping_every is None
+    assert (
+        Service({"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "9", "WATCHDOG_PID": "1"}, lambda: 0.0, 2).ping_every is None
+    )
+
+
+def test_a_record_is_a_line_for_people_or_one_object_for_programs():
+    lines = []
+    Log(lines.append, lambda: 0.0)("model_failed", "bad\nthing \x1b[31m", level="error", seconds=1.5)
+    Log(lines.append, lambda: 0.25, as_json=True)("model_failed", "bad \udcff", level="error", seconds=1.5, gone=None)
+    assert lines[0] == "1970-01-01 00:00:00Z model_failed: error: bad thing \\x1b[31m\n"
+    assert json.loads(lines[1]) == {
+        "time": "1970-01-01T00:00:00.250Z",
+        "level": "error",
+        "event": "model_failed",
+        "message": "bad \\udcff",
+        "seconds": 1.5,
+    }
+
+
+def test_a_log_on_a_full_disk_ends_nothing():
+    def full(_line):
+        raise OSError(28, "No space left on device")
+
+    Log(full, lambda: 0.0)("notice", "x")
+
+
+def test_problems_are_told_when_they_begin_change_and_end():
+    told = []
+    health = Health(Log(lambda line: told.append(json.loads(line)), lambda: 0.0, as_json=True))
+    for _ in range(3):
+        health.update("model", [Problem("model", "a", "a: broken", "x", "a is well")])
+    assert health.state == "degraded"
+    health.update("model", [Problem("model", "a", "a: broken otherwise", "x", "a is well")])
+    assert health.take_change()
+    assert not health.take_change()
+    health.update("model", [])
+    assert health.state == "ok"
+    assert [(one["event"], one["message"]) for one in told] == [
+        ("model_failed", "a: broken"),
+        ("model_failed", "a: broken otherwise"),
+        ("model_recovered", "a is well"),
+    ]
+
+
+def test_every_kind_of_problem_has_its_events():
+    from mmsync.watch.health import KINDS
+
+    assert {event for kind in KINDS.values() for event in kind} <= EVENTS.keys()
+
+
+def test_a_command_is_words_never_a_shell_line(tmp_path):
+    assert parse_command("notify 'two words' $HOME;rm") == ("notify", "two words", "$HOME;rm")
+    for wrong in ("", "  ", "'open"):
+        with pytest.raises(SettingsError):
+            parse_command(wrong)
+
+
+def test_the_command_gets_the_report_and_not_the_token(tmp_path):
+    told, out = [], tmp_path / "out"
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import json, os, sys\n"
+        f"open({str(out)!r}, 'a').write(json.dumps([json.load(sys.stdin), os.environ.get('MMSYNC_TOKEN'),"
+        " os.environ['OTHER']]) + '\\n')\n"
+    )
+    log = Log(lambda line: told.append(json.loads(line)), lambda: 0.0, as_json=True)
+    command = OnChange((sys.executable, str(script)), {**os.environ, "MMSYNC_TOKEN": "secret", "OTHER": "x"}, log)
+    command({"changes": ["'; rm -rf ~ #"]})
+    command({"changes": []})
+    command.close(20)
+    assert [json.loads(line) for line in out.read_text().splitlines()] == [
+        [{"changes": ["'; rm -rf ~ #"]}, None, "x"],
+        [{"changes": []}, None, "x"],
+    ]
+    assert not told
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("/nonexistent/program",), "cannot be run"),
+        ((sys.executable, "-c", "import sys; sys.exit('no luck')"), "ended with status 1: no luck"),
+        ((sys.executable, "-c", "import time; time.sleep(60)"), "did not end in time"),
+    ],
+)
+def test_a_command_that_fails_is_told_and_the_next_report_still_handed_over(words, why):
+    told, heard = [], threading.Event()
+
+    def write(line):
+        told.append(json.loads(line))
+        heard.set()
+
+    command = OnChange(words, os.environ, Log(write, lambda: 0.0, as_json=True), timeout=0.5)
+    command({})
+    assert heard.wait(10)
+    heard.clear()
+    command({})
+    assert heard.wait(10)
+    command.close(10)
+    assert [one["event"] for one in told] == ["command_failed"] * 2
+    assert why in told[0]["message"]

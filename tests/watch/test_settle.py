@@ -1,0 +1,105 @@
+"""When files count as at rest: by examples, and for any history at all."""
+
+from __future__ import annotations
+
+from hypothesis import given, strategies as st
+
+from mmsync.states import FileKey
+from mmsync.watch.scan import MISSING
+from mmsync.watch.settle import Settling
+
+SETTLE = 2.0
+
+
+def key(n):
+    return FileKey(1, n, 10, n, n)
+
+
+def test_two_looks_a_settle_time_apart_make_rest():
+    settling = Settling(SETTLE)
+    assert not settling.look(0.0, {"a": key(1)})
+    assert settling.next_look() == SETTLE
+    assert not settling.look(1.9, {"a": key(1)})
+    assert settling.at_rest("a") is None
+    assert settling.look(2.0, {"a": key(1)})
+    assert settling.at_rest("a") == key(1)
+    assert settling.next_look() is None
+
+
+def test_a_change_begins_the_time_anew_and_a_restless_file_delays_no_other():
+    settling = Settling(SETTLE)
+    settling.look(0.0, {"a": key(1), "b": key(1)})
+    settling.look(1.0, {"a": key(2), "b": key(1)})
+    assert settling.look(2.0, {"a": key(3), "b": key(1)})
+    assert settling.at_rest("b") == key(1)
+    assert settling.restless() == {"a"}
+    assert settling.next_look() == 4.0
+
+
+def test_absence_comes_to_rest_as_well():
+    settling = Settling(SETTLE)
+    settling.look(0.0, {"a": key(1)})
+    settling.look(2.0, {"a": key(1)})
+    settling.look(3.0, {"a": MISSING})
+    assert settling.at_rest("a") is None
+    settling.look(3.5, {"a": key(2)})
+    settling.look(5.5, {"a": key(2)})
+    assert settling.at_rest("a") == key(2)
+
+
+def test_what_is_no_longer_looked_at_is_forgotten():
+    settling = Settling(SETTLE)
+    settling.look(0.0, {"a": key(1), "b": key(1)})
+    assert settling.look(1.0, {"b": key(1)})
+    assert settling.restless() == {"b"}
+    assert not settling.look(1.5, {"c": key(1)}, whole=False)
+    assert settling.restless() == {"b", "c"}
+
+
+def test_a_file_restless_for_long_is_overdue():
+    settling = Settling(SETTLE, force=60.0)
+    settling.look(0.0, {"a": key(0)})
+    settling.look(2.0, {"a": key(0)})
+    for n in range(1, 61):
+        settling.look(2.0 + n, {"a": key(n)})
+        assert settling.overdue(2.0 + n) == set()
+    settling.look(63.0, {"a": key(61)})
+    assert settling.overdue(63.0) == {"a"}
+
+
+# A history: at rising times each path is one of a few things. What was seen is what the code is told.
+histories = st.lists(
+    st.tuples(
+        st.floats(0.01, 3.0),
+        st.dictionaries(st.sampled_from("abc"), st.integers(0, 2).map(lambda n: key(n) if n else MISSING)),
+        st.booleans(),
+    ),
+    max_size=40,
+)
+
+
+@given(histories)
+def test_at_rest_means_seen_twice_a_settle_time_apart_with_nothing_else_in_between(history):
+    settling = Settling(SETTLE)
+    now, looks = 0.0, []
+    for pause, seen, whole in history:
+        now += pause
+        settling.look(now, seen, whole=whole)
+        if whole:
+            looks = [(at, {path: state for path, state in what.items() if path in seen}) for at, what in looks]
+        looks.append((now, seen))
+        for path in "abc":
+            of_path = [(at, what[path]) for at, what in looks if path in what]
+            state = settling.at_rest(path)
+            run = [at for at, found in of_path if found == state]
+            if state is not None:
+                last = of_path[-1]
+                assert last[1] == state
+                changes = [at for at, found in of_path if found != state]
+                steady = [at for at in run if not changes or at > changes[-1]]
+                assert steady[-1] >= steady[0] + SETTLE
+            elif of_path:
+                changes = [at for at, found in of_path if found != of_path[-1][1]]
+                steady = [at for at, _ in of_path if not changes or at > changes[-1]]
+                assert steady[-1] < steady[0] + SETTLE
+                assert settling.next_look() <= steady[0] + SETTLE
