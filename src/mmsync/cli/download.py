@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import threading
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mmsync.apply.outcome import Progress
+from mmsync.cli.abreast import abreast
 from mmsync.cli.placing import draft_in
 from mmsync.client.error import ModelManagerError, TokenError
 from mmsync.errors import FileFault
@@ -19,7 +18,7 @@ from mmsync.ledger import Held, image_key
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mmsync.apply.outcome import Event
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from mmsync.states import Content, Observed
 
 __all__ = ["Download", "Wanted", "download"]
-
-_GRACE = 1.0  # seconds that downloads in flight have to clear away after themselves
 
 
 class Wanted(NamedTuple):
@@ -97,8 +94,10 @@ def download(
     work = _Work(connection.client, known, on_event, force=force)
     results: dict[str, Download] = {}
     try:
-        for result in work.run(wanted, jobs):
-            results[result.wanted.observed.name] = result
+        # Closed at once, whatever comes here between two results: the half files are to be gone before we are.
+        with contextlib.closing(work.run(wanted, jobs)) as done:
+            for result in done:
+                results[result.wanted.observed.name] = result
     finally:
         learned = [lesson for result in results.values() if (lesson := _lesson(result))]
         connection.ledger.learn(connection.server, learned)
@@ -125,43 +124,14 @@ class _Work:
         self.stop = threading.Event()
         self.drafts: set[Path] = set()
 
-    def run(self, wanted: Sequence[Wanted], jobs: int) -> Iterator[Download]:
-        todo: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
-        done: queue.SimpleQueue[Download | BaseException] = queue.SimpleQueue()
-        for each in wanted:
-            todo.put(each)
-        # Daemons: a thread that waits for a server that has gone silent must not keep the process from ending.
-        threads = [
-            threading.Thread(target=self._worker, args=(todo, done), name="mmsync-download", daemon=True)
-            for _ in range(min(jobs, len(wanted)))
-        ]
+    def run(self, wanted: Sequence[Wanted], jobs: int) -> Generator[Download]:
         try:
-            for thread in threads:
-                thread.start()
-            for _ in wanted:
-                result = done.get()
-                if isinstance(result, BaseException):
-                    raise result
-                yield result
+            with contextlib.closing(abreast(self._one, wanted, jobs=jobs, stop=self.stop)) as results:
+                yield from results
         finally:
-            self.stop.set()
-            deadline = time.monotonic() + _GRACE
-            for thread in threads:
-                if thread.ident is not None:  # an interrupt may come before all are started
-                    thread.join(max(0.0, deadline - time.monotonic()))
+            # Those of threads that are stuck; the others have cleared away after themselves.
             for draft in tuple(self.drafts):
                 draft.unlink(missing_ok=True)
-
-    def _worker(self, todo: queue.SimpleQueue[Wanted], done: queue.SimpleQueue[Download | BaseException]) -> None:
-        while not self.stop.is_set():
-            try:
-                each = todo.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                done.put(self._one(each))
-            except BaseException as fault:  # noqa: BLE001 - it is the caller's, in whose thread it is raised again
-                done.put(fault)
 
     def _one(self, each: Wanted) -> Download:
         try:
