@@ -5,8 +5,6 @@ torn      50 models written in random chunks with pauses, renames, truncations a
 idle      10,000 listed models, all in step: processor time and memory over a minute
 """
 
-
-
 from __future__ import annotations
 
 import argparse

@@ -336,6 +336,23 @@ def test_a_second_signal_ends_it_at_once(root, watch):
             thread.join()
 
 
+def test_sigterm_while_a_server_does_not_answer_ends_it_at_once(root, watch):
+    one(root)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+
+        class Address:
+            url, token = f"http://127.0.0.1:{mute.getsockname()[1]}", "t" * 20
+
+        process = watch(server=Address)
+        mute.settimeout(20)
+        connection, _ = mute.accept()
+        with connection:
+            assert connection.recv(100)
+            process.send(signal.SIGTERM)
+            assert process.wait(3) == 143
+    assert process.events()[-1] == "watch_stopped"
+
+
 def test_dropped_files_become_models_and_removed_ones_go_only_with_prune_and_within_the_guards(root, watch, server):
     (root / "drop").mkdir()
     write_manifest(root, discover="drop/*.json")
@@ -352,6 +369,7 @@ def test_dropped_files_become_models_and_removed_ones_go_only_with_prune_and_wit
     (root / "drop" / "c.json").unlink()
     told = process.seen("plan_refused", code="guard/max-delete")
     assert "--max-delete 3" in told["message"]
+    assert "(1 deleted in the last 300 s included)" in told["message"]
     assert server.holds(contents)
     for name in "bc":
         (root / "drop" / f"{name}.json").write_bytes(contents[name])
@@ -360,7 +378,7 @@ def test_dropped_files_become_models_and_removed_ones_go_only_with_prune_and_wit
     (root / "drop" / "d.json").unlink()
     process.until(lambda: len(process.of("plan_refused")) == 2)
     assert process.of("plan_refused")[1]["message"] == (
-        "nothing is changed: 2 models would be deleted; at most 1 are allowed (1 were deleted in the last 300 s) "
+        "nothing is changed: 2 models would be deleted; at most 1 are allowed (1 deleted in the last 300 s included) "
         "(if all of them are meant to go, say so with --max-delete 2)"
     )
     assert server.holds(contents)

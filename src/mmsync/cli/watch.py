@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +27,7 @@ __all__ = ["watch"]
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
+_LAST_MOMENT = 13  # seconds after a signal: the grace of what is in flight, and a little to break it off
 _LOCK_TIMEOUT = 5.0  # seconds to wait for another mmsync; after that the round is made again later
 
 
@@ -138,18 +140,28 @@ def _signals(orders: Orders) -> Iterator[None]:
     def stop(number: int, _frame: FrameType | None) -> None:
         if orders.is_set():
             os._exit(128 + number)
+        # What hangs in the network or in a dead mount does not keep the process.
+        signal.alarm(_LAST_MOMENT)
         orders.stop(number)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        os._exit(128 + orders.signal)
 
     def reconcile(_number: int, _frame: FrameType | None) -> None:
         orders.reconcile_now()
 
-    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reconcile}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reconcile, signal.SIGALRM: end}
+    if threading.current_thread() is not threading.main_thread():
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    if orders.signal:
+        # Not put back: threads that still wait for a server must not outlive the alarm.
+        signal.alarm(1)
+        return
+    for number, former in before.items():
+        signal.signal(number, former)
 
 
 def _write_line(line: str) -> None:

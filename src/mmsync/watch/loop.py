@@ -14,19 +14,21 @@ from mmsync.watch.health import Health
 from mmsync.watch.inforce import InForce
 from mmsync.watch.looker import Looker
 from mmsync.watch.roots import Roots
-from mmsync.watch.round import Interrupted, Rounds
+from mmsync.watch.round import Rounds
 from mmsync.watch.schedule import Backoff, Retries, Timer
 from mmsync.watch.settle import Settling
 from mmsync.watch.sights import Sights
 from mmsync.watch.teller import Teller
+from mmsync.watch.wake import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mmsync.apply.outcome import Event
+    from mmsync.watch.choice import OnDrift
     from mmsync.watch.coverage import Coverage
     from mmsync.watch.log import Log
-    from mmsync.watch.round import OnDrift, Server
+    from mmsync.watch.round import Server
     from mmsync.watch.service import Service
     from mmsync.watch.wake import Bell, Orders
 
@@ -223,7 +225,7 @@ class Watcher:
                 self._inforce.admitted,
                 unknown_roots=self._roots.unknown(),
                 may_delete=self._roots.may_delete() and not self._sights.is_incomplete(),
-                stop=self._outside.orders,
+                orders=self._outside.orders,
                 on_progress=self._outside.service.ping,
                 on_event=self._on_event,
             )

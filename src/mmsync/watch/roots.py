@@ -121,5 +121,5 @@ class Roots:
 
     def next_trust(self) -> float | None:
         """When the first replaced root will be trusted; None where there is none."""
-        times = [known.stranger_since + self._trust_after for known in self._known.values() if known.stranger]
+        times = [self._known[folder].stranger_since + self._trust_after for folder in self._replaced]
         return min(times, default=None)

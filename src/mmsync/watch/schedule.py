@@ -95,6 +95,13 @@ class Retries(Generic[Key]):
             if failure is not None and not failure.permanent:
                 self._failures[one] = _Failure(failure.wish, failure.permanent, failure.count, float("-inf"))
 
+    def postpone(self, now: float) -> None:
+        """Put off whatever is due and was not tried, or it would be due for ever."""
+        for key, failure in self._failures.items():
+            if not failure.permanent and failure.due_at <= now:
+                due_at = now + self._backoff.delay(failure.count)
+                self._failures[key] = _Failure(failure.wish, failure.permanent, failure.count, due_at)
+
     def keep(self, keys: set[Key]) -> None:
         """Forget everything but ``keys``."""
         self._failures = {key: failure for key, failure in self._failures.items() if key in keys}

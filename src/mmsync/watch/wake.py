@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+from typing import TYPE_CHECKING
 
-__all__ = ["Bell", "Orders"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Bell", "Interrupted", "Orders"]
+
+
+class Interrupted(Exception):
+    """What is being done is given up: a signal asked to stop, and nothing was written yet."""
 
 
 class Bell:
@@ -47,11 +56,34 @@ class Orders:
         self.signal = 0
         self.reconcile = False
         self._bell = bell
+        self._may_interrupt = False
 
     def stop(self, signal: int) -> None:
-        """End; the first signal is the one remembered."""
+        """End; the first signal is the one remembered.
+
+        Raises:
+            Interrupted: The main thread is at something that need not be finished.
+        """
         self.signal = self.signal or signal
         self._bell.ring()
+        if self._may_interrupt:
+            self._may_interrupt = False
+            raise Interrupted
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let a signal break off the body, even out of a read that waits for a server.
+
+        Raises:
+            Interrupted: The end was asked for.
+        """
+        if self.is_set():
+            raise Interrupted
+        self._may_interrupt = True
+        try:
+            yield
+        finally:
+            self._may_interrupt = False
 
     def reconcile_now(self) -> None:
         """Look at everything anew, whatever was put off."""
