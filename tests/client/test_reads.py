@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 
@@ -141,6 +142,15 @@ def test_compressed_answers_are_understood(wire):
     broken = wire(lambda _: answer(200, raw=body[:-12], headers={"Content-Encoding": "gzip"}))
     with pytest.raises(ModelManagerError):
         client_of(broken.url).get_models()
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "", "1" * 30])
+def test_a_length_that_cannot_be_is_no_crash(wire, length):
+    raw = f'HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{"id": 1, "name": "m", "engine": "E"}}'.encode()
+    client = client_of(wire(lambda _: then_close(raw)).url)
+    for call in (client.find_detail, client.download_image, client.find_model):
+        with contextlib.suppress(ModelManagerError):
+            assert call("m")
 
 
 def test_a_server_that_is_down_is_reported_at_once(wire):

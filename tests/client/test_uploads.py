@@ -9,15 +9,16 @@ import re
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
 from mmsync.client._ahead import ahead
 from mmsync.client._upload import FileForm
-from mmsync.client.error import FileChanged, ModelManagerError
+from mmsync.client.error import FileChanged, ModelManagerError, TransportError
 from mmsync.states import FileKey
 from support.clients import client_of
-from support.wire import answer
+from support.wire import answer, reset
 
 REVIEW = {"valid": True, "imageId": 7}
 BIG = 6 << 20
@@ -93,6 +94,18 @@ def test_the_form_can_be_sent_again_from_its_start(tmp_path):
         first, second = b"".join(form), b"".join(form)
     assert first == second
     assert len(first) == len(form)
+
+
+def test_a_pass_that_was_broken_off_leaves_no_thread_behind(wire, tmp_path):
+    path = tmp_path / "m"
+    path.write_bytes(bytes(64 << 20))
+    breaks = iter([reset, reset])
+    server = wire(lambda _: answer(200, REVIEW), on_head=lambda _: next(breaks, None))
+    client_of(server.url).upload_image("ONNX", path, expected_sha256=hashlib.sha256(bytes(64 << 20)).hexdigest())
+    client = client_of(wire(lambda _: None, on_head=lambda _: reset).url)
+    with pytest.raises(TransportError):
+        client.upload_image("ONNX", path, expected_sha256="0" * 64)
+    assert [thread for thread in threading.enumerate() if thread.name == "mmsync-ahead"] == []
 
 
 def grow(path):

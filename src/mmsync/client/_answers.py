@@ -12,7 +12,15 @@ from mmsync.printable import printable
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["decode_response", "error_of", "is_success", "read_answer", "unexpected", "validate_or_raise_error"]
+__all__ = [
+    "decode_response",
+    "error_of",
+    "is_success",
+    "length_of",
+    "read_answer",
+    "unexpected",
+    "validate_or_raise_error",
+]
 
 # A list of a million models is below this; anything above is a mistake or an attack.
 _MAX_JSON = 1 << 29
@@ -94,6 +102,12 @@ def read_answer(response: requests.Response, limit: int = _MAX_JSON) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError):
         raise unexpected(response, "is not JSON") from None
+
+
+def length_of(response: requests.Response) -> int:
+    """Return the body's length in bytes as the server says it; 0 where it does not, or says what cannot be."""
+    text = response.headers.get("Content-Length") or ""
+    return int(text) if text.isascii() and text[:18].isdigit() and len(text) <= 18 else 0  # noqa: PLR2004 - more digits than any length has
 
 
 def unexpected(response: requests.Response, what: str) -> UnexpectedResponse:

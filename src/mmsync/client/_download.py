@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mmsync.client._answers import unexpected
+from mmsync.client._answers import length_of, unexpected
 from mmsync.client._faults import translated
 from mmsync.client._image_json import ImageSplitter, Malformed
 from mmsync.client.error import TransportError, UnexpectedResponse
@@ -83,7 +83,7 @@ def fetch_image(
         UnexpectedResponse: It is not JSON, the bytes are not base64, or not as many as the server says.
     """
     digest, done = hashlib.sha256(), 0
-    total = int(response.headers.get("Content-Length") or 0) * 3 // 4
+    total = length_of(response) * 3 // 4
 
     def take(data: bytes) -> None:
         nonlocal done
@@ -98,6 +98,8 @@ def fetch_image(
     if not splitter.found:
         return detail, None
     image = detail["image"]
+    if not isinstance(image, dict):
+        raise unexpected(response, "holds the image twice")
     size = image.get("size")
     if isinstance(size, int) and size != done:
         raise UnexpectedResponse(

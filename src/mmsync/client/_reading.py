@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from mmsync.client._answers import read_answer
+from mmsync.client._answers import length_of, read_answer
 from mmsync.client._download import FileTarget, fetch_detail, fetch_image
 from mmsync.client.downloader import FileSystemDownloader
 from mmsync.client.error import ModelNotFound, UnexpectedResponse
@@ -125,7 +125,7 @@ class Reading:
 
         def attempt() -> tuple[Any, bool]:
             response = self.api.request(url, params=params)
-            if 0 < int(response.headers.get("Content-Length") or 0) <= _SMALL:
+            if 0 < length_of(response) <= _SMALL:
                 detail = read_answer(response)
                 image = detail.get("image") if isinstance(detail, dict) else None
                 return detail, bool(isinstance(image, dict) and image.get("image"))

@@ -15,7 +15,7 @@ from mmsync.client._ahead import ahead
 from mmsync.client.error import FileChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -90,6 +90,7 @@ class FileForm:
     ) -> None:
         self.path = os.fspath(path)
         self.started = self.complete = False
+        self._sending: Generator[bytes, None, None] | None = None
         self._expected = expected_sha256.lower() if expected_sha256 else None
         self._on_progress = on_progress
         # O_NONBLOCK: a pipe must be refused, not waited on.
@@ -113,6 +114,17 @@ class FileForm:
         return True
 
     def __iter__(self) -> Iterator[bytes]:
+        self._stop()
+        self._sending = self._sent()
+        return self._sending
+
+    def _stop(self) -> None:
+        """End a pass that a broken connection left unfinished, and the thread that reads ahead for it."""
+        if self._sending is not None:
+            self._sending.close()
+            self._sending = None
+
+    def _sent(self) -> Generator[bytes, None, None]:
         self.started, self.complete = True, False
         try:
             yield from self._chunks()
@@ -179,6 +191,7 @@ class FileForm:
 
     def close(self) -> None:
         """Close the file. Closing again does nothing."""
+        self._stop()
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

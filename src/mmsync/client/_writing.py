@@ -186,14 +186,14 @@ class Writing(Reading):
 
     def _saved(self, body: dict[str, Any], lost: ModelManagerError) -> bool | None:
         """Return True if the model is there as it was sent, None if it may be sent again."""
-        detail = self._read_back(body["name"], lost)
+        detail = self._read_back(str(body.get("name") or ""), lost)
         if detail is None:
             return None
         if _shows(detail, body):
             return True
         if body.get("id") is not None and detail.get("id") == body["id"]:
             return None
-        raise ModelAlreadyExists(body["name"]) from lost
+        raise ModelAlreadyExists(str(body.get("name"))) from lost
 
     def _deleted(self, name: str, lost: ModelManagerError) -> bool | None:
         return True if self._read_back(name, lost) is None else None
