@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mmsync.cli.connect import located
 from mmsync.cli.settings import resolve
 from mmsync.client import normalise_url
-from mmsync.connection import LOCAL, new_client
+from mmsync.connection import LOCAL, is_exposed, new_client
 from mmsync.errors import MmsyncError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class EarlyList:
             return  # said properly once the manifest is read
         if target.url.startswith(LOCAL):
             return  # the embedded server would only take turns with the manifest's reader
+        if is_exposed(target):
+            return  # a warning comes first
         self._target = target
         self._thread = threading.Thread(target=self._ask, args=(target,), name="early-list", daemon=True)
         self._thread.start()

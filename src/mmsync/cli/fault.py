@@ -58,11 +58,13 @@ def _of_server(fault: MmsyncError) -> tuple[str, str]:
     if not isinstance(fault, ModelManagerError):
         return str(fault), fault.hint
     # The code is the server's own where it is not the HTTP status again; the cid finds the request in its log.
-    marks = [f"code {fault.code}"] if fault.code not in (0, fault.status) else []
+    marks = [f"HTTP {fault.status}"] if fault.status and f"HTTP {fault.status}" not in fault.msg else []
+    marks += [f"code {fault.code}"] if fault.code not in (0, fault.status) else []
     marks += [f"correlation id {fault.cid}"] if fault.cid else []
     sentence = (fault.msg or type(fault).__name__) + (f" ({', '.join(marks)})" if marks else "")
-    # `connect.located` notes the server's address on the errors that pass it.
-    where = next((note for note in getattr(fault, "__notes__", ()) if note not in sentence), "")
+    # `connect.located` notes the server's address on the errors that pass it; some name its host themselves.
+    notes = getattr(fault, "__notes__", ())
+    where = next((note for note in notes if note.partition("://")[2].partition("/")[0] not in sentence), "")
     way_on = fault.hint
     if not way_on:
         match fault:

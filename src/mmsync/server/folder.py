@@ -94,7 +94,8 @@ def prepare(folder: Path) -> None:
             _clear_incoming(folder)
             _clear_images(database, folder)
     except (OSError, sqlite3.Error) as error:
-        raise MmsyncError(f"the folder {folder} cannot hold a Model Manager: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise MmsyncError(f"the folder {folder} cannot hold a Model Manager: {why}") from error
 
 
 @contextlib.contextmanager

@@ -1,0 +1,398 @@
+"""``mmsync plan`` as its users meet it: what it names and why, what it refuses, and that it touches nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from support.applying import json_bytes, sha256
+from support.commands import MMSYNC
+from support.fault_proxy import FaultProxy, rewritten, status
+from support.model_files import catboost, regression_onnx
+
+MODEL_FILES = ("a.json", "b.cbm", "c.onnx")
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n"
+
+
+def seeded(desk, names, content=b'{"tag": 1}'):
+    """Put models on the server by other hands."""
+    for name in names.split():
+        desk.view.put(name, content)
+
+
+def three(desk):
+    """A manifest of three models of three engines, applied."""
+    desk.file("a.json", json_bytes("a"))
+    desk.file("b.cbm", catboost())
+    desk.file("c.onnx", regression_onnx())
+    desk.manifest("a BIGML a.json  description: first\nb CATBOOST b.cbm\nc ONNX c.onnx  description: third")
+    assert desk("apply").code == 0
+
+
+# --- what it says -----------------------------------------------------------------------------------------------
+
+
+def adds(desk):
+    desk.file("a.json", json_bytes("a"))
+    desk.manifest("a BIGML a.json  description: first")
+    return ["plan"]
+
+
+def nothing_to_do(desk):
+    three(desk)
+    return ["plan", "--detailed-exitcode"]
+
+
+def everything_changed(desk):
+    three(desk)
+    desk.file("a.json", json_bytes("A"))
+    desk.manifest("a BIGML a.json  description: first\nb UNICODE b.cbm\nc ONNX c.onnx  description: new")
+    return ["plan", "--detailed-exitcode"]
+
+
+def markdown(desk):
+    everything_changed(desk)
+    return ["plan", "--format", "markdown"]
+
+
+def all_of_them(desk):
+    three(desk)
+    return ["plan", "--all"]
+
+
+def targeted(desk):
+    three(desk)
+    return ["plan", "--target", "[ab]", "--exclude", "b", "--shard", "1/1"]
+
+
+# --- what it refuses --------------------------------------------------------------------------------------------
+
+
+def no_manifest(desk):
+    return ["plan"]
+
+
+def manifest_is_a_folder_without_any(desk):
+    (desk.folder / "models").mkdir()
+    return ["plan", "-f", "models"]
+
+
+def manifest_not_yaml(desk):
+    desk.file("models.yaml", b"\x89PNG\r\n")
+    return ["plan"]
+
+
+def manifest_faults(desk):
+    desk.file("models.yaml", b"verison: 1\nmodels:\n  - name: a\n    engine: ONNX\n    file: gone.onnx\n  - name: a\n")
+    return ["plan"]
+
+
+def pin(desk):
+    desk.file("a.json", b"{}")
+    desk.manifest(f"a BIGML a.json  sha256: {'0' * 64}")
+    return ["plan"]
+
+
+def pin_in_json(desk):
+    pin(desk)
+    return ["plan", "--format", "json"]
+
+
+def lfs_pointer(desk):
+    desk.file("a.onnx", LFS.format("1" * 64, 1234).encode())
+    desk.manifest("a ONNX a.onnx")
+    return ["plan"]
+
+
+def empty_manifest_prune(desk):
+    seeded(desk, "x y")
+    desk.manifest()
+    return ["plan", "--prune"]
+
+
+def too_many_deletes(desk):
+    seeded(desk, "m1 m2 m3")
+    desk.file("a.json", b"{}")
+    desk.manifest("a BIGML a.json")
+    return ["plan", "--prune", "--max-delete", "2"]
+
+
+def too_large_a_share(desk):
+    seeded(desk, " ".join(f"m{n}" for n in range(10)))
+    desk.file("a.json", b'{"tag": 1}')
+    desk.manifest("\n".join(f"m{n} BIGML a.json" for n in range(6)))
+    return ["plan", "--prune"]
+
+
+def partial_prune(desk):
+    seeded(desk, "x y")
+    desk.file("a.json", b"{}")
+    desk.manifest("a BIGML a.json")
+    return ["plan", "--prune", "--target", "*"]
+
+
+def orphans_are_kept(desk):
+    seeded(desk, "x y other")
+    desk.file("a.json", b"{}")
+    desk.manifest("a BIGML a.json", scope='["a", "x", "y"]')
+    return ["plan"]
+
+
+def content_unknown(desk):
+    seeded(desk, "a")
+    desk.file("a.json", b'{"tag": 2}')
+    desk.manifest("a BIGML a.json")
+    return ["plan", "--verify", "never"]
+
+
+def option_unknown(desk):
+    return ["plan", "--tokn", "x"]
+
+
+def extra_word(desk):
+    return ["plan", "models.yaml"]
+
+
+def shard_out_of_range(desk):
+    return ["plan", "--shard", "3/2"]
+
+
+def out_in_a_missing_folder(desk):
+    desk.manifest()
+    return ["plan", "--out", "plans/today.json"]
+
+
+def out_is_a_folder(desk):
+    desk.manifest()
+    return ["plan", "--out", "."]
+
+
+CASES = {
+    adds: 0,
+    nothing_to_do: 0,
+    everything_changed: 2,
+    markdown: 0,
+    all_of_them: 0,
+    targeted: 0,
+    no_manifest: 1,
+    manifest_is_a_folder_without_any: 1,
+    manifest_not_yaml: 1,
+    manifest_faults: 1,
+    pin: 1,
+    pin_in_json: 1,
+    lfs_pointer: 0,
+    empty_manifest_prune: 1,
+    too_many_deletes: 1,
+    too_large_a_share: 1,
+    partial_prune: 0,
+    orphans_are_kept: 0,
+    content_unknown: 0,
+    option_unknown: 1,
+    extra_word: 1,
+    shard_out_of_range: 1,
+    out_in_a_missing_folder: 1,
+    out_is_a_folder: 1,
+}
+
+
+@pytest.mark.parametrize(("case", "code"), CASES.items(), ids=[case.__name__ for case in CASES])
+def test_transcript(case, code, desk, is_golden):
+    words = case(desk)
+    before = desk.view.rows()
+    text = desk.transcript(*words)
+    assert text.endswith(f"--- exit {code}\n")
+    assert "Traceback" not in text
+    assert desk.view.rows() == before  # a plan writes nothing
+    is_golden(f"plan/{case.__name__}", text)
+
+
+def test_names_the_server_lists_twice_are_held_back(desk, is_golden):
+    seeded(desk, "a")
+    desk.file("a.json", b"{}")
+    desk.manifest("a BIGML a.json")
+    with FaultProxy(desk.url) as proxy:
+        proxy.on("list", rewritten(lambda rows: rows * 2))
+        is_golden("plan/ambiguous", desk.transcript("plan", "--url", proxy.url, shown="plan"))
+
+
+def test_a_server_that_fails_for_one_model_leaves_that_one_unknown(desk, is_golden):
+    seeded(desk, "a b")
+    desk.file("a.json", b'{"tag": 2}')
+    desk.manifest("a BIGML a.json\nb BIGML a.json")
+    with FaultProxy(desk.url) as proxy:
+        proxy.on("bytes", status(500, {"code": 500, "msg": "disk gone"}), name="b")
+        is_golden("plan/unreadable_content", desk.transcript("plan", "--url", proxy.url, shown="plan"))
+
+
+# --- exactly what changed, and why ------------------------------------------------------------------------------
+
+
+def entries(desk, *words):
+    ran = desk("plan", "--format", "json", *words)
+    return {change["name"]: change for change in json.loads(ran.out)["changes"]}
+
+
+def test_one_byte_of_a_file_is_named_with_both_digests(desk):
+    three(desk)
+    old, new = regression_onnx(), regression_onnx(b"\0\0\0\1")
+    assert sum(one != other for one, other in zip(old, new, strict=True)) == 1
+    desk.file("c.onnx", new)
+    (change,) = entries(desk).values()
+    assert (change["name"], change["action"], change["reasons"]) == ("c", "change", ["content"])
+    assert (change["before"]["sha256"], change["after"]["sha256"]) == (sha256(old), sha256(new))
+    assert desk("plan").out.count("\n~ ") == 1
+
+
+def test_an_engine_is_named(desk):
+    three(desk)
+    desk.manifest("a DT a.json  description: first\nb CATBOOST b.cbm\nc ONNX c.onnx  description: third")
+    (change,) = entries(desk).values()
+    assert (change["name"], change["reasons"]) == ("a", ["engine"])
+    assert (change["before"]["engine"], change["after"]["engine"]) == ("BIGML", "DT")
+
+
+def test_a_description_is_named_and_none_is_left_alone(desk):
+    three(desk)
+    desk.manifest("a BIGML a.json\nb CATBOOST b.cbm\nc ONNX c.onnx  description: other")
+    (change,) = entries(desk).values()
+    assert (change["name"], change["reasons"]) == ("c", ["description"])
+    assert (change["before"]["description"], change["after"]["description"]) == ("third", "other")
+
+
+@pytest.mark.parametrize("ledger", ["kept", "deleted"])
+def test_a_model_replaced_by_other_hands_is_found(desk, ledger):
+    three(desk)
+    desk.view.put("a", json_bytes("b"))  # as many bytes
+    if ledger == "deleted":
+        shutil.rmtree(os.environ["MMSYNC_CACHE_DIR"])
+    (change,) = entries(desk).values()
+    assert (change["name"], change["reasons"], change["evidence"]) == ("a", ["content"], "download")
+
+
+def test_detailed_exitcode_is_2_with_changes_and_0_without(desk):
+    adds(desk)
+    assert desk("plan").code == 0
+    assert desk("plan", "--detailed-exitcode").code == 2
+    desk("apply")
+    assert desk("plan", "--detailed-exitcode").code == 0
+    pin(desk)
+    assert desk("plan", "--detailed-exitcode").code == 1
+
+
+def test_json_has_the_agreed_keys_and_the_same_bytes_every_time(desk):
+    everything_changed(desk)
+    first = desk("plan", "--format", "json", "--all").out
+    assert desk("plan", "--format", "json", "--all").out == first
+    document = json.loads(first)
+    assert list(document) == [
+        "format_version",
+        "mmsync_version",
+        "server",
+        "manifests",
+        "digest",
+        "summary",
+        "changes",
+        "diagnostics",
+    ]
+    assert document["summary"] == {
+        "add": 0,
+        "change": 3,
+        "delete": 0,
+        "unchanged": 0,
+        "unmanaged": 0,
+        "orphans": 0,
+        "blocked": 0,
+        "unknown": 0,
+        "upload_bytes": len(json_bytes("A")) + len(catboost()),
+    }
+    assert list(document["changes"][0]) == ["name", "action", "reasons", "before", "after", "evidence", "source"]
+
+
+def test_shards_are_disjoint_and_cover_all(desk):
+    desk.file("a.json", b"{}")
+    desk.manifest("\n".join(f"m{n} BIGML a.json" for n in range(12)))
+    shards = [set(entries(desk, "--shard", f"{n}/3")) for n in (1, 2, 3)]
+    assert sorted(name for shard in shards for name in shard) == sorted(f"m{n}" for n in range(12))
+
+
+# --- --out ------------------------------------------------------------------------------------------------------
+
+
+def test_out_is_written_whole_and_through_a_link(desk):
+    adds(desk)
+    (desk.folder / "real.json").write_text("old")
+    (desk.folder / "link.json").symlink_to("real.json")
+    ran = desk("plan", "--out", "link.json", "--format", "json")
+    assert (desk.folder / "link.json").is_symlink()
+    assert (desk.folder / "real.json").read_text() == ran.out
+    assert sorted(path.name for path in desk.folder.iterdir()) == ["a.json", "link.json", "models.yaml", "real.json"]
+
+
+def test_out_into_a_pipe_is_written_there_and_the_pipe_stays(desk):
+    adds(desk)
+    pipe = desk.folder / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        assert desk("plan", "--out", "pipe").code == 0
+        assert json.loads(reader.stdout.read())["summary"]["add"] == 1
+    assert pipe.is_fifo()
+
+
+# --- nothing to do costs next to nothing ------------------------------------------------------------------------
+
+
+def settled(desk):
+    """Three models in place, their files old enough for their stat to be trusted (git's racy-mtime rule, 2 s)."""
+    three(desk)
+    newest = max((desk.folder / name).stat().st_ctime for name in MODEL_FILES)
+    time.sleep(max(0.0, newest + 2.1 - time.time()))  # ctime cannot be set, only waited for
+    desk("plan")
+
+
+# Run by the interpreter before anything of mmsync: every open of the process, by anybody, goes to the file named.
+SPY = """
+import os, sys
+log = os.open(os.environ["OPENED"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def spy(event, args):
+    if event == "open" and args[0] is not None:
+        os.write(log, f"{args[0]}\\n".encode())
+sys.addaudithook(spy)
+"""
+
+
+def test_a_plan_with_nothing_to_do_is_one_request_and_opens_no_model_file(desk, monkeypatch):
+    settled(desk)
+    spy = desk.file("spy/sitecustomize.py", SPY.encode())
+    log = desk.folder / "opened"
+    monkeypatch.setenv("OPENED", str(log))
+    monkeypatch.setenv("PYTHONPATH", str(spy.parent))
+    with FaultProxy(desk.url) as proxy:
+        desk("plan", "--url", proxy.url)  # another address is another server to the ledger
+        proxy.clear()
+        with desk.start("plan", "--url", proxy.url) as process:
+            out, err = process.communicate(timeout=60)
+        assert "No changes. The server holds all 3 models as listed." in out, err
+        assert [(each.method, each.path) for each in proxy.exchanges] == [("GET", "/models")]
+    opened = log.read_text()
+    assert "models.yaml" in opened  # the spy saw this process
+    for name in MODEL_FILES:
+        assert name not in opened
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_the_kernel_sees_no_model_file_opened(desk, tmp_path):
+    settled(desk)
+    log = tmp_path / "strace"
+    command = ["strace", "-f", "-e", "trace=open,openat,openat2", "-o", str(log), sys.executable, MMSYNC, "plan"]
+    done = subprocess.run(command, cwd=desk.folder, capture_output=True, text=True, timeout=60, check=False)
+    if not log.exists() or "models.yaml" not in log.read_text():
+        pytest.skip(f"strace may not trace here: {done.stderr[-200:]}")
+    assert "No changes." in done.stdout
+    for name in MODEL_FILES:
+        assert f'{name}"' not in log.read_text()
