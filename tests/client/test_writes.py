@@ -6,7 +6,7 @@ import pytest
 
 from mmsync.client.error import ModelAlreadyExists, ModelManagerError, ModelRefused, TransportError, UnknownEngine
 from support.clients import Clock, client_of
-from support.wire import Request, answer, close, reset, then_close
+from support.wire import Request, answer, close, reset, then_close, then_reset
 
 REVIEW = {"valid": True, "imageId": 7, "size": 5, "fields": [{"name": "x"}], "clusters": [], "outputType": "str"}
 
@@ -207,6 +207,36 @@ def test_a_delete_is_read_back_before_it_is_repeated(wire):
     server = wire(unsent)
     client_of(server.url).delete_model("m")
     assert unsent.stored is None
+
+
+@pytest.mark.parametrize("broken", [0, 1, 2], ids=["read", "upload", "save"])
+@pytest.mark.parametrize(
+    "stage", ["accepted", "headers read", "body read", "answer begun", "answer cut before its end"]
+)
+@pytest.mark.parametrize("end", [then_reset, then_close])
+def test_a_connection_lost_at_any_stage_ends_in_one_save_of_the_right_bytes(wire, tmp_path, broken, stage, end):
+    path = tmp_path / "m.bin"
+    path.write_bytes(bytes(range(256)) * 2000)
+    book = Book()
+
+    def reply(request):
+        result = book(request)
+        number = len(server.requests) - 1
+        if number == broken and stage == "body read":
+            return end(b"")
+        if number == broken and stage.startswith("answer"):
+            return end(result[:14] if stage == "answer begun" else result[:-1])
+        # Each request on a connection of its own, so that any of them can be lost as soon as it is accepted.
+        return then_close(result)
+
+    server = wire(
+        reply,
+        on_head=lambda _: end(b"") if stage == "headers read" and len(server.requests) - 1 == broken else None,
+        on_accept=lambda number: stage == "accepted" and number - 1 == broken,
+    )
+    client_of(server.url).add_model("m", "ONNX", path)
+    assert book.saves == 1
+    assert path.read_bytes() in server.seen("POST", "upload")[-1].body
 
 
 def test_an_update_keeps_what_the_server_would_reset(wire, file):

@@ -45,6 +45,16 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
+def then_reset(data: bytes) -> Callable[[socket.socket], None]:
+    """Send ``data`` and break the connection with a RST."""
+
+    def send(connection: socket.socket) -> None:
+        connection.sendall(data)
+        reset(connection)
+
+    return send
+
+
 def close(connection: socket.socket) -> None:
     """End the connection in good order, without an answer."""
     connection.close()
@@ -64,11 +74,12 @@ def then_close(data: bytes) -> Callable[[socket.socket], None]:
 class Wire:
     """Serves ``reply(request)``: bytes to send, a function of the connection, or None to break off.
 
-    ``on_head`` is asked before the body is read; what it returns is sent at once, and None goes on reading.
+    ``on_accept`` may break a connection off before anything is read, by returning True. ``on_head`` is asked before the body is read; what it returns is sent at once, and None goes on reading.
     """
 
     reply: Callable[[Request], Reply]
     on_head: Callable[[Request], Reply] = lambda request: None
+    on_accept: Callable[[int], bool] = lambda number: False
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     keep_body: bool = True
@@ -105,6 +116,9 @@ class Wire:
             except OSError:
                 return
             self.connections += 1
+            if self.on_accept(self.connections):
+                reset(connection)
+                continue
             self._open.add(connection)
             thread = threading.Thread(target=self._serve, args=(connection, self.connections))
             self._threads.append(thread)
