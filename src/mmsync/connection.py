@@ -114,7 +114,7 @@ def new_client(target: Target, url: str, token: str, *, jobs: int) -> Client | L
     from mmsync.client.auth import create_auth_from_token  # noqa: PLC0415 - the same
 
     auth = create_auth_from_token(token, target.auth_type)
-    pool = 2 * jobs + 2  # each job uploads on one connection while the next model is read on another
+    pool = 3 * jobs + 2  # while a job sends a file, the one before is saved and the next model is read
     if target.domain:
         return LegacyClient(url, target.domain, auth, timeout=target.timeout, pool_size=pool)
     return Client(url, auth, timeout=target.timeout, pool_size=pool)

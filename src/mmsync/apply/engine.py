@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
-from collections import deque
-from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from mmsync.apply.ahead import Ahead
-from mmsync.apply.change import carry_out
-from mmsync.apply.outcome import Attempt, Finished, Outcome, Progress, Started, Verified
+from mmsync.apply.outcome import Verified
 from mmsync.apply.readback import read_back
+from mmsync.apply.workers import Aborted, Stop, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,24 +15,9 @@ if TYPE_CHECKING:
     from mmsync.apply.outcome import Event
     from mmsync.client import Client, LegacyClient
     from mmsync.ledger import Ledger
-    from mmsync.plan import Change, Plan
+    from mmsync.plan import Plan
 
 __all__ = ["Aborted", "Stop", "apply_changes"]
-
-_TICK = 0.2  # seconds between looks at the stop signal while nothing happens
-_FAREWELL = 2.0  # seconds for uploads broken off to come to their end
-_PROGRESS_EVERY = 0.2  # seconds between two progress events of one model
-
-
-class Stop(Protocol):
-    """Anything that can say whether to stop: ``threading.Event`` does."""
-
-    def is_set(self) -> bool:
-        """Whether to start nothing new."""
-
-
-class Aborted(BaseException):
-    """An upload is broken off before its last bytes. No Exception: nothing on the way may swallow it."""
 
 
 def apply_changes(
@@ -59,139 +39,17 @@ def apply_changes(
 
     Args:
         plan: What to do. Its refusals are the caller's to respect.
-        client: The way to the server; its pool should hold two connections a job.
+        client: The way to the server; its pool should hold three connections a job.
         ledger: Learns what the server was seen to hold afterwards.
-        jobs: How many changes to carry out at a time, at least 1.
+        jobs: How many files to send at a time, at least 1. While the server looks at a file it has, or saves it, the
+            next one is sent, so that up to twice as many changes are under way; with 1, one after another.
         stop: Asked before each change, and a few times a second.
         fail_fast: Whether the first failure ends the run.
         grace: Seconds.
         clock: Seconds, monotonic.
     """
-    run = _Run(plan.changes, client, max(1, jobs), stop, clock, fail_fast=fail_fast)
+    run = Workers(plan.changes, client, max(1, jobs), stop, clock, fail_fast=fail_fast)
     yield from run.events(grace)
     attempts = run.attempts
     outcomes, note = read_back(plan, attempts, client, ledger)
     yield Verified(outcomes, note)
-
-
-class _Run:
-    """The workers of one apply and what they have done so far."""
-
-    def __init__(
-        self,
-        changes: tuple[Change, ...],
-        client: Client | LegacyClient,
-        jobs: int,
-        stop: Stop | None,
-        clock: Callable[[], float],
-        *,
-        fail_fast: bool,
-    ) -> None:
-        # Deletes come last: what replaces an orphan is there before it goes.
-        ordered = sorted(changes, key=lambda change: (change.action == "delete", change.name))
-        self._waiting = deque(ordered)
-        self._client = client
-        self._stop = stop
-        self._clock = clock
-        self._fail_fast = fail_fast
-        self._halt = threading.Event()
-        self._abort = threading.Event()
-        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._ahead = Ahead(client, [change.name for change in ordered], jobs, clock)
-        self._attempts: dict[str, Attempt] = {}
-        self._begun: dict[str, Change] = {}
-        self._ended = False
-        self._all = changes
-        self._workers = [
-            # Daemons: a worker stuck in a dead connection must not keep the process after its grace.
-            threading.Thread(target=self._work, name=f"apply-{n}", daemon=True)
-            for n in range(min(jobs, len(ordered)))
-        ]
-
-    @property
-    def attempts(self) -> tuple[Attempt, ...]:
-        """One for each change, in the plan's order."""
-        return tuple(self._attempts.get(change.name) or self._unfinished(change) for change in self._all)
-
-    def events(self, grace: float) -> Iterator[Event]:
-        for worker in self._workers:
-            worker.start()
-        working = len(self._workers)
-        last_call: float | None = None
-        try:
-            while working and not (last_call and self._is_over(last_call)):
-                try:
-                    event = self._events.get(timeout=_TICK)
-                except queue.Empty:
-                    pass
-                else:
-                    if event is None:
-                        working -= 1
-                    else:
-                        yield event
-                if last_call is None and self._stopping():
-                    last_call = self._clock() + grace
-        finally:
-            self._halt.set()
-            self._ended = True
-            if working:
-                self._abort.set()
-            self._ahead.close()
-
-    def _is_over(self, last_call: float) -> bool:
-        """Past the grace uploads are broken off; a little later nothing is waited for any more."""
-        if self._clock() > last_call:
-            self._abort.set()
-        return self._clock() > last_call + _FAREWELL
-
-    def _stopping(self) -> bool:
-        return self._stop is not None and self._stop.is_set()
-
-    def _work(self) -> None:
-        try:
-            while not self._halt.is_set() and not self._stopping():
-                try:
-                    change = self._waiting.popleft()
-                except IndexError:
-                    return
-                self._begun[change.name] = change
-                self._events.put(Started(change))
-                attempt = self._one(change)
-                if not self._ended:
-                    self._attempts[change.name] = attempt
-                outcome = attempt.outcome
-                if outcome.code == "token" or (self._fail_fast and not outcome.ok):
-                    self._halt.set()
-                self._events.put(Finished(outcome))
-        finally:
-            self._events.put(None)
-
-    def _one(self, change: Change) -> Attempt:
-        began = self._clock()
-        told = began - _PROGRESS_EVERY
-
-        def on_progress(done: int, total: int) -> None:
-            nonlocal told
-            if self._abort.is_set():
-                raise Aborted
-            now = self._clock()
-            if now - told >= _PROGRESS_EVERY or done == total:
-                told = now
-                self._events.put(Progress(change.name, "uploading", done, total))
-
-        try:
-            attempt = carry_out(change, self._client, self._ahead.reader(change.name), on_progress, clock=self._clock)
-        except Aborted:
-            why = "the upload was broken off before its end; the server's model is as it was"
-            attempt = Attempt(Outcome(change, "failed", "interrupted", why))
-        except Exception as bug:  # noqa: BLE001 - one model's surprise must not take the others with it
-            attempt = Attempt(Outcome(change, "failed", "internal", f"{type(bug).__name__}: {bug}"))
-        return replace(attempt, outcome=replace(attempt.outcome, seconds=self._clock() - began))
-
-    def _unfinished(self, change: Change) -> Attempt:
-        if change.name in self._begun:
-            why = "the run ended before the server answered; the next run finds out what it holds"
-            return Attempt(Outcome(change, "failed", "interrupted", why))
-        refused = any(attempt.outcome.code == "token" for attempt in self._attempts.values())
-        why = "the server refused the token" if refused else "the run was stopped first"
-        return Attempt(Outcome(change, "not-attempted", "token" if refused else "interrupted", why))

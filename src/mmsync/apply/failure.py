@@ -24,6 +24,8 @@ __all__ = ["failed", "skipped"]
 
 def skipped(change: Change, code: str, message: str, *, permanent: bool = False, uploaded: int = 0) -> Attempt:
     """Return an attempt that wrote nothing on purpose."""
+    if code == "stale":
+        message = f"{message}; plan again to see what is left to do"
     return Attempt(Outcome(change, "skipped", code, message, permanent, uploaded))
 
 
@@ -64,5 +66,21 @@ def _code(fault: Exception) -> tuple[str, bool]:
 
 def _sentence(fault: Exception) -> str:
     text = str(fault) or type(fault).__name__
-    hint = fault.hint if isinstance(fault, MmsyncError) else ""
-    return f"{text} ({hint})" if hint else text
+    if isinstance(fault, ModelManagerError) and fault.cid:
+        text += f", correlation id {fault.cid}"
+    way_on = _way_on(fault)
+    return f"{text} ({way_on})" if way_on else text
+
+
+def _way_on(fault: Exception) -> str:
+    if isinstance(fault, MmsyncError) and fault.hint:
+        return fault.hint
+    match fault:
+        case UnknownEngine():
+            return "correct its engine"
+        case ModelRefused():
+            return "export the file again, or correct its engine"
+        case ModelManagerError(permanent=False):
+            return "try again; if it stays so, whoever runs the server can tell why"
+        case _:
+            return ""
