@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,11 +10,27 @@ import pytest
 from mmsync.server import running
 from support.clients import client_of, legacy_of
 from support.model_files import bigml
+from support.wire import answer
 
 
 def connections(client) -> int:
     pools = client.api.transport.session.get_adapter(client.url).poolmanager.pools
     return sum(pools[key].num_connections for key in pools.keys())  # noqa: SIM118 - iterating over the pools themselves is refused
+
+
+def test_more_threads_than_kept_connections_is_no_fault(wire, caplog):
+    together = threading.Barrier(8)
+
+    def reply(_request):
+        together.wait(10)
+        return answer(200, [])
+
+    server = wire(reply)
+    client = client_of(server.url, pool_size=2)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: client.get_models(), range(8))) == [[]] * 8
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+    assert server.connections == 8
 
 
 @pytest.mark.parametrize("make", [client_of, legacy_of])

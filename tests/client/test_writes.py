@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import pytest
-
-from mmsync.client.error import ModelAlreadyExists, ModelManagerError, ModelRefused, TransportError, UnknownEngine
 from support.clients import Clock, client_of
 from support.wire import Request, answer, close, reset, then_close, then_reset
+
+from mmsync.client.error import (
+    EndpointNotFound,
+    ModelAlreadyExists,
+    ModelManagerError,
+    ModelNotFound,
+    ModelRefused,
+    TransportError,
+    UnexpectedResponse,
+    UnknownEngine,
+)
 
 REVIEW = {"valid": True, "imageId": 7, "size": 5, "fields": [{"name": "x"}], "clusters": [], "outputType": "str"}
 
@@ -237,6 +246,26 @@ def test_a_connection_lost_at_any_stage_ends_in_one_save_of_the_right_bytes(wire
     client_of(server.url).add_model("m", "ONNX", path)
     assert book.saves == 1
     assert path.read_bytes() in server.seen("POST", "upload")[-1].body
+
+
+def test_a_text_is_not_changed_where_the_bytes_would_be_lost_or_there_is_no_model(wire):
+    no_id = wire(Book({"id": 4, "name": "m", "engine": "ONNX", "image": None}))
+    with pytest.raises(UnexpectedResponse, match="image id"):
+        client_of(no_id.url).update_description("m", "new")
+    missing = wire(Book())
+    for call in (lambda client: client.update_description("m", "new"), lambda client: client.delete_model("m")):
+        with pytest.raises(ModelNotFound, match=r"^'m'$"):
+            call(client_of(missing.url))
+    assert {request.method for request in no_id.requests + missing.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_that_deletes_nothing_is_told_apart_from_a_missing_model(wire, status):
+    book = Book({"id": 4, "name": "m", "engine": "ONNX"}, delete=[answer(status, {"code": status, "msg": "no"})])
+    with pytest.raises(EndpointNotFound, match=f"{status}: no") as caught:
+        client_of(wire(book).url).delete_model("m")
+    assert "no deletion" in caught.value.hint
+    assert not caught.value.permanent
 
 
 def test_an_update_keeps_what_the_server_would_reset(wire, file):

@@ -55,11 +55,20 @@ class _SecureConnection(HTTPSConnection):
     response_class = _Response
 
 
-class _Pool(HTTPConnectionPool):
+class _Quiet(HTTPConnectionPool):
+    def _put_conn(self, conn: Any) -> None:
+        # More threads than idle connections kept is no fault; urllib3 would warn of each one closed.
+        if conn is not None and self.pool is not None and self.pool.full():
+            conn.close()
+        else:
+            super()._put_conn(conn)
+
+
+class _Pool(_Quiet):
     ConnectionCls = _Connection
 
 
-class _SecurePool(HTTPSConnectionPool):
+class _SecurePool(_Quiet, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
