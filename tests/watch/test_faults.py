@@ -133,7 +133,7 @@ def test_4_and_5_a_dead_reader_is_replaced(root, watch, server, tmp_path, patch)
 def test_5_a_handler_only_sets_a_flag():
     from mmsync.watch.wake import Bell
 
-    bell = Bell()
+    bell = Bell(lambda _seconds: None)
     for _ in range(100_000):
         bell.ring()
     assert bell.wait(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mmsync.watch.schedule import Backoff, Retries, Timer
 
@@ -12,6 +12,7 @@ def test_delays_double_from_five_seconds_to_three_minutes():
     assert Backoff().delay(10**6) == 180
 
 
+@settings(database=None)  # nothing is left behind
 @given(st.floats(0, 1, exclude_max=True), st.floats(0.1, 10_000))
 def test_the_timer_is_jittered_by_a_tenth(chance, interval):
     timer = Timer(interval, lambda: chance)

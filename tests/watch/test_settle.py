@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mmsync.states import FileKey
 from mmsync.watch.scan import MISSING
@@ -78,6 +78,7 @@ histories = st.lists(
 )
 
 
+@settings(database=None)  # nothing is left behind
 @given(histories)
 def test_at_rest_means_seen_twice_a_settle_time_apart_with_nothing_else_in_between(history):
     settling = Settling(SETTLE)

@@ -107,7 +107,7 @@ def _outside(given: dict[str, Any], server: Any) -> Iterator[Outside]:
 
     words = parse_command(given["on_change"]) if given["on_change"] else None
     log = Log(_write_line, time.time, as_json=given["log_format"] == "json")
-    bell = Bell()
+    bell = Bell(time.sleep)
 
     def warn(sentence: str) -> None:
         log("notice", sentence, level="warning")

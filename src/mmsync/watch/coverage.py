@@ -78,7 +78,7 @@ class Coverage:
         """
         hints = self._hints
         if hints is None:
-            lost = True
+            lost = not self._wanted
         else:
             if hints.probed and (self._probe.deaf() or self._probe.heard):
                 self._deaf = self._probe.deaf()
@@ -86,7 +86,11 @@ class Coverage:
         if lost and self._due_at is None:
             self._due_at = self._built_at + (_REBUILD.delay(self._rebuilds) if self._rebuilds else 0.0)
         if self._due_at is not None and now >= self._due_at:
-            self._wanted, self._due_at = {}, None
+            self._due_at = None
+            if self._wanted and not lost and self._is_limited():
+                self._build(now)  # the folders are the same: only the limit may have been raised
+                return False
+            self._wanted = {}
             return True
         if hints is not None and hints.probed:
             self._probe.knock()
@@ -152,6 +156,10 @@ class Coverage:
             self._due_at = now + _RETRY.delay(self._retries)
         self._probe.knock()
         self._ring()
+
+    def _is_limited(self) -> bool:
+        reasons = (self._failure,) if self._hints is None else (one.reason for one in self._hints.uncovered)
+        return all("limit" in reason for reason in reasons)
 
     def _drop(self) -> None:
         hints, self._hints = self._hints, None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _DELETE_SELF, _MOVE_SELF, _UNMOUNT, _ONLY_FOLDERS = 0x400, 0x800, 0x2000, 0x1000
 _FOLDER_GONE = _DELETE_SELF | _MOVE_SELF | _UNMOUNT
 # IN_OPEN, IN_ACCESS and IN_CLOSE_NOWRITE are left out: they are what reading a file to hash it causes.
 _MASK = _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _FOLDER_GONE | _ONLY_FOLDERS
+
+_NAP = 0.005  # seconds
 
 # Its warnings are events here; without a handler of its own Python would print them.
 logging.getLogger("watchdog").addHandler(logging.NullHandler())
@@ -144,6 +147,12 @@ def _new_reader(on_death: Callable[[], None]) -> Any:
     from watchdog.observers.inotify_c import InotifyFD  # noqa: PLC0415  # fails to import off Linux
 
     class Reader(InotifyFD):
+        def read_events(self, **keywords: int) -> Any:
+            found = super().read_events(**keywords)
+            # Meanwhile the kernel folds the many equal events of a file being written into one.
+            time.sleep(_NAP)
+            return found
+
         def run(self) -> None:
             try:
                 super().run()

@@ -167,12 +167,12 @@ class Watcher:
                 return False
             # The timer and the retries too act on the truth of now; what has changed comes to rest first.
             self._looker.refresh()
+            self._reconcile()
         except Exception as error:  # noqa: BLE001  # as in a round
             self._way.failed("", None, self._clock())
             self._teller.failed(error)
             self._looker.rest(_AFTER_DEFECT)
             return self._watching.once
-        self._reconcile()
         return True
 
     def _due_at(self, began: float) -> float:

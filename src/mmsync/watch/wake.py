@@ -7,9 +7,11 @@ import queue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Bell", "Interrupted", "Orders"]
+
+_NAP = 0.01  # seconds
 
 
 class Interrupted(Exception):
@@ -21,9 +23,13 @@ class Bell:
 
     ``threading.Event`` would not do: its lock is not reentrant, so a signal handler that sets it while the main
     thread is inside it hangs for ever. ``SimpleQueue.put`` is made to be called there.
+
+    Args:
+        nap: Sleeps the given seconds. A ring is answered after a short nap, so that a burst of them is one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, nap: Callable[[float], None]) -> None:
+        self._nap = nap
         self._queue: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._rung = False
 
@@ -39,6 +45,7 @@ class Bell:
             self._queue.get(timeout=max(seconds, 0.0))
         except queue.Empty:
             return False
+        self._nap(_NAP)
         # Cleared before anything is looked at: what happens from here on rings anew.
         self._rung = False
         return True
