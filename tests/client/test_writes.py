@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from support.clients import Clock, client_of
-from support.wire import Request, answer, close, reset, then_close, then_reset
 
 from mmsync.client.error import (
     EndpointNotFound,
@@ -16,6 +14,8 @@ from mmsync.client.error import (
     UnexpectedResponse,
     UnknownEngine,
 )
+from support.clients import Clock, client_of
+from support.wire import Request, answer, close, reset, then_close, then_reset
 
 REVIEW = {"valid": True, "imageId": 7, "size": 5, "fields": [{"name": "x"}], "clusters": [], "outputType": "str"}
 
