@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_written_is_still_read(path, warnings):
         ledger.learn(SERVER, [(KEY, HELD)])
     with opened(path, warnings) as ledger:
         # What a read-only or full disk answers, from SQLite itself: root may write through any mode.
-        ledger._connection.execute("PRAGMA query_only = ON")
+        ledger._file.connection.execute("PRAGMA query_only = ON")
         other = ImageKey("2", "", "8")
         ledger.learn(SERVER, [(other, HELD)])
         assert ledger.images(SERVER) == {KEY: HELD, other: HELD}
@@ -108,8 +108,8 @@ def test_a_file_that_cannot_be_written_is_still_read(path, warnings):
 
 def test_a_full_disk_costs_one_warning(path, warnings):
     with opened(path, warnings) as ledger:
-        pages = ledger._connection.execute("PRAGMA page_count").fetchone()[0]
-        ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
+        pages = ledger._file.connection.execute("PRAGMA page_count").fetchone()[0]
+        ledger._file.connection.execute(f"PRAGMA max_page_count = {pages}")
         many = [(ImageKey(str(n), "", str(n)), HELD) for n in range(5000)]
         ledger.learn(SERVER, many)
         assert len(ledger.images(SERVER)) == 5000
@@ -131,6 +131,15 @@ def test_a_ledger_of_another_version_is_begun_anew(path, warnings):
     assert warnings == []
 
 
+def test_a_file_forgotten_is_hashed_again(path, warnings):
+    with opened(path, warnings) as ledger:
+        ledger.put([FILE])
+        ledger.forget([FILE.key])
+        assert ledger.get(FILE.key) is None
+    with opened(path, warnings) as ledger:
+        assert ledger.get(FILE.key) is None
+
+
 def test_rows_of_models_gone_for_ninety_days_are_dropped(path, warnings):
     kept, gone = ImageKey("1", "1000", "7"), ImageKey("2", "1000", "8")
     with opened(path, warnings) as ledger:
@@ -149,9 +158,9 @@ def test_noting_what_is_seen_writes_once_a_day_at_most(path, warnings):
         ledger.learn(SERVER, [(KEY, HELD)])
         ledger.seen(SERVER, [row])
     with opened(path, warnings, NOW + 3600) as ledger:
-        before = ledger._connection.total_changes
+        before = ledger._file.connection.total_changes
         ledger.seen(SERVER, [row])
-        assert ledger._connection.total_changes == before
+        assert ledger._file.connection.total_changes == before
 
 
 def test_threads_share_one_ledger(path, warnings):

@@ -51,5 +51,8 @@ def apply_changes(
     run = Workers(plan.changes, client, max(1, jobs), stop, clock, fail_fast=fail_fast)
     yield from run.events(grace)
     attempts = run.attempts
+    # A file skipped as changed may be one whose remembered digest is wrong: the next run must read it anew.
+    doubtful = [attempt.outcome.change.content for attempt in attempts if attempt.outcome.code == "file-changed"]
+    ledger.forget([content.key for content in doubtful if content])
     outcomes, note = read_back(plan, attempts, client, ledger)
     yield Verified(outcomes, note)

@@ -1,0 +1,138 @@
+"""A SQLite file that may be lost: every failure becomes one warning, after which nothing is read or kept.
+
+A damaged file, or one of another version, is removed and begun anew, since it is only a cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+__all__ = ["CacheFile"]
+
+_BUSY = 10.0  # seconds to wait for another process's write
+
+
+class CacheFile:
+    """One open cache file; safe in threads, and beside other processes on the same file.
+
+    Args:
+        path: The file, made with its folder where missing.
+        version: Of the schema; a file of another version is begun anew.
+        schema: Statements that make the tables, separated by semicolons.
+        what: What to call it in warnings.
+        warn: Called with one sentence, once, when the file cannot be used or kept.
+
+    Attributes:
+        connection: The open database, or None once it was given up.
+    """
+
+    def __init__(self, path: Path, *, version: int, schema: str, what: str, warn: Callable[[str], None]) -> None:
+        self._path = path
+        self._version = version
+        self._schema = schema
+        self._what = what
+        self._warn = warn
+        self._warned = False
+        self._lock = threading.RLock()
+        self.connection: sqlite3.Connection | None = None
+        self._open()
+
+    def close(self) -> None:
+        """Close the file; what was written is kept."""
+        with self._lock:
+            if self.connection is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    self.connection.close()
+                self.connection = None
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        """Return a query's rows; none where the file cannot be read."""
+        with self._lock:
+            if self.connection is None:
+                return []
+            try:
+                return self.connection.execute(query, values).fetchall()
+            except sqlite3.Error as fault:
+                self._give_up("read", fault)
+                return []
+
+    def write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Run a statement for all rows in one transaction; nothing of it is kept where that fails."""
+        with self._lock:
+            connection = self.connection
+            if connection is None or not rows:
+                return
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(statement, rows)
+                connection.execute("COMMIT")
+            except sqlite3.Error as fault:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                self._give_up("write to", fault)
+
+    def _open(self) -> None:
+        for attempt in (1, 2):
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self.connection = self._connected()
+            except (OSError, sqlite3.Error) as fault:
+                self._give_up("open", fault)
+                if attempt == 1 and _is_damage(fault):
+                    continue  # the damaged file is gone: begin a new one
+            return
+
+    def _connected(self) -> sqlite3.Connection:
+        # Autocommit: each write states its own transaction, so none is left open while something else is waited for.
+        connection = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version != self._version:
+                self._begin(connection, version)
+            # A cache may be lost to a power cut (a damaged one is begun anew); it must not wait for the disk.
+            connection.execute("PRAGMA synchronous = OFF")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _begin(self, connection: sqlite3.Connection, version: int) -> None:
+        if version:
+            raise sqlite3.DatabaseError(f"written by another version of mmsync ({version})")
+        with contextlib.suppress(sqlite3.OperationalError):
+            # Readers beside a writer; where the file system cannot (some network ones), the default does.
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in self._schema.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {self._version}")
+        connection.execute("COMMIT")
+
+    def _give_up(self, verb: str, fault: Exception) -> None:
+        self.close()
+        if not _is_damage(fault):
+            self._tell(f"cannot {verb} the {self._what} {self._path} ({fault}); the next run may be slower")
+            return
+        self._tell(f"the {self._what} {self._path} is damaged ({fault}); it is begun anew, and this run is slower")
+        with contextlib.suppress(OSError):
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+    def _tell(self, sentence: str) -> None:
+        if not self._warned:
+            self._warned = True
+            self._warn(sentence)
+
+
+def _is_damage(fault: Exception) -> bool:
+    """Whether the file itself is bad, rather than locked, read-only or on a full disk."""
+    if isinstance(fault, sqlite3.OperationalError):
+        return str(fault).startswith("no such ")
+    return isinstance(fault, sqlite3.DatabaseError)
