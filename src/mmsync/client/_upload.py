@@ -1,4 +1,4 @@
-"""The body of an upload: a multipart form with one file, streamed, rewindable, hashed while it is sent."""
+"""The body of an upload: a multipart form with one file, streamed, rewindable, compared with what was expected."""
 
 from __future__ import annotations
 

@@ -82,8 +82,8 @@ class Writing(Reading):
     ) -> ModelReview:
         """Send a file for review, in constant memory, and return the review. No model changes by this.
 
-        The file is hashed while it is sent and its last bytes are held back until it has proved to be the one
-        expected and not to have changed meanwhile, so that the server never has a complete request otherwise.
+        The last bytes are held back until the file has proved not to have changed meanwhile, and, where a digest is
+        expected, to have that digest: it is hashed while it is sent. Otherwise the server never has a complete request.
 
         Args:
             engine: The engine's code.
