@@ -126,7 +126,7 @@ def test_what_moved_is_said_by_name_and_field():
     )
     assert moved(saved, now) == (
         'm: before engine was "ONNX", is "H2O"; before image_id was 7, is 8',
-        "n: planned to add, now in place already",
+        "n: planned to add, now neither listed nor to be deleted",
     )
 
 

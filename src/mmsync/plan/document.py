@@ -135,13 +135,23 @@ def moved(saved: Mapping[str, Any], plan: Plan) -> tuple[str, ...]:
             continue
         shown = printable(name)
         if is_now is None:
-            state = "blocked" if name in plan.blocked else "unknown" if name in plan.unknown else "in place already"
-            lines.append(f"{shown}: planned to {was['action'] if was else ''}, now {state}")
+            lines.append(f"{shown}: planned to {was['action'] if was else ''}, now {_standing(name, plan)}")
         elif was is None:
             lines.append(f"{shown}: not in the plan, now to {is_now['action']}")
         else:
             lines.append(f"{shown}: {_difference(was, is_now)}")
     return tuple(lines)
+
+
+def _standing(name: str, plan: Plan) -> str:
+    """Say why a model is in no change of the plan."""
+    if name in plan.blocked:
+        return "blocked"
+    if name in plan.unknown:
+        return "of unknown content"
+    if any(change.name == name for change in plan.unchanged):
+        return "as listed already"
+    return "neither listed nor to be deleted"
 
 
 def _is_sound(document: Mapping[str, Any]) -> bool:

@@ -38,7 +38,7 @@ def refusals(guards: Guards, *, deletes: int, owned: int, listed: int) -> tuple[
             Diagnostic(
                 "error",
                 "guard/max-delete",
-                f"{deletes} models would be deleted; at most {guards.max_delete} are allowed",
+                f"{deletes} model{'s' * (deletes != 1)} would be deleted; at most {guards.max_delete} are allowed",
                 f"if all of them are meant to go, say so with --max-delete {deletes}",
             )
         )
