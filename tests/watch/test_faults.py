@@ -12,12 +12,13 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from support.watching import inside, json_model, write_manifest
+from support.watching import inside, json_model, sha256, write_manifest
 
 PRUNE = ("--prune", "--max-delete", "100", "--max-delete-percent", "100")
 DROP = "drop/*.json"
@@ -407,8 +408,6 @@ def test_18_a_slow_writer_is_waited_for_and_delays_no_other(root, watch, server)
 
 
 def test_19_reading_files_wakes_nobody(root):
-    import threading
-
     from mmsync.files import digest_file
     from mmsync.watch.hints import Hints
 
@@ -461,3 +460,39 @@ def test_21_a_flood_of_events_costs_no_memory(root, watch, server):
 
 def test_the_namespace_tests_can_run_here_or_say_why(in_namespace):
     assert subprocess.run([*in_namespace, "true"], check=False).returncode == 0
+
+
+TOUCHED = """
+import functools, mmsync.watch.loop as loop
+loop.Watching = functools.partial(loop.Watching, force=1.0)
+"""
+
+
+def test_a_file_touched_for_ever_is_taken_when_its_bytes_rest_and_one_rewritten_for_ever_is_not(root, watch, server):
+    contents = drop(root, 2)
+    process = watch(*PRUNE, patch=TOUCHED)
+    process.until(lambda: server.holds(contents))
+    stop = threading.Event()
+
+    def disturb():
+        n = 0
+        while not stop.wait(0.05):
+            n += 1
+            os.utime(root / "drop" / "m0.json")
+            (root / "drop" / "m1.json").write_bytes(json_model(n))
+
+    (root / "drop" / "m0.json").write_bytes(json_model(400))
+    disturber = threading.Thread(target=disturb)
+    disturber.start()
+    try:
+        process.until(lambda: server.digest("m0") == sha256(json_model(400)))
+        process.seen("model_failed", model="m1", code="restless")
+    finally:
+        stop.set()
+        disturber.join()
+    contents = {"m0": json_model(400), "m1": json_model(77)}
+    (root / "drop" / "m1.json").write_bytes(contents["m1"])
+    process.until(lambda: server.holds(contents))
+    process.seen("model_recovered", model="m1")
+    assert {r["sha256"] for r in process.of("model_changed")} == {sha256(data) for data in contents.values()}
+    never_deleted(process)

@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from mmsync.errors import SettingsError
+from mmsync.watch.coverage import Coverage
 from mmsync.watch.health import Health, Problem
 from mmsync.watch.links import cover, way
 from mmsync.watch.log import EVENTS, Log
@@ -211,3 +212,36 @@ def test_a_command_that_fails_is_told_and_the_next_report_still_handed_over(word
     command.close(10)
     assert [one["event"] for one in told] == ["command_failed"] * 2
     assert why in told[0]["message"]
+
+
+def test_a_deaf_reader_is_found_out_by_knocking_and_replaced(tmp_path, monkeypatch):
+    from watchdog.observers.inotify_c import InotifyFD
+
+    rung = threading.Event()
+    folders = {os.path.realpath(tmp_path): None}
+    coverage = Coverage(rung.set, 10)
+    try:
+        with monkeypatch.context() as deaf:
+            deaf.setattr(InotifyFD, "handle_event", lambda _self, _event: None)
+            assert coverage.tick(0.0)
+            coverage.follow(folders, 0.0)
+            assert not coverage.problems()
+            assert not coverage.tick(10.0)
+            assert coverage.tick(20.0)
+            assert [problem.code for problem in coverage.problems()] == ["deaf"]
+            assert coverage.needs_polling
+        now = 20.0
+        while coverage.problems():
+            assert now < 1000
+            coverage.follow(folders, now)
+            rung.clear()
+            (tmp_path / "a").touch()
+            assert rung.wait(5)  # the answer to the knock lies in the same queue, ahead of this
+            now += 10.0
+            coverage.tick(now)
+        assert not coverage.needs_polling
+        rung.clear()
+        (tmp_path / "a").touch()
+        assert rung.wait(5)
+    finally:
+        coverage.close()

@@ -129,6 +129,7 @@ def _outside(given: dict[str, Any], server: Any) -> Iterator[Outside]:
             service=Service(os.environ, time.monotonic),
             on_change=on_change,
             clock=time.monotonic,
+            effort=time.thread_time,
             chance=random.random,
         )
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Looker"]
 
 _CHECK = 10.0  # seconds between two checks that events still come and folders are still themselves
-_POLL_SHARE = 300  # looks without a call take at most this part of the time
+_POLL_SHARE = 300  # between two looks without a call lies this many times the processor time of one …
+_POLL_STRETCH = 6  # … but no more than this many polls
 _FRESH = 0.05  # seconds
-_CALL_SHARE = 4  # after a look, calls are not answered for this many times its length
+_CALL_SHARE = 4  # after a look, calls are not answered for this many times its processor time
 
 
 class Looker:
@@ -42,7 +43,7 @@ class Looker:
         self._called = True
         self._deaf_until = float("-inf")
         self._polled_at = float("-inf")
-        self._took = 0.0
+        self._cost = 0.0
         self._check_at = float("-inf")
         self.news = False
 
@@ -78,8 +79,9 @@ class Looker:
         self._called = True
         now = self._clock()
         if now >= self._deaf_until:
+            effort = self._outside.effort()
             self.news |= self._sights.glance(self._clock)
-            self._deaf_until = self._clock() + _CALL_SHARE * (self._clock() - now)
+            self._deaf_until = self._clock() + _CALL_SHARE * (self._outside.effort() - effort)
 
     def rest(self, seconds: float) -> None:
         """Do not look for a while: the last attempt failed in a way nobody foresaw."""
@@ -89,9 +91,8 @@ class Looker:
 
     def refresh(self) -> None:
         """Look at everything, unless that was done a moment ago."""
-        now = self._clock()
-        if now - self._polled_at > _FRESH:
-            self._look_at_all(now)
+        if self._clock() - self._polled_at > _FRESH:
+            self._look_at_all(self._clock())
 
     def next_at(self) -> float:
         """Return when to look next, if nothing calls before."""
@@ -105,15 +106,16 @@ class Looker:
         if not self._outside.coverage.needs_polling:
             return float("inf")
         # Ten thousand files on a share cost what they cost: then they are looked at less often.
-        return self._polled_at + max(self._poll, _POLL_SHARE * self._took)
+        return self._polled_at + max(self._poll, min(_POLL_SHARE * self._cost, _POLL_STRETCH * self._poll))
 
     def _look_at_all(self, now: float) -> None:
         self._called = False
+        effort = self._outside.effort()
         could_delete = self._roots.may_delete()
         self.news |= self._sights.look(self._clock)
         self.news |= self._roots.may_delete() and not could_delete
-        self._took = self._clock() - now
+        self._cost = self._outside.effort() - effort
         self._polled_at = now
-        self._deaf_until = self._clock() + _CALL_SHARE * self._took
+        self._deaf_until = self._clock() + _CALL_SHARE * self._cost
         self._health.update("root", trouble.of_roots(self._roots.unknown()))
         self._health.update("trust", trouble.of_strangers(self._roots.replaced()))

@@ -81,6 +81,7 @@ class Outside(NamedTuple):
         service: The service manager.
         on_change: Given the report of each round that changed something; None for nobody.
         clock: Seconds, monotonic.
+        effort: Seconds of processor time this thread has used.
         chance: A number from 0 up to 1.
     """
 
@@ -92,6 +93,7 @@ class Outside(NamedTuple):
     service: Service
     on_change: Callable[[Mapping[str, object]], object] | None
     clock: Callable[[], float]
+    effort: Callable[[], float]
     chance: Callable[[], float]
 
 

@@ -48,7 +48,7 @@ def of_pass(error: Exception) -> Problem:
         case ModelManagerError():
             kind, code, message = "server", "server", _sentence(error)
         case SettingsError():
-            kind, code, message = "token", "settings", _sentence(error)
+            kind, code, message = "token" if "token" in str(error) else "server", "settings", _sentence(error)
         case LockTimeout():
             kind, code, message = "server", "lock", _sentence(error)
         case MmsyncError():
