@@ -159,6 +159,13 @@ class FaultProxy:
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
         self._local = threading.local()
+        self._busy = 0
+        self._idle = threading.Condition(self._lock)
+
+    def settle(self, timeout: float = 30) -> None:
+        """Wait until no request is under way."""
+        with self._idle:
+            assert self._idle.wait_for(lambda: not self._busy, timeout), "a request is still under way"
 
     def on(self, kind: str, fault: Fault, *, name: str | None = None, times: int | None = None, skip: int = 0) -> None:
         """Set a fault for requests of a kind (or ``any``), of one name, so many times, after some are let through."""
@@ -260,11 +267,17 @@ class FaultProxy:
         exchange = Exchange(method, path, headers, body, self, connection)
         with self._lock:
             self.exchanges.append(exchange)
+            self._busy += 1
             rule = next((rule for rule in self._rules if rule.takes(exchange)), None)
-        if rule is None:
-            exchange.answer(exchange.forward())
-        else:
-            rule.fault(exchange)
+        try:
+            if rule is None:
+                exchange.answer(exchange.forward())
+            else:
+                rule.fault(exchange)
+        finally:
+            with self._idle:
+                self._busy -= 1
+                self._idle.notify_all()
         return True
 
 
