@@ -31,7 +31,7 @@ def test_a_name_nobody_could_address_is_refused(http, name):
 
 def test_a_very_long_name_in_an_address_is_just_not_there(http):
     assert http.get("/models/" + "x" * 10_000).status_code == 204
-    assert http.get("/models/" + "%F0%9F%A6%8A" * 10_000 + "?fast=true").status_code == 204
+    assert http.get("/models/" + "%F0%9F%A6%8A" * 5000 + "?fast=true").status_code == 204
 
 
 def test_an_address_that_is_not_utf_8_is_an_error(http):

@@ -63,8 +63,12 @@ def connect(folder: Path) -> sqlite3.Connection:
         folder / "mmsync-server.db", timeout=60, isolation_level=None, check_same_thread=False, cached_statements=64
     )
     database.row_factory = sqlite3.Row
-    database.execute("PRAGMA synchronous=FULL")
-    database.execute("PRAGMA foreign_keys=ON")
+    try:
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("PRAGMA foreign_keys=ON")
+    except sqlite3.Error:
+        database.close()
+        raise
     return database
 
 

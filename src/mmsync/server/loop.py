@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -18,6 +18,7 @@ __all__ = ["ServerThread"]
 
 _HEAD_LIMIT = 256 << 10  # bytes of request line and headers: a long name, percent-encoded, takes up to 12 a character
 _TICK = 1.0  # seconds: how often uvicorn refreshes the Date header it sends
+_STEPS = 3
 _GLANCE = 0.002  # seconds between looks at connections that are closing; uvicorn tells no one when they have
 
 # Where nobody configured logging, Python writes warnings to stderr: bytes that are no HTTP are not our user's concern.
@@ -96,23 +97,32 @@ class _Server(uvicorn.Server):
                 await asyncio.wait_for(self._stopping.wait(), _TICK)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A socket accepted just now gets its transport a step of the loop later, and asyncio drops it unclosed if its
+        # server was closed in between: first accept no more, then let those be set up.
+        for listener in sockets or []:
+            asyncio.get_running_loop().remove_reader(listener)
+        for _ in range(_STEPS):
+            await asyncio.sleep(0)
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
-        state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
-        await self._wait(lambda: bool(state.connections or state.tasks), self._patience)
+        await self._until_quiet(lambda connection: connection.shutdown())
         # What is cut off sees its client leave, and clears up after itself.
-        for connection in list(state.connections):
-            connection.transport.abort()
-        await self._wait(lambda: bool(state.connections or state.tasks), self._patience)
-        for task in list(state.tasks):
+        await self._until_quiet(lambda connection: connection.transport.abort())
+        for task in list(self.server_state.tasks):
             task.cancel()
 
-    async def _wait(self, busy: Callable[[], bool], seconds: float) -> None:
-        end = asyncio.get_running_loop().time() + seconds
-        await asyncio.sleep(0)
-        while busy() and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110  # uvicorn has no event for it
+    async def _until_quiet(self, end: Callable[[Any], None]) -> None:
+        """End every connection, also those still being accepted, and wait until nothing is left or patience is."""
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + self._patience
+        ended: set[object] = set()
+        while True:
+            for connection in self.server_state.connections - ended:
+                end(connection)
+                ended.add(connection)
+            others = asyncio.all_tasks() - {asyncio.current_task()}  # requests, and sockets just accepted
+            if not (self.server_state.connections or others) or loop.time() > limit:
+                return
             await asyncio.sleep(_GLANCE)
