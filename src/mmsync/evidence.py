@@ -141,9 +141,25 @@ def _ask(
     verdict: Literal["same", "different"] = "same" if image.sha256 == content.sha256 else "different"
     evidence = Evidence(verdict, "download", image.sha256, image.size)
     key = image_key(observed)
-    # The bytes may be of a newer image than the row: only an image id that agrees is worth remembering.
-    sure = key is not None and (image.image_id is None or str(image.image_id) == str(observed.image_id))
+    sure = key is not None and _is_of(observed, image.image_id, client)
     return Found(observed, evidence), (key, Held(image.sha256, image.size)) if key and sure else None
+
+
+def _is_of(observed: Observed, image_id: int | str | None, client: Client | LegacyClient) -> bool:
+    """Whether downloaded bytes are those of the row's image, and worth remembering as such.
+
+    They may be of a newer one. Where the download does not name its image, an update date that has not moved since
+    the list was read tells.
+    """
+    if image_id is not None:
+        return str(image_id) == str(observed.image_id)
+    if observed.update_date is None:
+        return False
+    try:
+        detail = client.find_detail(observed.name)
+    except ModelManagerError:
+        return False
+    return detail is not None and detail.get("updateDate") == observed.update_date
 
 
 class _Image(NamedTuple):
@@ -153,7 +169,10 @@ class _Image(NamedTuple):
 
 def _image(detail: ModelDetail, observed: Observed) -> tuple[_Image, bool]:
     """Return the detail's image, and whether it is another than the row's."""
-    image = detail.get("image") or {}
+    image = detail.get("image")
+    image = image if isinstance(image, dict) else {}
     image_id, size = image.get("id"), image.get("size")
+    if not isinstance(image_id, (int, str)):
+        image_id = None
     moved = image_id is not None and observed.image_id is not None and str(image_id) != str(observed.image_id)
     return _Image(image_id, size if isinstance(size, int) and not isinstance(size, bool) else None), moved

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mmsync.apply.staleness import image_id
 from mmsync.states import Diagnostic, Observed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from mmsync.client import Client, LegacyClient, Model
 
@@ -47,8 +48,8 @@ def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list
 
 def observe_one(client: Client | LegacyClient, row: Observed) -> Observed:
     """Return the row with the image id its detail gives, where it gives one."""
-    detail: Mapping[str, Any] = client.find_detail(row.name) or {}
-    return row._replace(image_id=_id((detail.get("image") or {}).get("id")))
+    detail = client.find_detail(row.name)
+    return row if detail is None else row._replace(image_id=image_id(detail))
 
 
 def _id(value: object) -> int | str | None:

@@ -9,6 +9,8 @@ from mmsync.plan import Before
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mmsync.client import ModelDetail
 
 __all__ = ["completed", "image_id", "moved", "seen"]
@@ -16,16 +18,16 @@ __all__ = ["completed", "image_id", "moved", "seen"]
 
 def image_id(detail: ModelDetail) -> int | str | None:
     """Return the id of the detail's image, where it says one."""
-    return (detail.get("image") or {}).get("id")
+    found = _image(detail).get("id")
+    return found if isinstance(found, (int, str)) else None
 
 
 def seen(detail: ModelDetail | None) -> Before | None:
     """Return what a detail says, in the form a plan remembers it, to compare a later detail with."""
     if detail is None:
         return None
-    size = (detail.get("image") or {}).get("size")
     engine, description = detail.get("engine"), detail.get("description")
-    return Before(detail.get("id"), engine, description, image_id(detail), detail.get("updateDate"), None, size)
+    return Before(detail.get("id"), engine, description, image_id(detail), detail.get("updateDate"), None, None)
 
 
 def moved(before: Before | None, now: ModelDetail | None) -> str:
@@ -74,3 +76,9 @@ def completed(before: Before | None, detail: ModelDetail) -> ModelDetail:
             msg="the server does not say the model's id; saved without it, there would be two of this name", status=200
         )
     return cast("ModelDetail", found)
+
+
+def _image(detail: ModelDetail) -> Mapping[str, Any]:
+    """Return the detail's image; an empty one where there is none or it is no object."""
+    image: object = detail.get("image")
+    return image if isinstance(image, dict) else {}
