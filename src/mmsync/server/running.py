@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import secrets
-import signal
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsync.errors import MmsyncError
+from mmsync.server.listening import listen, url_of
 from mmsync.server.settings import Generation, Settings
+from mmsync.server.signals import first_signal
 
 if TYPE_CHECKING:
+    import os
     import threading
     from collections.abc import Callable, Iterator
 
@@ -73,11 +73,11 @@ def running(
     from mmsync.server.store import Store  # noqa: PLC0415
 
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(_listen(host, port))
+        listener = stack.enter_context(listen(host, port))
         store = stack.enter_context(contextlib.closing(Store(Path(folder))))
         pool = stack.enter_context(ThreadPoolExecutor(_THREADS, thread_name_prefix="mmsync-server"))
         server = ServerThread(Application(store, pool, settings, token), listener, settings.patience)
-        address = Address(_url(host, listener.getsockname()[1]) + settings.prefix, token)
+        address = Address(url_of(host, listener.getsockname()[1]) + settings.prefix, token)
         server.start()
         stack.callback(server.stop)
         yield address
@@ -115,7 +115,7 @@ def serve(
         MmsyncError: As for `running`.
     """
     with contextlib.ExitStack() as stack:
-        wait = _wait_for(stop) if stop is not None else stack.enter_context(_signals())
+        wait = _wait_for(stop) if stop is not None else stack.enter_context(first_signal())
         server = running(
             folder, token=token, host=host, port=port, generation=generation, prefix=prefix, patience=_SERVE_PATIENCE
         )
@@ -133,35 +133,6 @@ def _wait_for(stop: threading.Event) -> Callable[[], int]:
     return wait
 
 
-@contextlib.contextmanager
-def _signals() -> Iterator[Callable[[], int]]:
-    """Collect SIGINT and SIGTERM; what is yielded waits for the first and hands the next ones back.
-
-    A pipe, because a handler may not take the lock that an Event's ``wait`` could be holding just then.
-    """
-    reader, writer = os.pipe()
-    before: dict[signal.Signals, object] = {}
-
-    def restore() -> None:
-        while before:
-            which, handler = before.popitem()
-            signal.signal(which, handler)  # type: ignore[arg-type]  # it is what signal.signal returned
-
-    def wait() -> int:
-        number = os.read(reader, 1)[0]
-        restore()
-        return number
-
-    try:
-        for which in (signal.SIGINT, signal.SIGTERM):
-            before[which] = signal.signal(which, lambda number, _: os.write(writer, bytes([number])))
-        yield wait
-    finally:
-        restore()
-        os.close(reader)
-        os.close(writer)
-
-
 def _require_extra() -> None:
     try:
         for module in ("starlette", "uvicorn", "python_multipart"):
@@ -170,26 +141,3 @@ def _require_extra() -> None:
         fault = MmsyncError(f"the embedded server is not installed: run pip install 'mmsync[server]' ({error})")
         fault.hint = "pip install 'mmsync[server]'"
         raise fault from error
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        # The protocol is spelled out because asyncio turns Nagle's algorithm off only where it is: with it on, every
-        # small answer waits 40 ms for the client's delayed acknowledgement.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(2048)
-        except BaseException:
-            listener.close()
-            raise
-    except (OSError, OverflowError) as error:
-        raise MmsyncError(f"cannot listen on {host} port {port}: {error}") from error
-    return listener
-
-
-def _url(host: str, port: int) -> str:
-    reachable = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # it is replaced
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

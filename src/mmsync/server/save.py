@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from mmsync.server.checks import flag, integer, json_object, text
 from mmsync.server.refusal import Refusal
 from mmsync.server.review import require_engine
 
@@ -13,7 +14,6 @@ __all__ = ["NAME_LIMIT", "SaveRequest"]
 
 NAME_LIMIT = 1024  # characters; no limit is published, some limit must be
 _DESCRIPTION_LIMIT = 1 << 20
-_LARGEST_INT = (1 << 63) - 1  # SQLite's
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +49,24 @@ class SaveRequest:
         Raises:
             Refusal: 400 naming the first thing wrong; 500 for an unknown engine, as the contract has it.
         """
-        detail = _json_object(body)
-        name = _text(detail, "name", NAME_LIMIT)
+        detail = json_object(body)
+        name = text(detail, "name", NAME_LIMIT)
         if not name:
             raise Refusal(400, "The field 'name' is required")
         if name in {".", ".."}:  # no URL can address them: every client folds them away
             raise Refusal(400, f"A model cannot be named '{name}'")
-        engine = _text(detail, "engine", 256)
+        engine = text(detail, "engine", 256)
         if not engine:
             raise Refusal(400, "The field 'engine' is required")
         require_engine(engine)
         return cls(
-            id=_integer(detail, "id"),
+            id=integer(detail, "id"),
             name=name,
             engine=engine,
-            description=_text(detail, "description", _DESCRIPTION_LIMIT),
+            description=text(detail, "description", _DESCRIPTION_LIMIT),
             image=_image(detail),
-            hidden=_flag(detail, "hidden"),
-            parent=_integer(detail, "parentId"),
+            hidden=flag(detail, "hidden"),
+            parent=integer(detail, "parentId"),
             names_parent="parentId" in detail,
             derived=_derived(detail),
         )
@@ -89,53 +89,6 @@ class SaveRequest:
         }
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        detail = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:  # bad UTF-8 and bad JSON are both ValueErrors
-        raise Refusal(400, "The request's body is not valid JSON") from error
-    if not isinstance(detail, dict):
-        raise Refusal(400, "The request's body must be a JSON object")
-    return detail
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(word)
-
-
-def _text(detail: dict[str, Any], key: str, limit: int) -> str | None:
-    value = detail.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise Refusal(400, f"The field '{key}' must be a string")
-    if len(value) > limit:
-        raise Refusal(400, f"The field '{key}' is longer than {limit} characters")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise Refusal(400, f"The field '{key}' is not valid Unicode") from error
-    return value
-
-
-def _integer(detail: dict[str, Any], key: str) -> int | None:
-    value = detail.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not -_LARGEST_INT <= value <= _LARGEST_INT:
-        raise Refusal(400, f"The field '{key}' must be an integer")
-    return value
-
-
-def _flag(detail: dict[str, Any], key: str) -> bool:
-    value = detail.get(key)
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise Refusal(400, f"The field '{key}' must be true or false")
-    return value
-
-
 def _image(detail: dict[str, Any]) -> int:
     image = detail.get("image")
     if not isinstance(image, dict):
@@ -144,18 +97,18 @@ def _image(detail: dict[str, Any]) -> int:
         raise Refusal(
             400, "The field 'image.image' must be null: a save names an uploaded image, it never carries bytes"
         )
-    identifier = _integer(image, "id")
+    identifier = integer(image, "id")
     if identifier is None:
         raise Refusal(400, "The field 'image.id' is required: the id of an uploaded image")
-    _integer(image, "size")
+    integer(image, "size")
     return identifier
 
 
 def _derived(detail: dict[str, Any]) -> dict[str, Any]:
     derived: dict[str, Any] = {
-        "outputType": _text(detail, "outputType", 256),
-        "category": _text(detail, "category", 256),
-        "runtimeSize": _integer(detail, "runtimeSize"),
+        "outputType": text(detail, "outputType", 256),
+        "category": text(detail, "category", 256),
+        "runtimeSize": integer(detail, "runtimeSize"),
     }
     for key in ("fields", "clusters"):
         derived[key] = value = detail.get(key)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import queue
 import sqlite3
-import threading
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mmsync.server import folder as layout
+from mmsync.server.connections import Connections
 from mmsync.server.refusal import Refusal
 from mmsync.server.shapes import LIST_ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mmsync.server.incoming import IncomingFile
@@ -33,17 +30,13 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         layout.prepare(folder)
-        self._folder = folder
         self._images = layout.images_in(folder)
         self.incoming = layout.incoming_in(folder)
-        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
-        self._writer = threading.Lock()  # SQLite's own lock is polled for; ours is waited for
+        self._database = Connections(folder)
 
     def close(self) -> None:
         """Close the database. No other method may be running or be called afterwards."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._idle.get_nowait().close()
+        self._database.close()
 
     def models(self, domain: str, name: str = "", engine: str = "") -> str:
         """Every model of the domain that is not hidden, by id: a JSON array of the contract's *Model*.
@@ -57,7 +50,7 @@ class Store:
 
     def model(self, domain: str, name: str) -> sqlite3.Row | None:
         """The model of that name, hidden or not, or None."""
-        with self._reading() as database:
+        with self._database.reading() as database:
             row: sqlite3.Row | None = database.execute(
                 f"{_MODEL} WHERE models.domain = ? AND name = ?", (domain, name)
             ).fetchone()
@@ -68,7 +61,7 @@ class Store:
         return self._list("parent = ? AND id != ?", (parent, parent))
 
     def _list(self, condition: str, values: tuple[object, ...]) -> str:
-        with self._reading() as database:
+        with self._database.reading() as database:
             rows = database.execute(
                 f"SELECT {LIST_ROW} FROM models WHERE {condition} AND NOT hidden ORDER BY id",  # noqa: S608  # our own SQL
                 values,
@@ -82,7 +75,7 @@ class Store:
     def add_image(self, domain: str, engine: str, file: IncomingFile, review: Review) -> int:
         """Keep an uploaded file whose bytes are on disk already; return its id once it survives a kill."""
         # Undone under the lock: once it is free, another upload may be given the same id, and the same file name.
-        with self._writing(undo=file.discard) as database:
+        with self._database.writing(undo=file.discard) as database:
             cursor = database.execute(
                 "INSERT INTO images (domain, engine, size, review, created_ms) VALUES (?, ?, ?, ?, ?)",
                 (domain, engine, file.size, json.dumps(asdict(review)), _now_ms()),
@@ -101,7 +94,7 @@ class Store:
         Raises:
             Refusal: No such image or id in the domain (400), or another model has the name (409).
         """
-        with self._writing() as database:
+        with self._database.writing() as database:
             image = database.execute(
                 "SELECT review FROM images WHERE id = ? AND domain = ?", (request.image, domain)
             ).fetchone()
@@ -145,32 +138,8 @@ class Store:
 
     def delete(self, domain: str, name: str) -> bool:
         """Delete a model; False where there was none. Its image is cleared away in time."""
-        with self._writing() as database:
+        with self._database.writing() as database:
             return bool(database.execute("DELETE FROM models WHERE domain = ? AND name = ?", (domain, name)).rowcount)
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        try:
-            database = self._idle.get_nowait()
-        except queue.Empty:
-            database = layout.connect(self._folder)
-        try:
-            yield database
-        finally:
-            self._idle.put(database)
-
-    @contextlib.contextmanager
-    def _writing(self, undo: Callable[[], None] = lambda: None) -> Iterator[sqlite3.Connection]:
-        with self._writer, self._reading() as database:
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-                database.execute("COMMIT")
-            except BaseException:
-                undo()
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
 
 
 def _now_ms() -> int:

@@ -2,53 +2,22 @@
 
 The signature is read from the protobuf framing, which needs no package and, skipping over weights, no memory. Where
 the package ``onnx`` is installed (extra ``onnx``) it also parses and checks models that are not very large.
-Field numbers are those of ``onnx.proto``.
 """
 
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mmsync.server.review.found import Field, Review, Unfit
 from mmsync.server.review.onnx_check import check_model
-from mmsync.server.review.protobuf import NotProtobuf, Span, Walker
+from mmsync.server.review.onnx_graph import FLOAT, GraphReader, Value
+from mmsync.server.review.protobuf import NotProtobuf, Span
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["review_onnx"]
-
-_MODEL_IR_VERSION, _MODEL_GRAPH = 1, 7
-_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12
-_NODE_OPERATOR, _NODE_ATTRIBUTE = 4, 5
-_ATTRIBUTE_NAME, _ATTRIBUTE_INTS, _ATTRIBUTE_STRINGS = 1, 8, 9
-_TENSOR_NAME = 8
-_VALUE_NAME, _VALUE_TYPE = 1, 2
-_TYPE_TENSOR, _TYPE_SEQUENCE, _TYPE_MAP, _TYPE_SPARSE, _TYPE_OPTIONAL = 1, 4, 5, 8, 9
-_TENSOR_ELEMENT, _TENSOR_SHAPE = 1, 2
-_SHAPE_DIMENSION, _DIMENSION_VALUE = 1, 1
-_INT4 = dict.fromkeys((2, 3, 4, 5, 6), "int4")  # uint8, int8, uint16, int16, int32
-_TYPES = {**_INT4, 7: "int8", 8: "str", 9: "bool", 12: "int8", 13: "int8"}  # int64, string, bool, uint32, uint64
-_FLOAT = "float8"  # what a query's columns hold, whatever the precision inside the model
-
-
-class _Value(NamedTuple):
-    """An input or output: ``shape`` is None where unknown, a dimension in it is 0 where unknown."""
-
-    name: str
-    type: str
-    is_map: bool
-    shape: tuple[int, ...] | None
-
-
-@dataclass(slots=True)
-class _Graph:
-    inputs: list[_Value] = field(default_factory=list)
-    outputs: list[_Value] = field(default_factory=list)
-    weights: set[str] = field(default_factory=set)
-    nodes: list[Span] = field(default_factory=list)
 
 
 def review_onnx(path: Path) -> Review:
@@ -58,7 +27,7 @@ def review_onnx(path: Path) -> Review:
         Unfit: It is no ONNX model, or one without outputs.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        reader = _Reader(data)
+        reader = GraphReader(data)
         try:
             graph = reader.model()
             category, output_type = _judge(graph.outputs, reader, graph.nodes)
@@ -72,113 +41,17 @@ def review_onnx(path: Path) -> Review:
     )
 
 
-def _judge(outputs: list[_Value], reader: _Reader, nodes: list[Span]) -> tuple[str | None, str]:
+def _judge(outputs: list[Value], reader: GraphReader, nodes: list[Span]) -> tuple[str | None, str]:
     """Category and output type, as the usual exporters lay models out: a label first, then its scores."""
     first, rest = outputs[0], outputs[1:]
-    if first.type == _FLOAT and not first.is_map:
+    if first.type == FLOAT and not first.is_map:
         width = first.shape[-1] if first.shape and len(first.shape) > 1 else 1
-        return ("Regression" if width <= 1 else None), _FLOAT
+        return ("Regression" if width <= 1 else None), FLOAT
     classifies = any(value.is_map or "prob" in value.name.lower() for value in outputs)
     if first.type == "str" or classifies:
-        widths = [value.shape[-1] for value in rest if value.type == _FLOAT and value.shape]
+        widths = [value.shape[-1] for value in rest if value.type == FLOAT and value.shape]
         classes = max(widths, default=0) or reader.class_count(nodes)
         return ("Binomial" if classes == 2 else "Multinomial"), first.type  # noqa: PLR2004
     if any("score" in value.name.lower() for value in rest):  # k-means: the nearest cluster, and how near each is
         return "Clustering", first.type
     return None, first.type
-
-
-class _Reader:
-    def __init__(self, data: mmap.mmap) -> None:
-        self._walk = Walker(data)
-        self._whole = Span(0, len(data))
-
-    def model(self) -> _Graph:
-        version, graph = 0, None
-        for number, value in self._walk.fields(self._whole):
-            if number == _MODEL_IR_VERSION and isinstance(value, int):
-                version = value
-            elif number == _MODEL_GRAPH and isinstance(value, Span):
-                graph = value
-        if not 1 <= version < 1000 or graph is None:  # noqa: PLR2004  # 13 in 2026: anything near it will do
-            raise NotProtobuf("it has no IR version or no graph")
-        return self._graph(graph)
-
-    def _graph(self, span: Span) -> _Graph:
-        graph = _Graph()
-        for number, value in self._walk.fields(span):
-            if not isinstance(value, Span):
-                continue
-            if number == _GRAPH_INPUT:
-                graph.inputs.append(self._value(value))
-            elif number == _GRAPH_OUTPUT:
-                graph.outputs.append(self._value(value))
-            elif number == _GRAPH_INITIALIZER:
-                graph.weights.add(self._name(value, _TENSOR_NAME))
-            elif number == _GRAPH_NODE:
-                graph.nodes.append(value)
-        if not graph.outputs:
-            raise NotProtobuf("its graph has no outputs")
-        return graph
-
-    def _name(self, message: Span, number: int) -> str:
-        return next((self._walk.text(value) for place, value in self._walk.fields(message) if place == number), "")
-
-    def _value(self, message: Span) -> _Value:
-        name, kind = "", _Value("", _FLOAT, is_map=False, shape=None)
-        for number, value in self._walk.fields(message):
-            if number == _VALUE_NAME:
-                name = self._walk.text(value)
-            elif number == _VALUE_TYPE and isinstance(value, Span):
-                kind = self._type(value, depth=8)
-        return kind._replace(name=name)
-
-    def _type(self, message: Span, depth: int) -> _Value:
-        element, shape, is_map = 0, None, False
-        for number, holder in self._walk.fields(message):
-            if not isinstance(holder, Span):
-                continue
-            for place, value in self._walk.fields(holder):
-                if number in (_TYPE_TENSOR, _TYPE_SPARSE) and place == _TENSOR_ELEMENT and isinstance(value, int):
-                    element = value
-                elif number in (_TYPE_TENSOR, _TYPE_SPARSE) and place == _TENSOR_SHAPE and isinstance(value, Span):
-                    shape = self._shape(value)
-                elif number == _TYPE_MAP:
-                    is_map = True
-                elif number in (_TYPE_SEQUENCE, _TYPE_OPTIONAL) and isinstance(value, Span) and depth:
-                    inner = self._type(value, depth - 1)
-                    return inner._replace(shape=None)
-        return _Value("", _TYPES.get(element, _FLOAT), is_map, shape)
-
-    def _shape(self, message: Span) -> tuple[int, ...]:
-        sizes = []
-        for number, dimension in self._walk.fields(message):
-            if number == _SHAPE_DIMENSION and isinstance(dimension, Span):
-                known = [
-                    value
-                    for place, value in self._walk.fields(dimension)
-                    if place == _DIMENSION_VALUE and isinstance(value, int)
-                ]
-                sizes.append(known[-1] if known else 0)
-        return tuple(sizes)
-
-    def class_count(self, nodes: list[Span]) -> int:
-        """How many classes the classifying operators name; 0 where none does."""
-        counts = [0]
-        for node in nodes:
-            operator = self._name(node, _NODE_OPERATOR)
-            if operator == "ZipMap" or operator.endswith("Classifier"):
-                attributes = [value for number, value in self._walk.fields(node) if number == _NODE_ATTRIBUTE]
-                counts += [self._label_count(value) for value in attributes if isinstance(value, Span)]
-        return max(counts)
-
-    def _label_count(self, attribute: Span) -> int:
-        if not self._name(attribute, _ATTRIBUTE_NAME).startswith("classlabels_"):
-            return 0
-        count = 0
-        for number, value in self._walk.fields(attribute):
-            if number == _ATTRIBUTE_STRINGS:
-                count += 1
-            elif number == _ATTRIBUTE_INTS:
-                count += sum(1 for _ in self._walk.numbers(value))
-        return count
