@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mmsync.ledger import Ledger
 from mmsync.states import ServerName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mmsync.client import Client, LegacyClient
+    from mmsync.ledger import Ledger
 
 __all__ = ["LOCAL", "Connection", "Target", "connect", "is_exposed", "new_client", "open_client"]
 
@@ -79,6 +79,8 @@ def connect(
         ModelManagerError: The URL is not one.
         ValueError: The auth type is not one.
     """
+    from mmsync.ledger import Ledger  # noqa: PLC0415 - the command line takes a Target from here without a database
+
     target = Target(url, token, auth_type, domain, timeout)
     with contextlib.ExitStack() as stack:
         client, server = stack.enter_context(open_client(target, jobs=jobs, warn=warn))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mmsync.cli.output import warn
 from mmsync.plan import plan_digest
 
 if TYPE_CHECKING:
@@ -38,7 +39,12 @@ def publish(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> None:
 
     digest = plan_digest(plan)
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-        _append(path, render(plan, outcomes, digest=digest).encode("utf-8", "replace"))
+        report = render(plan, outcomes, digest=digest).encode("utf-8", "replace")
+        try:
+            _append(path, report)
+        except OSError as fault:
+            # For people only. The outputs below are read by other steps: failing to write them is an error.
+            warn(f"cannot write the step summary {path}: {fault.strerror or fault}")
     if path := os.environ.get("GITHUB_OUTPUT"):
         _append(path, github.outputs(plan, digest, delimiter=f"mmsync_{secrets.token_hex(16)}").encode())
     annotate([note for note in plan.diagnostics if note.severity != "info"], outcomes or ())

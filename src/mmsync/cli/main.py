@@ -12,7 +12,7 @@ import click
 from mmsync._version import __version__
 from mmsync.cli.exits import ExitCode
 from mmsync.cli.fault import tell_bug, tell_fault, tell_usage
-from mmsync.cli.streams import abandon_stdout, prepare_streams
+from mmsync.cli.streams import abandon_stdout, prepare_streams, settle_streams
 from mmsync.errors import MmsyncError
 from mmsync.printable import printable
 
@@ -86,7 +86,12 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     prepare_streams()
     _collect_less()
-    sys.exit(_run(args))
+    try:
+        code = _run(args)
+    except OSError:
+        code = ExitCode.FAILURE  # what went wrong could not even be said: stderr is a full disk
+    settle_streams()
+    sys.exit(code)
 
 
 def _collect_less() -> None:

@@ -40,7 +40,8 @@ def answer(text: str) -> None:
 
 def warn(sentence: str) -> None:
     """Write one warning to stderr."""
-    click.echo(f"Warning: {printable(sentence, 1000)}", err=True)
+    with contextlib.suppress(OSError):  # a full disk behind stderr: commentary may be lost, the work goes on
+        click.echo(f"Warning: {printable(sentence, 1000)}", err=True)
 
 
 def complain(diagnostics: Iterable[Diagnostic], *, annotated: bool = False) -> None:
@@ -48,7 +49,8 @@ def complain(diagnostics: Iterable[Diagnostic], *, annotated: bool = False) -> N
     from mmsync.report.text import render_diagnostics  # noqa: PLC0415 - only where there is something to say
 
     notes = [note for note in diagnostics if note.severity != "info"]
-    click.echo(render_diagnostics(notes, width=columns(sys.stderr), colour=colour(sys.stderr)), nl=False, err=True)
+    with contextlib.suppress(OSError):
+        click.echo(render_diagnostics(notes, width=columns(sys.stderr), colour=colour(sys.stderr)), nl=False, err=True)
     if not annotated and os.environ.get("GITHUB_ACTIONS") == "true":
         from mmsync.cli.github import annotate  # noqa: PLC0415 - only there
 

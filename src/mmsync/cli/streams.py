@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from typing import TextIO
 
-__all__ = ["abandon_stdout", "prepare_streams"]
+__all__ = ["abandon_stdout", "prepare_streams", "settle_streams"]
 
 
 def prepare_streams() -> None:
@@ -26,7 +27,20 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # replaced streams may lack it
 
 
+def settle_streams() -> None:
+    """Flush what is left; where that cannot be, nothing is left for the interpreter to fail on with a code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            _abandon(stream)
+
+
 def abandon_stdout() -> None:
     """Send what is still buffered for stdout nowhere: writing it has failed, and must not fail again at the exit."""
+    _abandon(sys.stdout)
+
+
+def _abandon(stream: TextIO) -> None:
     with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
