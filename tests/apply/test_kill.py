@@ -69,18 +69,25 @@ def settled(view, folder):
         time.sleep(0.1)
 
 
+def files(folder):
+    """How many uploads the server has in hand or has taken."""
+    return sum(1 for place in ("images", "incoming") for _ in (folder / place).iterdir())
+
+
 @pytest.mark.timeout(1800 if LONG else 120)
 def test_killed_at_any_instant(tmp_path, capsys):
     moments = random.Random(4)
     landed = []
     with server_process(tmp_path / "server") as (_, url):
         site, view = Site(tmp_path / "site", url, TOKEN), View(url, TOKEN)
-        whole = 1.5
         for generation in range(ROUNDS):
             wanted = edit(site, generation)
-            moment = 0.2 + moments.random() * whole
+            there = files(tmp_path / "server")
             process = site.start("apply")
-            time.sleep(moment)  # the moment is the test: there is no event to wait for
+            if generation % 4:  # three of four amid the uploads, the others anywhere
+                while files(tmp_path / "server") == there and process.poll() is None:
+                    time.sleep(0.001)
+            time.sleep(moments.random() * (0.5 if generation % 4 else 2))  # the moment itself is what is tried
             process.kill()
             out, err = process.communicate()
             settled(view, tmp_path / "server")
@@ -89,11 +96,8 @@ def test_killed_at_any_instant(tmp_path, capsys):
             if generation % 2:
                 site.ledger.unlink(missing_ok=True)
             before = images(tmp_path / "server")
-            began = time.monotonic()
             done = site.run("apply")
             assert done.returncode == 0, (out, err, done.stdout, done.stderr)
-            if not new:
-                whole = time.monotonic() - began  # aim the next one at all of a run, however slow the machine is
             assert view.digests() == wanted
             assert check(view, wanted, generation) == MODELS
             assert images(tmp_path / "server") - before == MODELS - new, "only what was missing is uploaded"

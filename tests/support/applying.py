@@ -135,10 +135,10 @@ class Site:
         return sorted(self.entries)
 
     def save(self) -> Path:
-        """Write the manifest (JSON is YAML)."""
+        """Write the manifest (JSON is YAML, but for escaped pairs of surrogates)."""
         path = self.folder / "models.yaml"
         document = {"version": 1, "scope": list(self.scope), "models": list(self.entries.values())}
-        path.write_text(json.dumps(document))
+        path.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
         return path
 
     def digests(self) -> dict[str, str]:
