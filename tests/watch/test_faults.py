@@ -463,8 +463,8 @@ def test_the_namespace_tests_can_run_here_or_say_why(in_namespace):
 
 
 TOUCHED = """
-import functools, mmsync.watch.loop as loop
-loop.Watching = functools.partial(loop.Watching, force=1.0)
+import functools, mmsync.watch.watching as given
+given.Watching = functools.partial(given.Watching, force=1.0)
 """
 
 

@@ -188,11 +188,11 @@ def test_a_full_disk_under_the_ledger_costs_nothing_but_time(root, watch, server
     contents = one(root)
     small = tmp_path / "small"
     small.mkdir()
-    script = f'mount -t tmpfs -o size=64k none "{small}"; head -c 1M /dev/zero > "{small}/fill" || true; exec "$@"'
+    script = f'mount -t tmpfs -o size=64k none "{small}"; head -c 1M /dev/zero > "{small}/fill" 2>/dev/null || true; exec "$@"'
     environment = {"MMSYNC_CACHE_DIR": str(small / "cache"), "TMPDIR": str(small)}
     process = watch(before=[*in_namespace, "sh", "-ec", script, "sh"], env=environment)
     process.until(lambda: server.holds(contents))
-    process.seen("notice")
+    process.seen("ledger_failed")
     contents["a"] = json_model(2)
     (root / "a.json").write_bytes(contents["a"])
     process.until(lambda: server.holds(contents))
@@ -435,7 +435,7 @@ def test_text_logs_are_for_people(root, watch, server):
     process.stop()
     assert [line.split("Z ", 1)[1] for line in process.other] == [
         "watch_started: watching",
-        "manifest_loaded: the manifest is in force",
+        "manifest_loaded: the manifest is in force: 1 model listed",
         "model_added: a added",
         "reconciled: 1 added; 0 unchanged",
         "watch_stopping: what is in flight finishes, nothing new begins",

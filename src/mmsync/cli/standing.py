@@ -6,6 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from mmsync.cli.connect import located
 from mmsync.cli.settings import cache_folder, resolve
 from mmsync.connection import Connection, open_client
 from mmsync.ledger import Ledger
@@ -28,7 +29,7 @@ class StandingConnection:
     Args:
         given: Flags and environment.
         jobs: How many requests go on at a time.
-        warn: Told what the ledger has to say.
+        warn: Told of a token that is sent in the clear.
     """
 
     def __init__(self, given: ServerOptions, *, jobs: int, warn: Callable[[str], None]) -> None:
@@ -40,8 +41,12 @@ class StandingConnection:
         self._client: tuple[Client | LegacyClient, ServerName] | None = None
 
     @contextlib.contextmanager
-    def connect(self, settings: ServerSettings) -> Iterator[Connection]:
+    def connect(self, settings: ServerSettings, warn: Callable[[str], None]) -> Iterator[Connection]:
         """Open what a round needs: the standing client, and a ledger of its own.
+
+        Args:
+            settings: The manifest's ``server``.
+            warn: Told what the ledger has to say, each time it has to.
 
         Raises:
             SettingsError: No server or token is named, or the token file cannot be read.
@@ -52,7 +57,8 @@ class StandingConnection:
             self._client = self._open.enter_context(open_client(target, jobs=self._jobs, warn=self._warn))
             self._target = target
         client, server = self._client
-        with Ledger(cache_folder() / "ledger.sqlite", warn=self._warn, now=int(time.time())) as ledger:
+        ledger_file = cache_folder() / "ledger.sqlite"
+        with located(server.url), Ledger(ledger_file, warn=warn, now=int(time.time())) as ledger:
             yield Connection(client, server, ledger)
 
     def close(self) -> None:

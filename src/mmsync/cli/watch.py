@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from mmsync.watch.loop import Outside
     from mmsync.watch.wake import Orders
+    from mmsync.watch.watching import Outside
 
 __all__ = ["watch"]
 
@@ -68,7 +68,8 @@ def watch(**given: Any) -> int:
     ends it at once. SIGHUP reconciles now.
     """
     from mmsync.cli.run import planning  # noqa: PLC0415 - imports the HTTP library
-    from mmsync.watch.loop import Watcher, Watching  # noqa: PLC0415 - the same, and the library of file events
+    from mmsync.watch.loop import Watcher  # noqa: PLC0415 - the same, and the library of file events
+    from mmsync.watch.watching import Watching  # noqa: PLC0415 - the same
 
     server = opt.take_server(given)
     watching = Watching(
@@ -99,11 +100,11 @@ def _outside(given: dict[str, Any], server: Any) -> Iterator[Outside]:
     from mmsync.lock import turn  # noqa: PLC0415 - the same
     from mmsync.watch.coverage import Coverage  # noqa: PLC0415 - the same
     from mmsync.watch.log import Log  # noqa: PLC0415 - the same
-    from mmsync.watch.loop import Outside  # noqa: PLC0415 - the same
     from mmsync.watch.notify import OnChange, parse_command  # noqa: PLC0415 - the same
     from mmsync.watch.round import Server  # noqa: PLC0415 - the same
     from mmsync.watch.service import Service  # noqa: PLC0415 - the same
     from mmsync.watch.wake import Bell, Orders  # noqa: PLC0415 - the same
+    from mmsync.watch.watching import Outside  # noqa: PLC0415 - the same
 
     words = parse_command(given["on_change"]) if given["on_change"] else None
     log = Log(_write_line, time.time, as_json=given["log_format"] == "json")

@@ -94,8 +94,15 @@ class Choices:
                     repaired.append(trouble.of_drift(change, repair=True))
         return Choice(tuple(changes), refused, tuple(drift), tuple(repaired), frozenset(held))
 
-    def remember(self, plan: Plan, outcomes: Iterable[Outcome], now: float) -> None:
-        """Take note of what became of a round; ``plan`` holds only the changes that were attempted."""
+    def remember(self, plan: Plan, outcomes: Iterable[Outcome], now: float, *, names: Iterable[str]) -> None:
+        """Take note of what became of a round.
+
+        Args:
+            plan: The plan, with only the changes that were attempted.
+            outcomes: What became of them.
+            now: Monotonic seconds.
+            names: Every model the manifests list; failures of others are forgotten.
+        """
         for outcome in outcomes:
             change = outcome.change
             if outcome.ok:
@@ -111,6 +118,7 @@ class Choices:
             self._ever_ours.add(change.name)
         self._ever_ours.update(change.name for change in plan.changes if change.action != "delete")
         # What was due and not tried (its file is restless, the plan is refused) waits its time once more.
+        self.retries.keep({*names, *plan.orphans})
         self.retries.postpone(now)
         if self._first:
             self._ever_ours.update(plan.orphans)

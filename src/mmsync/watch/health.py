@@ -25,6 +25,7 @@ KINDS = {
     "token": Kind("token_failed", "token_recovered"),
     "plan": Kind("plan_refused", "plan_allowed"),
     "disk": Kind("disk_failed", "disk_recovered"),
+    "ledger": Kind("ledger_failed", "ledger_recovered"),
     "root": Kind("root_failed", "root_recovered"),
     "trust": Kind("root_replaced", "root_trusted"),
     "events": Kind("events_failed", "events_recovered"),

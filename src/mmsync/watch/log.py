@@ -43,6 +43,8 @@ EVENTS = {
     "plan_allowed": "no guard forbids the plan any more",
     "disk_failed": "a disk on this machine is full or fails",
     "disk_recovered": "the disk works again",
+    "ledger_failed": "the local cache cannot be used or kept; rounds take longer",
+    "ledger_recovered": "the local cache can be used again",
     "root_failed": "a folder of models vanished, is empty or cannot be listed",
     "root_recovered": "the folder is there again",
     "root_replaced": "a folder of models returned or is another one: what it lacks is not deleted for now",

@@ -8,10 +8,10 @@ from mmsync.watch import trouble
 
 if TYPE_CHECKING:
     from mmsync.watch.health import Health
-    from mmsync.watch.loop import Outside, Watching
     from mmsync.watch.roots import Roots
     from mmsync.watch.settle import Settling
     from mmsync.watch.sights import Sights
+    from mmsync.watch.watching import Outside, Watching
 
 __all__ = ["Looker"]
 

@@ -41,11 +41,12 @@ class Server:
     """The way to the server, opened for each round.
 
     Attributes:
-        connect: Opens the client and the ledger for the ``server`` part of a manifest; reads the token anew.
+        connect: Opens the client and the ledger for the ``server`` part of a manifest; reads the token anew. The
+            second argument is told what the ledger has to say.
         turn: Holds the machine's lock for a server while changes are carried out.
     """
 
-    connect: Callable[[ServerSettings], AbstractContextManager[Connection]]
+    connect: Callable[[ServerSettings, Callable[[str], None]], AbstractContextManager[Connection]]
     turn: Callable[[ServerName], AbstractContextManager[None]]
 
 
@@ -60,6 +61,7 @@ class Result(NamedTuple):
         repaired: What other hands changed and this round set out to set right.
         held: Names of models nothing new is known of: their file is not at rest, their next attempt is not due.
         has_moved: Whether a file was no longer what the last look had found at rest.
+        warnings: What the ledger had to say.
     """
 
     plan: Plan
@@ -69,6 +71,7 @@ class Result(NamedTuple):
     repaired: tuple[Problem, ...]
     held: frozenset[str]
     has_moved: bool
+    warnings: tuple[str, ...]
 
 
 class Rounds:
@@ -146,7 +149,8 @@ class Rounds:
         now = self._clock()
         selected = self.selected(manifest)
         options = replace(self._options, prune=self._options.prune and may_delete)
-        with self._server.connect(manifest.server) as connection:
+        warnings: list[str] = []
+        with self._server.connect(manifest.server, warnings.append) as connection:
             with orders.interruptible():
                 read = read_settled(
                     selected,
@@ -165,7 +169,7 @@ class Rounds:
             if plan.changes and not orders.is_set():
                 with self._server.turn(connection.server):
                     outcomes = apply_plan(plan, connection, jobs=self._options.jobs, stop=orders, on_event=on_event)
-        self.choices.remember(plan, outcomes, self._clock())
+        self.choices.remember(plan, outcomes, self._clock(), names=(wanted.name for wanted in selected))
         unreachable = {
             wanted.name
             for wanted in selected
@@ -178,7 +182,16 @@ class Rounds:
             *trouble.of_outcomes(outcomes),
             *trouble.of_restless(selected, read.waiting, settling.overdue(now)),
         )
-        return Result(plan, outcomes, problems, choice.drift, choice.repaired, waiting | choice.held, read.has_moved)
+        return Result(
+            plan,
+            outcomes,
+            problems,
+            choice.drift,
+            choice.repaired,
+            waiting | choice.held,
+            read.has_moved,
+            tuple(warnings),
+        )
 
     def selected(self, manifest: Manifest) -> list[Desired]:
         """Return the models of a manifest that rounds look at."""

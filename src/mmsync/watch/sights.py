@@ -129,5 +129,7 @@ class Sights:
         self._health.set("manifest", problem)
         if taken:
             self.urgent = True
-            self._log("manifest_loaded", "the manifest is in force", models=len(self._inforce.models))
+            count = len(self._inforce.models)
+            listed = f"{count} model{'' if count == 1 else 's'} listed"
+            self._log("manifest_loaded", f"the manifest is in force: {listed}", models=count)
         return taken

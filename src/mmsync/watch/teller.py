@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from mmsync.plan import Plan
     from mmsync.states import Diagnostic
     from mmsync.watch.health import Health
-    from mmsync.watch.loop import Outside
     from mmsync.watch.round import Result
+    from mmsync.watch.watching import Outside
 
 __all__ = ["Teller"]
 
@@ -66,6 +66,7 @@ class Teller:
                 else None
             )
             self._health.set(kind, problem if kind == "token" else None)
+        self._health.set("ledger", trouble.of_ledger(result.warnings))
         self._health.set("plan", trouble.of_refusals(plan))
         for problem in result.repaired:
             self._log("drift_found", problem.message, level="warning", model=problem.subject)

@@ -11,7 +11,7 @@ from mmsync.printable import printable
 from mmsync.watch.health import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from mmsync.apply.outcome import Outcome
     from mmsync.plan import Change, Plan
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "of_drift",
+    "of_ledger",
     "of_notes",
     "of_outcomes",
     "of_pass",
@@ -59,6 +60,7 @@ def of_pass(error: Exception) -> Problem:
         case _:
             text = printable(str(error), 300)
             return Problem("internal", "", f"a defect of mmsync: {type(error).__name__}: {text}", type(error).__name__)
+    message += "; it is tried again until it works"
     return Problem(kind, "", message, code, _RECOVERED.get(kind, "it did not come again"))
 
 
@@ -94,6 +96,13 @@ def of_notes(notes: Iterable[Diagnostic], besides: Container[Diagnostic]) -> Ite
             continue
         if note.code != "manifest/discover-empty":
             yield Problem("notice", str(note), str(note), note.code, f"no longer: {note.summary}", note.severity)
+
+
+def of_ledger(warnings: Sequence[str]) -> Problem | None:
+    """Return what the ledger had to say in a round; it costs time only."""
+    if not warnings:
+        return None
+    return Problem("ledger", "", "; ".join(warnings), "ledger", "the ledger can be used again", "warning")
 
 
 def of_refusals(plan: Plan) -> Problem | None:
@@ -141,4 +150,7 @@ def of_drift(change: Change, *, repair: bool) -> Problem:
 
 
 def _sentence(error: MmsyncError) -> str:
-    return f"{error} ({error.hint})" if error.hint else str(error)
+    text = str(error)
+    for place in getattr(error, "__notes__", ()):
+        text = text if place in text else f"{place}: {text}"
+    return f"{text} ({error.hint})" if error.hint else text
