@@ -62,7 +62,8 @@ def _folder(folder: Path) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()
     except OSError as fault:
-        raise SettingsError(f"cannot make the lock folder {folder}: {fault.strerror}") from fault
+        way_on = "set MMSYNC_LOCK_DIR to a folder that can be written"
+        raise SettingsError(f"cannot make the lock folder {folder}: {fault.strerror}", way_on) from fault
     if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
         raise SettingsError(f"the lock folder {folder} belongs to somebody else", "set MMSYNC_LOCK_DIR to another one")
     return folder

@@ -162,3 +162,12 @@ def test_a_summary_that_cannot_be_written_does_not_hide_what_became_of_an_apply(
     assert "Applied: 2 added" in ran.out
     assert "Warning: cannot write the step summary" in ran.err
     assert without_digest(step.outputs) == {**NOTHING, "changes": "2", "add": "2"}
+
+
+def test_outputs_that_cannot_be_written_are_an_error_said_after_the_report(desk, step, monkeypatch, tmp_path):
+    two(desk)
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "missing" / "output"))
+    ran = desk("apply")
+    assert ran.code == 1
+    assert "Applied: 2 added" in ran.out
+    assert ran.err.startswith(f"Error: cannot write the step's outputs to {tmp_path}/missing/output: No such file")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mmsync.cli.output import warn
+from mmsync.errors import SettingsError
 from mmsync.plan import plan_digest
 
 if TYPE_CHECKING:
@@ -46,7 +47,12 @@ def publish(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> None:
             # For people only. The outputs below are read by other steps: failing to write them is an error.
             warn(f"cannot write the step summary {path}: {fault.strerror or fault}")
     if path := os.environ.get("GITHUB_OUTPUT"):
-        _append(path, github.outputs(plan, digest, delimiter=f"mmsync_{secrets.token_hex(16)}").encode())
+        outputs = github.outputs(plan, digest, delimiter=f"mmsync_{secrets.token_hex(16)}")
+        try:
+            _append(path, outputs.encode())
+        except OSError as fault:
+            why = f"cannot write the step's outputs to {path}: {fault.strerror or fault}"
+            raise SettingsError(why, "GITHUB_OUTPUT names a file the runner makes; it may not be changed") from fault
     annotate([note for note in plan.diagnostics if note.severity != "info"], outcomes or ())
 
 
