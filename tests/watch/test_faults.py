@@ -496,3 +496,27 @@ def test_a_file_touched_for_ever_is_taken_when_its_bytes_rest_and_one_rewritten_
     process.seen("model_recovered", model="m1")
     assert {r["sha256"] for r in process.of("model_changed")} == {sha256(data) for data in contents.values()}
     never_deleted(process)
+
+
+FAILING_DISK = """
+import os
+opened = os.open
+def failing(path, *arguments, **keywords):
+    if str(path).endswith("models.yaml") and os.path.exists({trigger!r}):
+        raise OSError(5, "Input/output error")
+    return opened(path, *arguments, **keywords)
+os.open = failing
+"""
+
+
+def test_a_manifest_that_could_not_be_read_is_read_again_though_its_stat_is_the_same(root, watch, server, tmp_path):
+    contents = drop(root, 2)
+    trigger = tmp_path / "trigger"
+    trigger.touch()
+    process = watch(*PRUNE, patch=FAILING_DISK.format(trigger=str(trigger)), poll="0.5")
+    told = process.seen("manifest_failed", code="manifest/unreadable")
+    assert "input/output error" in told["message"]
+    trigger.unlink()
+    process.seen("manifest_recovered")
+    process.until(lambda: server.holds(contents))
+    never_deleted(process)

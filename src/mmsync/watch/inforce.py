@@ -119,6 +119,10 @@ class InForce:
         self.manifest = draft
         return True, None
 
+    def read_again(self) -> None:
+        """Forget what was read, so that the next look reads."""
+        self._read_as = self._drafted_as = None
+
     def admitted(self, manifest: str) -> tuple[str, ...]:
         """Return the folders, links resolved now, that the files of a manifest may lie in."""
         folder = os.path.dirname(manifest) or "."  # noqa: PTH120  # paths stay text

@@ -57,6 +57,11 @@ class Looker:
         anew = False
         if now >= self._check_at or self._outside.coverage.is_shaken:
             self._check_at = now + self._check_every
+            problem = self._health.has("manifest")
+            if problem is not None and problem.code.endswith("unreadable"):
+                # A disk or a share that failed may work again without a trace in the file's stat.
+                self._sights.doubt_manifest()
+                self._called = True
             anew = self._outside.coverage.tick(now)
             self._called = self._called or anew or self._sights.roots_moved()
         elif (due := self._outside.coverage.next_due()) is not None and now >= due:

@@ -219,4 +219,5 @@ class Rounds:
 
 
 def _is_under(path: str, folders: Collection[str]) -> bool:
-    return any(path.startswith(f"{folder.rstrip('/')}/") or folder in ("", ".") for folder in folders)
+    here = not path.startswith("/")
+    return any(path.startswith(f"{folder.rstrip('/')}/") or (here and folder in ("", ".")) for folder in folders)

@@ -99,6 +99,10 @@ class Sights:
         """Look at the paths not at rest only; return whether one came to rest."""
         return self._settling.look(clock(), look(self._settling.restless()), whole=False)
 
+    def doubt_manifest(self) -> None:
+        """Read the manifest anew at the next look, though its files are the same as before."""
+        self._inforce.read_again()
+
     def roots_moved(self) -> bool:
         """Whether a root is not as it was at the last look."""
         return {root: see(root) for root in self._inforce.roots} != self._root_sights
