@@ -17,6 +17,24 @@ if TYPE_CHECKING:
 __all__ = ["CacheFile"]
 
 _BUSY = 10.0  # seconds to wait for another process's write
+# Damage may also show as text that is not UTF-8, in what was stored or in SQLite's own message.
+_FAULTS = (sqlite3.Error, UnicodeError)
+# What is wrong with the way to the file, not with the file (primary result codes, https://www.sqlite.org/rescode.html).
+_CIRCUMSTANCES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOLFS,
+    }
+)
 
 
 class CacheFile:
@@ -48,7 +66,7 @@ class CacheFile:
         """Close the file; what was written is kept."""
         with self._lock:
             if self.connection is not None:
-                with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(*_FAULTS):
                     self.connection.close()
                 self.connection = None
 
@@ -59,7 +77,7 @@ class CacheFile:
                 return []
             try:
                 return self.connection.execute(query, values).fetchall()
-            except sqlite3.Error as fault:
+            except _FAULTS as fault:
                 self._give_up("read", fault)
                 return []
 
@@ -73,8 +91,8 @@ class CacheFile:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany(statement, rows)
                 connection.execute("COMMIT")
-            except sqlite3.Error as fault:
-                with contextlib.suppress(sqlite3.Error):
+            except _FAULTS as fault:
+                with contextlib.suppress(*_FAULTS):
                     connection.execute("ROLLBACK")
                 self._give_up("write to", fault)
 
@@ -83,7 +101,7 @@ class CacheFile:
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self.connection = self._connected()
-            except (OSError, sqlite3.Error) as fault:
+            except (OSError, *_FAULTS) as fault:
                 self._give_up("open", fault)
                 if attempt == 1 and _is_damage(fault):
                     continue  # the damaged file is gone: begin a new one
@@ -133,6 +151,6 @@ class CacheFile:
 
 def _is_damage(fault: Exception) -> bool:
     """Whether the file itself is bad, rather than locked, read-only or on a full disk."""
-    if isinstance(fault, sqlite3.OperationalError):
-        return str(fault).startswith("no such ")
-    return isinstance(fault, sqlite3.DatabaseError)
+    if isinstance(fault, sqlite3.Error):
+        return getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _CIRCUMSTANCES
+    return isinstance(fault, UnicodeDecodeError)
