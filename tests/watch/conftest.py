@@ -24,9 +24,12 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def watch(server, root):
+def watch(server, root, tmp_path):
     """Start a watcher over root/models.yaml; by default nothing but events (no timer, no poll) makes it look."""
     started = []
+    # Its private folder, which a watcher that is killed leaves behind, goes with the test's own.
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
 
     def start(*arguments, manifest=None, settle="0.2", poll="300", interval="300", **keywords):
         words = [
@@ -39,7 +42,8 @@ def watch(server, root):
             "--interval",
             interval,
         ]
-        process = Watch([*words, *arguments], server=keywords.pop("server", server), **keywords)
+        environment = {"TMPDIR": str(temporary), **keywords.pop("env", {})}
+        process = Watch([*words, *arguments], server=keywords.pop("server", server), env=environment, **keywords)
         started.append(process)
         return process
 
