@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE TABLE IF NOT EXISTS sweeps (
     url TEXT NOT NULL, domain TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (url, domain)) WITHOUT ROWID
 """
+# A byte gone bad in the file can make any value one of another type.
+_SOUND = "typeof(sha256) = 'text' AND typeof({size}) = 'integer'"
 _DAY = 86_400
 _KEPT = 90 * _DAY
 
@@ -143,8 +145,8 @@ class Ledger:
         with self._lock:
             if self._file is None:
                 return
-            swept = self._file.rows("SELECT at FROM sweeps WHERE url = ? AND domain = ?", tuple(server))
-            if swept and swept[0][0] > self._now - _DAY:
+            query = "SELECT 1 FROM sweeps WHERE url = ? AND domain = ? AND at BETWEEN ? AND ?"
+            if self._file.rows(query, (*server, self._now - _DAY, self._now)):
                 return
             keys = [key for model in observed if (key := image_key(model))]
             self._write(
@@ -159,12 +161,14 @@ class Ledger:
         with self._lock:
             if self._files is None:
                 query = "SELECT dev, ino, size, mtime_ns, ctime_ns, sha256, content_size, lfs FROM files"
+                query += f" WHERE {_SOUND.format(size='content_size')}"
                 self._files = {row[:5]: row[5:] for row in self._rows(query)}
             return self._files
 
     def _known(self, server: ServerName) -> dict[ImageKey, Held]:
         if server not in self._images:
             query = "SELECT model, created, image, sha256, size FROM images WHERE url = ? AND domain = ?"
+            query += f" AND {_SOUND.format(size='size')}"
             self._images[server] = {
                 (model, created, image): (sha256, size)  # type: ignore[misc]  # plain tuples, equal to the named ones: naming ten thousand is half of reading them
                 for model, created, image, sha256, size in self._rows(query, tuple(server))

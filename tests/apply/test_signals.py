@@ -8,6 +8,10 @@ import threading
 
 import pytest
 
+from mmsync.apply.engine import apply_changes
+from mmsync.apply.outcome import Finished, Progress, Verified
+from mmsync.manifest import read_manifest
+from mmsync.reconcile import make_plan
 from support.applying import json_bytes, sha256
 
 
@@ -88,18 +92,11 @@ def test_a_second_signal_stops_at_once(site, proxy, view, number, code):
 
 def test_an_upload_that_outlasts_the_grace_is_broken_off(site, proxy, view, monkeypatch):
     """The worker is kept in its upload; when the grace is over, the bytes left are never sent."""
-    from mmsync.apply.engine import apply_changes
-    from mmsync.apply.outcome import Progress, Verified
-    from mmsync.connection import Connection
-    from mmsync.manifest import read_manifest
-    from mmsync.reconcile import make_plan
-    from mmsync.states import ServerName
-
     site.model("m", json_bytes("big", 4_000_000))
     manifest = read_manifest([str(site.save())])
     stop = threading.Event()
     with site.client() as client, site.open_ledger() as ledger:
-        plan = make_plan(manifest, Connection(client, ServerName("http://tests"), ledger))
+        plan = make_plan(manifest, site.connection(client, ledger))
         real = client.upload_image
 
         def slow(engine, file, *, on_progress, **settings):
@@ -118,6 +115,26 @@ def test_an_upload_that_outlasts_the_grace_is_broken_off(site, proxy, view, monk
     assert (outcome.status, outcome.code) == ("failed", "interrupted")
     assert not proxy.seen("upload")
     assert view.names() == []
+
+
+def test_a_server_that_hangs_is_not_asked_again_once_the_grace_is_over(site, proxy, view):
+    site.models(3)
+    held = Held(proxy, "save", after=1)
+    stop = threading.Event()
+    with site.client() as client, site.open_ledger() as ledger:
+        plan = make_plan(read_manifest([str(site.save())]), site.connection(client, ledger))
+        last = None
+        for event in apply_changes(plan, client, ledger, jobs=2, stop=stop, grace=0.1):
+            if isinstance(event, Finished):
+                stop.set()
+            last = event
+        lists = proxy.count("list", forwarded=False)
+        held.go_on.set()
+    assert isinstance(last, Verified)
+    assert min(outcome.status for outcome in last.outcomes) == "applied"
+    assert {outcome.code for outcome in last.outcomes} == {"", "interrupted"}
+    assert "not read back" in last.note
+    assert lists == 1, "the plan's"
 
 
 def test_a_signal_while_planning_ends_at_once(site, proxy):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from mmsync.apply.staleness import completed, image_id, moved, seen
 from mmsync.client import save_body
 from mmsync.client.error import ModelManagerError
 from mmsync.errors import FileFault
+from mmsync.files.lfs import pull_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,8 +104,7 @@ def _upload_and_save(
     if desired is None or content is None:
         raise ValueError(f"a plan read from a file cannot be applied without its manifest: {change.name}")
     if content.lfs:
-        command = f"git lfs pull --include={shlex.quote(desired.path)}"
-        why = f"{desired.file} is a Git LFS pointer, not the model; fetch it with: {command}"
+        why = f"{desired.file} is a Git LFS pointer, not the model; fetch it with: {pull_command(desired.path)}"
         return skipped(change, "lfs-pointer", why, permanent=True)
     began = clock()
     review = client.upload_image(desired.engine, desired.path, expected_sha256=content.sha256, on_progress=on_progress)

@@ -54,5 +54,10 @@ def apply_changes(
     # A file skipped as changed may be one whose remembered digest is wrong: the next run must read it anew.
     doubtful = [attempt.outcome.change.content for attempt in attempts if attempt.outcome.code == "file-changed"]
     ledger.forget([content.key for content in doubtful if content])
+    if run.is_cut_short:
+        # A server that did not answer within the grace is not asked once more: whoever stopped us is waiting.
+        why = "the server did not answer in time, so the changes were not read back"
+        yield Verified(tuple(attempt.outcome for attempt in attempts), why)
+        return
     outcomes, note = read_back(plan, attempts, client, ledger)
     yield Verified(outcomes, note)

@@ -23,7 +23,7 @@ class Outcome:
         status: ``verified`` (done, and read back as done), ``applied`` (done, not read back), ``skipped``
             (nothing written, on purpose), ``failed``, or ``not-attempted`` (the run was stopped first).
         code: Why not done, a stable word: ``stale``, ``file-changed``, ``signature``, ``refused``,
-            ``unknown-engine``, ``lfs-pointer``, ``token``, ``network``, ``server``, ``file``, ``interrupted``;
+            ``unknown-engine``, ``lfs-pointer``, ``token``, ``network``, ``server``, ``file``, ``read-back``, ``fail-fast``, ``interrupted``, ``internal``;
             empty where it was done.
         message: One sentence for a person: what, why and the way on; empty where there is nothing to add.
         permanent: Whether trying the same again is pointless until the file or the entry changes.

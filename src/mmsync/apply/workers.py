@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from mmsync.apply.ahead import Ahead
 from mmsync.apply.change import carry_out
 from mmsync.apply.outcome import Attempt, Finished, Outcome, Progress, Started
+from mmsync.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,11 @@ class Aborted(BaseException):
 
 
 class Workers:
-    """The workers of one apply and what they have done so far."""
+    """The workers of one apply and what they have done so far.
+
+    Attributes:
+        is_cut_short: Whether the run was stopped and its grace passed while the server had yet to answer.
+    """
 
     def __init__(
         self,
@@ -65,6 +70,7 @@ class Workers:
         self._attempts: dict[str, Attempt] = {}
         self._begun: dict[str, Change] = {}
         self._ended = False
+        self.is_cut_short = False
         self._all = changes
         self._sending = threading.Semaphore(jobs)
         self._workers = [
@@ -102,6 +108,7 @@ class Workers:
             self._ended = True
             if working:
                 self._abort.set()
+                self.is_cut_short = True
             self._ahead.close()
 
     def _is_over(self, last_call: float) -> bool:
@@ -170,6 +177,10 @@ class Workers:
         if change.name in self._begun:
             why = "the run ended before the server answered; the next run finds out what it holds"
             return Attempt(Outcome(change, "failed", "interrupted", why))
-        refused = any(attempt.outcome.code == "token" for attempt in self._attempts.values())
-        why = "the server refused the token" if refused else "the run was stopped first"
-        return Attempt(Outcome(change, "not-attempted", "token" if refused else "interrupted", why))
+        ends = [attempt.outcome for attempt in self._attempts.values() if not attempt.outcome.ok]
+        if any(outcome.code == "token" for outcome in ends):
+            return Attempt(Outcome(change, "not-attempted", "token", "the server refused the token"))
+        if self._fail_fast and ends and not self._stopping():
+            why = f"the run ends at the first failure (--fail-fast): {printable(ends[0].change.name, 80)}"
+            return Attempt(Outcome(change, "not-attempted", "fail-fast", why))
+        return Attempt(Outcome(change, "not-attempted", "interrupted", "the run was stopped first"))
