@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.errors import FileFault
+from mmsync.files.lfs import pull_command
 from mmsync.plan.guards import refusals
 from mmsync.plan.model import Change, Guards, Plan, Selection
 from mmsync.plan.scope import Scope
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mmsync.plan.model import Reason
     from mmsync.states import Desired, Evidence, Observed, ServerName
 
-__all__ = ["Situation", "compare", "order"]
+__all__ = ["Situation", "compare", "order", "same_engine"]
 
 _SEVERITIES = ("error", "warning", "info")
 
@@ -89,7 +90,9 @@ def compare(
         evidence = evidences.get(name) if there else None
         reasons = _reasons(wanted, there, evidence) if there else ()
         if there is None or reasons:
-            changes.append(change_of(Sides(wanted, content, there, evidence), reasons))
+            change = change_of(Sides(wanted, content, there, evidence), reasons)
+            changes.append(change)
+            notes += [_pointer(wanted)] if content.lfs and change.uploads else []
         else:
             unchanged.append(Sides(wanted, content, there, evidence))
         if evidence and evidence.verdict == "unknown":
@@ -142,6 +145,11 @@ def order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     )
 
 
+def same_engine(one: str | None, other: str | None) -> bool:
+    """Whether two codes name one engine. A server may spell it in its own case; no two engines differ by that alone."""
+    return one == other or (one is not None and other is not None and one.casefold() == other.casefold())
+
+
 def _by_name(change: Change) -> str:
     return change.name
 
@@ -176,6 +184,17 @@ def _fault(wanted: Desired, content: Content | FileFault) -> Diagnostic | None:
             wanted.name,
         )
     return None
+
+
+def _pointer(wanted: Desired) -> Diagnostic:
+    return Diagnostic(
+        "warning",
+        "plan/lfs-pointer",
+        f"{printable(wanted.name)}: {printable(wanted.file)} is a Git LFS pointer; apply will need the model itself",
+        f"before applying: {pull_command(wanted.path)}",
+        wanted.source,
+        wanted.name,
+    )
 
 
 def _twice(wanted: Desired) -> Diagnostic:
@@ -216,7 +235,7 @@ def _delete(there: Observed) -> Change:
 def _reasons(wanted: Desired, there: Observed, evidence: Evidence | None) -> tuple[Reason, ...]:
     """Say in which ways the server's model is not the one wanted."""
     # A server that leaves the engine out says nothing about it: that is no difference.
-    engine = there.engine is not None and there.engine != wanted.engine
+    engine = there.engine is not None and not same_engine(there.engine, wanted.engine)
     content = evidence is not None and evidence.verdict == "different"
     description = wanted.description is not None and wanted.description != (there.description or "")
     if not (engine or content or description):
