@@ -14,7 +14,7 @@ from mmsync.ledger import Held, image_key
 from mmsync.states import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from mmsync.client import Client, LegacyClient, ModelDetail
     from mmsync.ledger import ImageKey, Ledger
@@ -40,6 +40,7 @@ def gather(
     *,
     verify: Verify = "auto",
     jobs: int = 8,
+    incomplete: Container[str] = frozenset(),
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Found]:
     """Find out for each model whether the server holds the content wanted.
@@ -54,6 +55,8 @@ def gather(
         ledger: What is known already.
         verify: ``auto`` asks the ledger first; ``always`` does not; ``never`` downloads nothing.
         jobs: How many models to ask the server about at a time.
+        incomplete: Names of models whose engine or description matters and is not in the list: their details are read
+            to fill in what is missing, whatever the ledger knows.
         on_progress: Called with the model's name, the bytes downloaded and the bytes in all.
 
     Returns:
@@ -67,7 +70,7 @@ def gather(
     known: Mapping[ImageKey, Held] = {} if verify == "always" else ledger.images(server)
     for observed, content in wanted:
         answer = _remembered(observed, content, known)
-        if answer:
+        if answer and observed.name not in incomplete:
             found[observed.name] = Found(observed, answer)
         else:
             open_questions.append((observed, content))
@@ -75,7 +78,7 @@ def gather(
         return found
 
     def ask(question: tuple[Observed, Content]) -> tuple[Found, tuple[ImageKey, Held] | None]:
-        return _ask(*question, client, known, verify, on_progress)
+        return _ask(*question, client, known, verify, incomplete, on_progress)
 
     with ThreadPoolExecutor(max(1, min(jobs, len(open_questions)))) as pool:
         learned: list[tuple[ImageKey, Held]] = []
@@ -106,6 +109,7 @@ def _ask(
     client: Client | LegacyClient,
     known: Mapping[ImageKey, Held],
     verify: Verify,
+    incomplete: Container[str],
     on_progress: Callable[[str, int, int], None] | None,
 ) -> tuple[Found, tuple[ImageKey, Held] | None]:
     """Settle one model with the server's help; the second value is what the ledger should learn."""
@@ -118,11 +122,12 @@ def _ask(
         if moved:
             why = "its content was replaced while the plan was made"
             return Found(observed, Evidence("unknown", "none", why=why)), None
-        if observed.image_id is None and size.image_id is not None:
-            observed = observed._replace(image_id=size.image_id)
-            answer = _remembered(observed, content, known)
-            if answer:
-                return Found(observed, answer), None
+        observed = _named(observed, detail, size.image_id)
+        if observed.name in incomplete:
+            observed = _described(observed, detail)
+        answer = _remembered(observed, content, known)
+        if answer:
+            return Found(observed, answer), None
         if size.bytes is not None and size.bytes != content.size:
             return Found(observed, Evidence("different", "size", size=size.bytes)), None
         if verify == "never":
@@ -160,6 +165,29 @@ def _is_of(observed: Observed, image_id: int | str | None, client: Client | Lega
     except ModelManagerError:
         return False
     return detail is not None and detail.get("updateDate") == observed.update_date
+
+
+def _named(observed: Observed, detail: ModelDetail, image_id: int | str | None) -> Observed:
+    """Fill in the ids that name the model's image, where the list left them out."""
+    model_id: object = detail.get("id")
+    if observed.id is None and isinstance(model_id, (int, str)):
+        observed = observed._replace(id=model_id)
+    return observed if observed.image_id is not None else observed._replace(image_id=image_id)
+
+
+def _described(observed: Observed, detail: ModelDetail) -> Observed:
+    """Fill in the engine and the description, where the list left them out.
+
+    Only where they matter: a plan made with the ledger shows the same of a model as one made without.
+    """
+    engine: object = detail.get("engine")
+    description: object = detail.get("description")
+    return observed._replace(
+        engine=engine if observed.engine is None and isinstance(engine, str) else observed.engine,
+        description=description
+        if observed.description is None and isinstance(description, str)
+        else observed.description,
+    )
 
 
 class _Image(NamedTuple):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mmsync.evidence import Verify
     from mmsync.manifest import Manifest
     from mmsync.plan import Plan
+    from mmsync.states import Observed
 
 __all__ = ["Options", "apply_plan", "check_saved", "make_plan"]
 
@@ -104,6 +105,7 @@ def make_plan(
         ledger,
         verify=options.verify,
         jobs=options.jobs,
+        incomplete=_incomplete(manifest, observed),
         on_progress=_progress("verifying", on_event),
     )
     situation = Situation(
@@ -171,6 +173,20 @@ def check_saved(plan: Plan, saved: Mapping[str, object], name: str) -> None:
             [Diagnostic("error", "plan/stale", difference) for difference in differences],
             "plan again, look at it, and apply that",
         )
+
+
+def _incomplete(manifest: Manifest, observed: Mapping[str, Observed]) -> frozenset[str]:
+    """Return the models of which the list leaves out what the manifest asks for.
+
+    A description that is null may be one that is not listed: where a text is wanted, the detail says. Where the empty
+    one is wanted, null is taken for it; asking each time would cost a request for every model without a text.
+    """
+    return frozenset(
+        wanted.name
+        for wanted in manifest.models
+        if (there := observed.get(wanted.name))
+        and (there.engine is None or (there.description is None and wanted.description))
+    )
 
 
 def _progress(phase: Phase, on_event: Callable[[Event], None] | None) -> Callable[[str, int, int], None] | None:

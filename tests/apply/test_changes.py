@@ -124,6 +124,85 @@ def test_a_description_that_did_not_stick_is_saved_with_a_fresh_upload(site, pro
     assert not site.plan().changes
 
 
+@pytest.mark.parametrize(
+    ("sent", "respelled"),
+    [("  both\tends \n", str.strip), ("a long description", lambda text: text[:6]), ("Fraud", str.upper)],
+)
+def test_a_description_the_server_puts_its_own_way_is_not_uploaded_for_again_and_again(
+    site, proxy, view, sent, respelled
+):
+    def respelling(exchange):
+        body = json.loads(exchange.body)
+        exchange.body = json.dumps({**body, "description": respelled(body["description"])}).encode()
+        exchange.answer(exchange.forward())
+
+    proxy.on("save", respelling)
+    site.model("m", bigml(), description=sent)
+    for uploads in (1, 0, 0):
+        proxy.exchanges.clear()
+        outcome = only(site.apply())
+        assert (outcome.status, outcome.code, outcome.permanent) == ("failed", "read-back", True)
+        assert "keeps the description as" in outcome.message
+        assert proxy.count("upload") == uploads
+    assert proxy.count("bytes") == 0  # what the image holds was learnt all the same
+    site.entries["m"]["description"] = view.detail("m")["description"]
+    assert not site.plan().changes
+
+
+def test_an_engine_the_server_shows_in_another_case_is_no_difference(site, proxy, view):
+    def lower(found):
+        return (
+            [lower(row) for row in found] if isinstance(found, list) else {**found, "engine": found["engine"].lower()}
+        )
+
+    for kind in ("list", "detail", "bytes"):
+        proxy.on(kind, rewritten(lower))
+    site.model("m", bigml(), description="old")
+    view.put("m", bigml(), description="old")
+    assert not site.plan().changes
+    site.model("m", bigml(note="new"), description="new")
+    assert only(site.apply()).status == "verified"
+    assert not site.plan().changes
+
+
+def test_images_that_get_an_id_of_their_own_with_each_save_are_told_by_their_bytes(site, proxy, view):
+    def shown(number):
+        return None if number is None else number + 1000 * proxy.count("save")
+
+    def renumbered(found):
+        if isinstance(found, list):
+            return [{**row, "imageId": shown(row["imageId"])} for row in found]
+        return {**found, "image": {**found["image"], "id": shown(found["image"]["id"])}}
+
+    def save(exchange):
+        body = json.loads(exchange.body)
+        body["image"]["id"] %= 1000
+        exchange.body = json.dumps(body).encode()
+        exchange.answer(exchange.forward())
+
+    for kind in ("list", "detail", "bytes"):
+        proxy.on(kind, rewritten(renumbered))
+    proxy.on("save", save)
+    site.model("m", bigml(), description="old")
+    assert only(site.apply()).status == "verified"
+    assert not site.plan().changes
+    site.entries["m"]["description"] = "new"
+    assert only(site.apply()).status == "verified"
+    assert proxy.count("upload") == 1
+    assert not site.plan().changes
+
+
+def test_a_detail_without_the_engine_does_not_lose_it(site, proxy, view):
+    site.model("m", bigml(), description="old")
+    site.apply()
+    site.entries["m"]["description"] = "new"
+    proxy.on("detail", rewritten(without("engine", "description")))
+    assert only(site.apply()).status == "verified"
+    assert proxy.count("upload") == 1
+    assert view.detail("m")["engine"] == "BIGML"
+    assert view.detail("m")["description"] == "new"
+
+
 def test_a_server_that_refuses_to_save_an_old_image_gets_it_anew(site, proxy, view):
     site.model("m", bigml(), description="old")
     site.apply()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmsync.errors import PlanRefused
+from mmsync.plan import plan_digest
 from mmsync.reconcile import Options
 from mmsync.states import ServerName
 from support.applying import json_bytes, sha256
@@ -67,6 +68,37 @@ def test_a_server_that_says_less_is_planned_applied_and_watched_all_the_same(sit
     site.apply()
     assert view.digests() == site.digests()
     assert view.names() == sorted(site.entries)
+
+
+@pytest.mark.parametrize("left_out", [("description",), ("engine",), ("id", "engine", "description", "imageId")])
+def test_what_the_list_leaves_out_is_read_from_the_details(site, proxy, view, left_out):
+    site.model("m000", json_bytes(0), description="wanted")
+    site.model("m001", json_bytes(1))
+    proxy.on("list", rewritten(without(*left_out)))
+    assert {outcome.status for outcome in site.apply()} == {"verified"}
+    proxy.exchanges.clear()
+    assert not site.plan().changes
+    assert proxy.count("bytes") == 0
+    view.edit("m000", description="theirs", engine="IDA")
+    (change,) = site.plan().changes
+    assert change.reasons == ("engine", "description")
+    assert change.before.description == "theirs"
+    assert {outcome.status for outcome in site.apply()} == {"verified"}
+    assert not site.plan().changes
+
+
+def test_a_plan_is_the_same_with_and_without_a_ledger_where_the_list_leaves_texts_out(site, proxy, view):
+    site.model("m000", json_bytes(0))
+    view.put("m000", json_bytes("theirs", 50), description="theirs")
+    proxy.on("list", rewritten(without("description")))
+    site.plan()
+    cold = plan_digest(site.plan())
+    site.model("m000", json_bytes("theirs", 50))
+    site.plan()  # downloads, and remembers
+    site.model("m000", json_bytes(0))
+    made = site.plan()
+    assert made.changes[0].evidence == "ledger"
+    assert plan_digest(made) == cold
 
 
 def test_a_warm_ledger_makes_a_plan_one_request(site, proxy):
@@ -229,7 +261,7 @@ def test_a_name_the_server_lists_twice_is_left_alone(site, proxy, view):
     site.models(3)
     site.apply()
     site.model("m001", json_bytes("new"))
-    proxy.on("list", rewritten(lambda rows: [*rows, {**rows[1], "id": 99}]))
+    proxy.on("list", rewritten(lambda rows: [*rows, *({**row, "id": 99} for row in rows if row["name"] == "m001")]))
     plan = site.plan()
     assert plan.blocked == ("m001",)
     assert plan.has_errors

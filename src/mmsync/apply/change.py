@@ -6,8 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from mmsync.apply.failure import failed, skipped
+from mmsync.apply.observe import holds
 from mmsync.apply.outcome import Attempt, Outcome
 from mmsync.apply.signature import breaks
+from mmsync.apply.spelling import is_respelled
 from mmsync.apply.staleness import completed, image_id, moved, seen
 from mmsync.client import save_body
 from mmsync.client.error import ModelManagerError
@@ -73,8 +75,13 @@ def _describe(
     on_progress: Callable[[int, int], None],
     clock: Callable[[], float],
 ) -> Attempt:
-    """Save the stored detail with the new description; where the server then shows something else, add in full."""
+    """Save the stored detail with the new description; where the server then shows the old one, add in full.
+
+    A server that shows a third one puts descriptions its own way, or somebody else wrote one: no upload changes that.
+    """
     description = change.after.description or "" if change.after else ""
+    if stored.get("engine") is None and change.after is not None:
+        stored = {**stored, "engine": change.after.engine}
     try:
         client.update_description(change.name, description, detail=stored)
     except ModelManagerError as fault:
@@ -86,11 +93,21 @@ def _describe(
     if now is None:
         return skipped(change, "stale", "it was deleted while its description was saved")
     there, was = image_id(now), image_id(stored)
-    if there is not None and str(there) != str(was):
+    if there is not None and str(there) != str(was) and not _still_holds(change, client, there):
         return skipped(change, "stale", "its content was replaced by other hands while its description was saved")
-    if (now.get("description") or "") == description and there is not None:
+    shown = now.get("description") or ""
+    is_ignored = shown == (stored.get("description") or "") and not is_respelled(description, shown)
+    if there is not None and (shown == description or not is_ignored):
         return Attempt(Outcome(change, "applied"), there)
     return _upload_and_save(change, client, completed(change.before, now), on_progress, clock)
+
+
+def _still_holds(change: Change, client: Client | LegacyClient, image: int | str) -> bool:
+    """Whether a model whose image has another id now holds the content it held when the plan was made."""
+    before, after = change.before, change.after
+    if before is None or after is None or before.sha256 != after.sha256:
+        return False
+    return holds(client, change.name, image, after.sha256)
 
 
 def _upload_and_save(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from mmsync.client import Client, LegacyClient, Model
 
-__all__ = ["observe_one", "rows"]
+__all__ = ["holds", "observe_one", "rows"]
 
 
 def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list[Diagnostic]]:
@@ -47,9 +47,30 @@ def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list
 
 
 def observe_one(client: Client | LegacyClient, row: Observed) -> Observed:
-    """Return the row with the image id its detail gives, where it gives one."""
+    """Return the row with what the list left out, as far as its detail says it.
+
+    Raises:
+        ModelManagerError: The detail cannot be read.
+    """
     detail = client.find_detail(row.name)
-    return row if detail is None else row._replace(image_id=image_id(detail))
+    if detail is None:
+        return row
+    return row._replace(
+        id=_id(detail.get("id")) if row.id is None else row.id,
+        engine=_text(detail.get("engine")) if row.engine is None else row.engine,
+        description=_text(detail.get("description")) if row.description is None else row.description,
+        image_id=image_id(detail) if row.image_id is None else row.image_id,
+    )
+
+
+def holds(client: Client | LegacyClient, name: str, image: int | str, sha256: str) -> bool:
+    """Whether an image of an id nobody expected holds known bytes: some servers may give each save an id of its own.
+
+    Raises:
+        ModelManagerError: The bytes cannot be read.
+    """
+    found = client.download_image(name)
+    return found.sha256 == sha256 and (found.image_id is None or str(found.image_id) == str(image))
 
 
 def _id(value: object) -> int | str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mmsync.apply.observe import observe_one, rows
+from mmsync.apply.observe import holds, observe_one, rows
+from mmsync.apply.spelling import is_respelled
 from mmsync.client.error import ModelManagerError
 from mmsync.ledger import Held, image_key
+from mmsync.plan.compare import same_engine
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from mmsync.apply.outcome import Attempt, Outcome
     from mmsync.client import Client, LegacyClient
     from mmsync.ledger import ImageKey, Ledger
-    from mmsync.plan import Plan
+    from mmsync.plan import After, Plan
     from mmsync.states import Observed
 
 __all__ = ["read_back"]
@@ -58,25 +61,48 @@ def _final(
         shown = "does not list it" if not listed else f"lists {len(listed)} models of this name"
         return _wrong(outcome, f"it was saved, but the server {shown}")
     there = listed[0]
-    if there.image_id is None:
-        try:
-            there = observe_one(client, there)
-        except ModelManagerError:
-            return outcome
     after = change.after
     if after is None:
         return outcome
-    if attempt.image_id is not None and there.image_id is not None and str(there.image_id) != str(attempt.image_id):
-        return _wrong(outcome, "it was saved, but another hand has replaced its content since")
-    if there.engine is not None and there.engine != after.engine:
-        return _wrong(outcome, f"it was saved, but the server shows engine {printable(there.engine)}")
-    if after.description is not None and (there.description or "") != after.description:
-        return _wrong(outcome, "it was saved, but the server shows another description")
+    try:
+        if _is_incomplete(there, after):
+            there = observe_one(client, there)
+        image = there.image_id
+        renamed = image is not None and attempt.image_id is not None and str(image) != str(attempt.image_id)
+        if image is not None and renamed and not holds(client, there.name, image, after.sha256):
+            return _wrong(outcome, "it was saved, but another hand has replaced its content since")
+    except ModelManagerError:
+        return outcome
     key = image_key(there)
     # Only an image id seen on both sides ties the bytes sent to the row read.
-    if key is not None and attempt.image_id is not None and outcome.uploaded:
+    if key is not None and attempt.image_id is not None and outcome.uploaded and not renamed:
         learned.append((key, Held(after.sha256, after.size)))
-    return replace(outcome, status="verified")
+    return _otherwise(outcome, there, after) or replace(outcome, status="verified")
+
+
+def _otherwise(outcome: Outcome, there: Observed, after: After) -> Outcome | None:
+    """Return what to report where the server shows another engine or description than was saved."""
+    if there.engine is not None and not same_engine(there.engine, after.engine):
+        return _wrong(outcome, f"it was saved, but the server shows engine {printable(there.engine)}")
+    shown = there.description or ""
+    if after.description is None or shown == after.description:
+        return None
+    if is_respelled(after.description, shown):
+        return _respelled(outcome, shown)
+    return _wrong(outcome, "it was saved, but the server shows another description")
+
+
+def _is_incomplete(there: Observed, after: After) -> bool:
+    """Whether the list leaves out what is to be compared."""
+    return None in (there.id, there.image_id, there.engine) or (there.description is None and bool(after.description))
+
+
+def _respelled(outcome: Outcome, shown: str) -> Outcome:
+    why = (
+        f"it was saved, but the server keeps the description as {json.dumps(printable(shown), ensure_ascii=False)}; "
+        "write it that way in the manifest"
+    )
+    return replace(outcome, status="failed", code="read-back", message=why, permanent=True)
 
 
 def _wrong(outcome: Outcome, why: str) -> Outcome:

@@ -68,7 +68,7 @@ def completed(before: Before | None, detail: ModelDetail) -> ModelDetail:
     """
     found: dict[str, Any] = dict(detail)
     if before is not None:
-        for key, listed in (("id", before.id), ("description", before.description)):
+        for key, listed in (("id", before.id), ("engine", before.engine), ("description", before.description)):
             if found.get(key) is None:
                 found[key] = listed
     if found.get("id") is None:

@@ -142,19 +142,20 @@ class Writing(Reading):
 
         Raises:
             ModelNotFound: There is no model of that name.
-            UnexpectedResponse: The server does not say the image's id, without which the bytes would be lost.
+            UnexpectedResponse: The server does not say the image's id or the engine, which would be lost.
             ModelManagerError: Any other failure; see `save_model`.
         """
         stored = detail or self.find_detail(name)
         if stored is None:
             raise ModelNotFound(name)
         image = stored.get("image") or {}
-        if image.get("id") is None:
-            raise UnexpectedResponse(
-                msg=f"The server does not say the image id of '{printable(name, 200)}'", status=200
-            )
+        for what, said in (("image id", image.get("id")), ("engine", stored.get("engine"))):
+            if said is None:
+                raise UnexpectedResponse(
+                    msg=f"The server does not say the {what} of '{printable(name, 200)}'", status=200
+                )
         review = {**stored, "imageId": image["id"], "size": image.get("size")}
-        self.save_model(save_body(name, stored.get("engine") or "", description, review, stored))
+        self.save_model(save_body(name, stored["engine"], description, review, stored))
 
     def delete_model(self, name: str) -> None:
         """Delete a model. Some servers offer no such request.
@@ -191,7 +192,7 @@ class Writing(Reading):
             return None
         if _shows(detail, body):
             return True
-        if body.get("id") is not None and detail.get("id") == body["id"]:
+        if body.get("id") is not None and _is_same(detail.get("id"), body["id"]):
             return None
         raise ModelAlreadyExists(str(body.get("name"))) from lost
 
@@ -208,12 +209,16 @@ class Writing(Reading):
 
 def _shows(detail: dict[str, Any], body: dict[str, Any]) -> bool:
     """Return whether a model read back is the one that was sent."""
-    if detail.get("engine") != body.get("engine") or (detail.get("description") or "") != (
-        body.get("description") or ""
-    ):
+    engines = [str(side.get("engine") or "").casefold() for side in (detail, body)]
+    if engines[0] != engines[1] or (detail.get("description") or "") != (body.get("description") or ""):
         return False
     there, sent = detail.get("image") or {}, body.get("image") or {}
     if there.get("id") is not None or body.get("id") is not None:
         # Each upload has its own id, so an equal one is proof; without it an update cannot be told from its forerunner.
-        return bool(there.get("id") is not None and there.get("id") == sent.get("id"))
+        return _is_same(there.get("id"), sent.get("id"))
     return bool(there.get("size") is None or there.get("size") == sent.get("size"))
+
+
+def _is_same(there: Any, sent: Any) -> bool:
+    """Whether two ids are one: a server may show as text what it takes as a number."""
+    return there is not None and str(there) == str(sent)
