@@ -20,11 +20,23 @@ def other_machine(site, tmp_path):
 
 def test_two_on_one_machine_upload_nothing_twice(site, proxy, view):
     names = site.models(20)
-    finished = finish(site.start("apply"), site.start("apply"))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def holds(exchange):
+        begun.set()
+        go_on.wait(30)
+        exchange.answer(exchange.forward())
+
+    proxy.on("save", holds, times=1)
+    first = site.start("apply")
+    assert begun.wait(30)
+    second = site.start("apply")
+    assert "waiting for another mmsync" in second.stderr.readline()
+    go_on.set()
+    finished = finish(first, second)
     assert [code for _, code in finished] == [0, 0], finished
     assert proxy.count("upload") == proxy.count("save") == len(names)
     assert view.digests() == site.digests()
-    assert sum("waiting for another mmsync" in err for (_, err), _ in finished) == 1
 
 
 def test_two_on_one_machine_with_two_ledgers_still_take_turns(site, proxy, view, tmp_path):
