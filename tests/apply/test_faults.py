@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from support.applying import json_bytes, sha256
-from support.fault_proxy import html, late, lost_answer, reset, reset_in_body, status, truncated
+from support.fault_proxy import Answer, html, late, lost_answer, reset, reset_in_body, status, truncated
 
 TRANSIENT = {
     "reset": reset(),
@@ -102,6 +102,35 @@ def test_a_login_page_is_an_error_and_never_a_missing_model(site, proxy, view, k
     assert (outcome.status, outcome.code) == ("failed", "server")
     assert "JSON" in outcome.message
     assert view.digest("m001") == sha256(json_bytes(1))
+
+
+@pytest.mark.parametrize("old", [b"", json_bytes("old")])
+@pytest.mark.parametrize("page", [b"OK", b"<html>done</html>"])
+def test_a_save_that_was_done_is_done_whatever_page_answers_it(site, proxy, view, old, page):
+    def done(exchange):
+        exchange.forward()
+        exchange.answer(Answer(200, [("Content-Type", "text/html")], page))
+
+    if old:
+        view.put("m", old)
+    site.model("m", json_bytes("new"))
+    proxy.on("save", done)
+    (outcome,) = site.apply()
+    assert outcome.status == "verified"
+    assert proxy.count("save") == 1
+    assert view.digest("m") == sha256(json_bytes("new"))
+
+
+@pytest.mark.parametrize("old", [b"", json_bytes("old")])
+def test_a_page_in_place_of_a_save_is_a_failure(site, proxy, view, old):
+    if old:
+        view.put("m", old)
+    site.model("m", json_bytes("new"))
+    proxy.on("save", html())
+    (outcome,) = site.apply()
+    assert (outcome.status, outcome.code) == ("failed", "server")
+    assert "JSON" in outcome.message
+    assert view.names() == (["m"] if old else [])
 
 
 def test_a_list_that_is_a_login_page_stops_everything_before_the_first_write(site, proxy):

@@ -354,3 +354,4 @@ def test_a_review_of_another_shape_is_one_models_failure(site, proxy, view, odd)
     assert [outcome.status for outcome in outcomes] == ["verified", "failed", "verified"]
     assert outcomes[1].code != "internal", outcomes[1].message
     assert view.names() == ["m000", "m002"]
+    assert not proxy.count("save", name="m001")  # without the image's id the model would have no bytes

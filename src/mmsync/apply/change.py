@@ -12,7 +12,7 @@ from mmsync.apply.signature import breaks
 from mmsync.apply.spelling import is_respelled
 from mmsync.apply.staleness import completed, image_id, moved, seen
 from mmsync.client import save_body
-from mmsync.client.error import ModelManagerError
+from mmsync.client.error import ModelManagerError, UnexpectedResponse
 from mmsync.errors import FileFault
 from mmsync.files.lfs import pull_command
 
@@ -125,6 +125,10 @@ def _upload_and_save(
         return skipped(change, "lfs-pointer", why, permanent=True)
     began = clock()
     review = client.upload_image(desired.engine, desired.path, expected_sha256=content.sha256, on_progress=on_progress)
+    ours = review.get("imageId")
+    if ours is None:
+        # Saved without it, the model would have no bytes.
+        raise UnexpectedResponse(msg="the server's review of the file does not say the image's id", status=200)
     # What is there could be lost, so it is looked at once more, last of all. A second model of a new name is what the
     # server itself prevents; there a look is worth its time only where much of that has passed.
     if stored is not None or clock() - began > _SLOW:
@@ -140,13 +144,17 @@ def _upload_and_save(
     try:
         client.save_model(save_body(desired.name, desired.engine, desired.description, review, stored))
     except ModelManagerError as fault:
-        return failed(change, fault, uploaded=content.size, taken=stored is None and _exists(client, change.name))
-    return Attempt(Outcome(change, "applied", uploaded=content.size), review.get("imageId"))
+        # Whether it was done all the same (a proxy may have put its own page in place of the answer), or another hand
+        # was first.
+        now = _shown(client, change.name) if stored is None or isinstance(fault, UnexpectedResponse) else None
+        if now is None or str(image_id(now)) != str(ours):
+            return failed(change, fault, uploaded=content.size, taken=stored is None and now is not None)
+    return Attempt(Outcome(change, "applied", uploaded=content.size), ours)
 
 
-def _exists(client: Client | LegacyClient, name: str) -> bool:
-    """Whether a model that was to be added is there now, by another hand."""
+def _shown(client: Client | LegacyClient, name: str) -> ModelDetail | None:
+    """Return a model's detail after a save that failed; None where there is none or it cannot be read."""
     try:
-        return client.find_detail(name) is not None
+        return client.find_detail(name)
     except ModelManagerError:
-        return False
+        return None
