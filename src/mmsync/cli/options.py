@@ -140,7 +140,7 @@ planning_options = _stack(
         default=8,
         show_default=True,
         metavar="N",
-        help="How many models at a time.",
+        help="How many files to send, or models to ask about, at a time.",
     ),
 )
 
