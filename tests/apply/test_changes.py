@@ -203,6 +203,19 @@ def test_a_detail_without_the_engine_does_not_lose_it(site, proxy, view):
     assert view.detail("m")["description"] == "new"
 
 
+def test_fields_that_the_detail_leaves_out_are_not_lost_to_a_new_description(site, proxy, view):
+    """A server may keep just what a save says."""
+    site.model("m", bigml(), description="old")
+    site.apply()
+    site.entries["m"]["description"] = "new"
+    proxy.on("detail", rewritten(without("fields", "outputType")))
+    assert only(site.apply()).status == "verified"
+    first, second = (json.loads(exchange.body) for exchange in proxy.seen("save"))
+    assert second["description"] == "new"
+    for key in ("fields", "outputType"):
+        assert second[key] == first[key] is not None
+
+
 def test_a_server_that_refuses_to_save_an_old_image_gets_it_anew(site, proxy, view):
     site.model("m", bigml(), description="old")
     site.apply()

@@ -18,6 +18,7 @@ import devo_ml.modelmanager
 import pytest
 
 from support.applying import json_bytes, sha256
+from support.desk import TOKEN
 from support.fault_proxy import FaultProxy, rewritten, status
 from support.model_files import FLOAT, INT64, catboost, onnx_model, regression_onnx, tensor
 
@@ -369,6 +370,27 @@ def test_a_saved_plan_is_applied_from_anywhere_its_server_and_manifest_are_named
     ran = desk("apply", "plan.json")
     assert (ran.code, ran.err) == (0, "")
     assert desk.view.names() == ["a", "b"]
+
+
+def test_a_saved_plan_takes_server_and_token_from_the_manifests_profile(desk, monkeypatch):
+    two(desk)
+    desk.file("modelmanager.ini", f"[production]\nurl = {desk.url}\ntoken = {TOKEN}\n".encode())
+    desk.file("models.yaml", b"server: {profile: production}\n" + (desk.folder / "models.yaml").read_bytes())
+    monkeypatch.delenv("MMSYNC_URL")
+    monkeypatch.delenv("MMSYNC_TOKEN")
+    assert desk("plan", "--out", "plan.json").code == 0
+    ran = desk("apply", "plan.json")
+    assert (ran.code, ran.err) == (0, "")
+    assert desk.view.names() == ["a", "b"]
+
+
+@pytest.mark.parametrize("words", [["--expect", ""], ["--expect", " "], [""]])
+def test_an_empty_variable_of_a_script_does_not_lift_what_the_apply_was_held_to(desk, words):
+    two(desk)
+    ran = desk("apply", *words)
+    assert ran.code == 1
+    assert "is empty" in ran.err
+    assert desk.view.names() == []
 
 
 def test_a_saved_plan_brings_its_selection(desk):

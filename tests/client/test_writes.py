@@ -252,6 +252,10 @@ def test_a_text_is_not_changed_where_the_bytes_would_be_lost_or_there_is_no_mode
     no_id = wire(Book({"id": 4, "name": "m", "engine": "ONNX", "image": None}))
     with pytest.raises(UnexpectedResponse, match="image id"):
         client_of(no_id.url).update_description("m", "new")
+    no_engine = wire(Book({"id": 4, "name": "m", "engine": None, "image": {"id": 7}}))
+    with pytest.raises(UnexpectedResponse, match="engine"):
+        client_of(no_engine.url).update_description("m", "new")
+    assert not no_engine.seen("POST", "/models")
     missing = wire(Book())
     for call in (lambda client: client.update_description("m", "new"), lambda client: client.delete_model("m")):
         with pytest.raises(ModelNotFound, match=r"^'m'$"):
@@ -300,3 +304,11 @@ def test_an_update_keeps_what_the_server_would_reset(wire, file):
         2,
     )
     assert len(server.seen("POST", "upload")) == 1
+
+
+def test_what_a_detail_leaves_out_is_not_set_to_nothing(wire):
+    server = wire(Book({"id": 4, "name": "m", "engine": "ONNX", "category": None, "image": {"id": 7}}))
+    client_of(server.url).update_description("m", "new")
+    sent = server.seen("POST", "/models")[-1].json()
+    assert sent["category"] is None
+    assert not {"fields", "clusters", "outputType", "runtimeSize"} & sent.keys()

@@ -60,8 +60,9 @@ def carry_out(
             return Attempt(Outcome(change, "applied"))
         if stored is not None:
             stored = completed(change.before, stored)
-            # Without its image's id the stored model cannot be saved again: then its bytes are sent again.
-            if change.reasons == ("description",) and image_id(stored) is not None:
+            # Without its image's id the stored model cannot be saved again, and without its fields it would lose them:
+            # then its bytes are sent again, and the review says both.
+            if change.reasons == ("description",) and image_id(stored) is not None and "fields" in stored:
                 return _describe(change, client, stored, on_progress, clock)
         return _upload_and_save(change, client, stored, on_progress, clock)
     except (ModelManagerError, FileFault, OSError) as fault:

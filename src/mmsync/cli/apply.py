@@ -49,6 +49,10 @@ def apply(**given: Any) -> int:
     from mmsync.cli.run import planning, replan  # noqa: PLC0415 - imports the HTTP library
 
     server = opt.take_server(given)
+    # What a script meant to hold the apply to must not be dropped because its variable is empty.
+    for what, value in (("PLAN", given["saved"]), ("--expect", given["expect"])):
+        if value is not None and not value.strip():
+            raise click.UsageError(f"{what} is empty: give it a value, or leave it out")
     options = planning(given)
     document = None
     if given["saved"]:
@@ -77,11 +81,19 @@ def _saved(given: dict[str, Any], options: Options, server: Any) -> tuple[dict[s
     source = click.get_current_context().get_parameter_source("manifests")
     if source == click.core.ParameterSource.DEFAULT:
         given["manifests"] = tuple(document["manifests"])
-    if server.url is None and server.profile is None:
+    if server.url is None and server.profile is None and not _names_a_server(given):
         server = dataclasses.replace(server, url=document["server"]["url"])
         if server.domain is None:
             server = dataclasses.replace(server, domain=document["server"].get("domain") or None)
     return document, dataclasses.replace(options, selection=selection, prune=prune), server
+
+
+def _names_a_server(given: dict[str, Any]) -> bool:
+    """Whether the manifest says which server: it also says with which token, and is not overruled by a file."""
+    from mmsync.manifest import read_manifest  # noqa: PLC0415 - only with a saved plan
+
+    settings = read_manifest(given["manifests"], check_files=False).server
+    return settings.url is not None or settings.profile is not None
 
 
 def _check(made: Plan, given: dict[str, Any], document: dict[str, Any] | None) -> None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Writing"]
 
+# What the server works out from a model's bytes, and may leave out of a detail.
+_DERIVED = frozenset({"outputType", "fields", "clusters", "category", "runtimeSize"})
+
 
 class Writing(Reading):
     """The writing half of a client."""
@@ -155,7 +158,9 @@ class Writing(Reading):
                     msg=f"The server does not say the {what} of '{printable(name, 200)}'", status=200
                 )
         review = {**stored, "imageId": image["id"], "size": image.get("size")}
-        self.save_model(save_body(name, stored["engine"], description, review, stored))
+        body = save_body(name, stored["engine"], description, review, stored)
+        # What the server did not say is not overwritten with nothing.
+        self.save_model({key: value for key, value in body.items() if key not in _DERIVED or key in stored})
 
     def delete_model(self, name: str) -> None:
         """Delete a model. Some servers offer no such request.
