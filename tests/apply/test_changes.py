@@ -149,6 +149,19 @@ def test_a_description_the_server_puts_its_own_way_is_not_uploaded_for_again_and
     assert not site.plan().changes
 
 
+@pytest.mark.parametrize("key", ["description", "engine"])
+def test_what_a_server_never_keeps_is_not_tried_again_by_itself(site, proxy, view, key):
+    def shown(found):
+        other = {"description": None, "engine": "OTHER"}[key]
+        return [{**row, key: other} for row in found] if isinstance(found, list) else {**found, key: other}
+
+    for kind in ("list", "detail", "bytes"):
+        proxy.on(kind, rewritten(shown))
+    site.model("m", bigml(), description="wanted")
+    outcome = only(site.apply())
+    assert (outcome.status, outcome.code, outcome.permanent) == ("failed", "read-back", True)
+
+
 def test_an_engine_the_server_shows_in_another_case_is_no_difference(site, proxy, view):
     def lower(found):
         return (

@@ -83,11 +83,13 @@ def _final(
 def _otherwise(outcome: Outcome, there: Observed, after: After) -> Outcome | None:
     """Return what to report where the server shows another engine or description than was saved."""
     if there.engine is not None and not same_engine(there.engine, after.engine):
-        return _wrong(outcome, f"it was saved, but the server shows engine {printable(there.engine)}")
+        # Not tried again by itself: a server that knows the engine by another name would be sent the bytes for ever.
+        why = f"it was saved, but the server shows engine {printable(there.engine)}"
+        return replace(_wrong(outcome, why), permanent=True)
     shown = there.description or ""
     if after.description is None or shown == after.description:
         return None
-    if is_respelled(after.description, shown):
+    if not shown or is_respelled(after.description, shown):
         return _respelled(outcome, shown)
     return _wrong(outcome, "it was saved, but the server shows another description")
 
