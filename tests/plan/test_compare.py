@@ -243,3 +243,14 @@ def test_nothing_outside_the_scope_is_ever_deleted(listed, held, globs):
     )
     deleted = {change.name for change in plan.changes if change.action == "delete"}
     assert deleted == {name for name in held if name not in listed and name in scope}
+
+
+def test_an_orphan_the_server_lists_twice_is_told_and_never_deleted():
+    state = situation([wanted()], [there(), there("gone")], {"m": SAME}, ambiguous=frozenset({"twice", "alien"}))
+    state = state._replace(scope=Scope(("m", "gone", "twice")))
+    plan = compare(state)
+    assert (plan.orphans, plan.unmanaged, plan.has_errors) == (("gone", "twice"), 1, False)
+    plan = compare(state, prune=True)
+    assert [change.name for change in plan.changes] == ["gone"]
+    assert plan.has_errors
+    assert [note.code for note in plan.diagnostics if note.model == "twice"] == ["server/ambiguous"]

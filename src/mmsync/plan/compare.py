@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mmsync.plan.model import Reason
-    from mmsync.states import Desired, Evidence, Observed, ServerName
+    from mmsync.states import Desired, Evidence, Observed, ServerName, Source
 
 __all__ = ["Situation", "compare", "order", "same_engine"]
 
@@ -81,7 +81,7 @@ def compare(
         if not (everything or name in selection):
             continue
         content = contents[name]
-        fault = _twice(wanted) if name in ambiguous else _fault(wanted, content)
+        fault = _twice(name, wanted.source) if name in ambiguous else _fault(wanted, content)
         if fault or isinstance(content, FileFault):
             blocked.append(name)
             notes += [fault] if fault else []
@@ -100,16 +100,18 @@ def compare(
             notes.append(_unknown(wanted, evidence))
 
     listed = {wanted.name for wanted in situation.desired}
-    others = [name for name in situation.observed if name not in listed]
+    others = [name for name in (*situation.observed, *ambiguous) if name not in listed]
     orphans = sorted(name for name in others if name in situation.scope and name in selection)
     refused: tuple[Diagnostic, ...] = ()
     if prune and orphans:
         if selection.is_partial:
             notes.append(_partial_prune(selection))
         else:
-            changes += [_delete(situation.observed[name]) for name in orphans]
+            notes += [_twice(name) for name in orphans if name in ambiguous]
+            doomed = [name for name in orphans if name not in ambiguous]
+            changes += [_delete(situation.observed[name]) for name in doomed]
             owned = sum(name in situation.scope for name in situation.observed)
-            refused = refusals(guards, deletes=len(orphans), owned=owned, listed=len(listed))
+            refused = refusals(guards, deletes=len(doomed), owned=owned, listed=len(listed)) if doomed else ()
     options = (*selection.flags(), *(("--prune",) if prune else ()))
     if options:
         notes.append(Diagnostic("info", "plan/options", "Planned with options", detail=_quoted(options)))
@@ -197,14 +199,14 @@ def _pointer(wanted: Desired) -> Diagnostic:
     )
 
 
-def _twice(wanted: Desired) -> Diagnostic:
+def _twice(name: str, source: Source | None = None) -> Diagnostic:
     return Diagnostic(
         "error",
         "server/ambiguous",
-        f"{printable(wanted.name)}: the server lists more than one model of this name",
+        f"{printable(name)}: the server lists more than one model of this name",
         "delete all but one of them on the server",
-        wanted.source,
-        wanted.name,
+        source,
+        name,
     )
 
 
