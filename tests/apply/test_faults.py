@@ -121,6 +121,24 @@ def test_a_save_that_was_done_is_done_whatever_page_answers_it(site, proxy, view
     assert view.digest("m") == sha256(json_bytes("new"))
 
 
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_page_that_answers_the_save_of_a_description_is_no_reason_to_upload(site, proxy, view, committed):
+    def paged(exchange):
+        if committed:
+            exchange.forward()
+        exchange.answer(Answer(200, [("Content-Type", "text/html")], b"<html></html>"))
+
+    site.model("m", json_bytes("m"), description="old")
+    site.apply()
+    site.entries["m"]["description"] = "new"
+    proxy.clear()
+    proxy.on("save", paged)
+    (outcome,) = site.apply()
+    assert outcome.status == ("verified" if committed else "failed")
+    assert view.detail("m")["description"] == ("new" if committed else "old")
+    assert not proxy.count("upload")
+
+
 @pytest.mark.parametrize("old", [b"", json_bytes("old")])
 def test_a_page_in_place_of_a_save_is_a_failure(site, proxy, view, old):
     if old:

@@ -83,8 +83,11 @@ def _describe(
     description = change.after.description or "" if change.after else ""
     if stored.get("engine") is None and change.after is not None:
         stored = {**stored, "engine": change.after.engine}
+    unanswered: UnexpectedResponse | None = None
     try:
         client.update_description(change.name, description, detail=stored)
+    except UnexpectedResponse as fault:
+        unanswered = fault  # some page, in place of the answer or of the save: what is shown now tells which
     except ModelManagerError as fault:
         if not fault.permanent:
             raise
@@ -97,6 +100,8 @@ def _describe(
     if there is not None and str(there) != str(was) and not _still_holds(change, client, there):
         return skipped(change, "stale", "its content was replaced by other hands while its description was saved")
     shown = now.get("description") or ""
+    if unanswered and shown != description:
+        raise unanswered
     is_ignored = shown == (stored.get("description") or "") and not is_respelled(description, shown)
     if there is not None and (shown == description or not is_ignored):
         return Attempt(Outcome(change, "applied"), there)
