@@ -27,6 +27,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from support.loopback import Loopback
+
 __all__ = [
     "Answer",
     "Exchange",
@@ -156,8 +158,6 @@ class FaultProxy:
         self.exchanges: list[Exchange] = []
         self._rules: list[_Rule] = []
         self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-        self._open: set[socket.socket] = set()
         self._local = threading.local()
         self._busy = 0
         self._idle = threading.Condition(self._lock)
@@ -209,44 +209,21 @@ class FaultProxy:
         raise AssertionError("unreachable")
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._accepting = threading.Thread(target=self._accept, name="fault-proxy")
-        self._accepting.start()
+        self._loopback = Loopback(self._serve)
+        self.url = self._loopback.url
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._accepting.join()
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
+        self._loopback.close()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._open.add(connection)
-            thread = threading.Thread(target=self._serve, args=(connection,))
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _serve(self, connection: socket.socket, _number: int) -> None:
         try:
-            with connection, contextlib.suppress(OSError, http.client.HTTPException, _Broken):
+            with contextlib.suppress(OSError, http.client.HTTPException, _Broken):
                 reader = connection.makefile("rb")
                 with reader:
                     while self._one(connection, reader):
                         pass
         finally:
-            self._open.discard(connection)
             upstream = getattr(self._local, "connection", None)
             if upstream is not None:
                 upstream.close()

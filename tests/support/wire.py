@@ -6,10 +6,11 @@ import contextlib
 import json
 import socket
 import struct
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
+
+from support.loopback import Loopback
 
 Reply = bytes | Callable[[socket.socket], None] | None
 
@@ -81,56 +82,33 @@ class Wire:
     on_head: Callable[[Request], Reply] = lambda request: None
     on_accept: Callable[[int], bool] = lambda number: False
     requests: list[Request] = field(default_factory=list)
-    connections: int = 0
     keep_body: bool = True
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._open: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._accepting = threading.Thread(target=self._accept)
-        self._accepting.start()
+        self._loopback = Loopback(self._serve)
+        self.port, self.url = self._loopback.port, self._loopback.url
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._accepting.join()
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
+        self._loopback.close()
+
+    @property
+    def connections(self) -> int:
+        """How many connections were accepted."""
+        return self._loopback.connections
 
     def seen(self, method: str, part: str = "") -> list[Request]:
         """The complete requests with that method whose target holds ``part``."""
         return [each for each in self.requests if each.complete and each.method == method and part in each.target]
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            if self.on_accept(self.connections):
-                reset(connection)
-                continue
-            self._open.add(connection)
-            thread = threading.Thread(target=self._serve, args=(connection, self.connections))
-            self._threads.append(thread)
-            thread.start()
-
     def _serve(self, connection: socket.socket, number: int) -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.on_accept(number):
+            reset(connection)
+            return
+        with contextlib.suppress(OSError):
             data = b""
             while (data := self._one(connection, number, data)) is not None:
                 pass
-        self._open.discard(connection)
 
     def _one(self, connection: socket.socket, number: int, data: bytes) -> bytes | None:
         while b"\r\n\r\n" not in data:

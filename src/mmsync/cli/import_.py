@@ -41,16 +41,7 @@ Examples:
 @opt.selection_options
 @click.option("--no-files", is_flag=True, help="Write the manifest only; the files are yours to supply.")
 @click.option("--force", is_flag=True, help="Replace an existing models.yaml, and model files of another content.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=8,
-    show_default=True,
-    envvar="MMSYNC_JOBS",
-    show_envvar=True,
-    metavar="N",
-    help="How many at a time.",
-)
+@opt.jobs_option("How many at a time.")
 @opt.quiet_option
 @opt.server_options
 def import_(**given: Any) -> int:

@@ -17,6 +17,7 @@ __all__ = [
     "Shard",
     "format_option",
     "guard_options",
+    "jobs_option",
     "manifest_options",
     "planning_options",
     "quiet_option",
@@ -60,6 +61,11 @@ def _option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     long = next(name for name in names if name.startswith("--")).split("/")[0]
     variable = f"MMSYNC_{long.removeprefix('--').replace('-', '_').upper()}"
     return click.option(*names, envvar=settings.pop("envvar", variable), show_envvar=True, **settings)
+
+
+def jobs_option(text: str) -> Callable[[Any], Any]:
+    """Return ``--jobs`` with this help."""
+    return _option("--jobs", type=click.IntRange(1, 256), default=8, show_default=True, metavar="N", help=text)
 
 
 server_options = _stack(
@@ -134,14 +140,7 @@ planning_options = _stack(
         show_default=True,
         help="How far to go to learn what the server holds.",
     ),
-    _option(
-        "--jobs",
-        type=click.IntRange(1, 256),
-        default=8,
-        show_default=True,
-        metavar="N",
-        help="How many files to send, or models to ask about, at a time.",
-    ),
+    jobs_option("How many files to send, or models to ask about, at a time."),
 )
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")

@@ -35,16 +35,7 @@ Examples:
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Not models whose name matches; may be repeated.")
 @click.option("--to", "folder", metavar="DIR", default=".", show_default=True, help="Where to; made where missing.")
 @click.option("--force", is_flag=True, help="Replace files of another content.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=8,
-    show_default=True,
-    envvar="MMSYNC_JOBS",
-    show_envvar=True,
-    metavar="N",
-    help="How many at a time.",
-)
+@opt.jobs_option("How many at a time.")
 @opt.format_option("text", "json")
 @opt.quiet_option
 @opt.manifest_options
