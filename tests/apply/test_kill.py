@@ -78,7 +78,8 @@ def files(folder):
 def test_killed_at_any_instant(tmp_path, capsys):
     moments = random.Random(4)
     landed = []
-    with server_process(tmp_path / "server") as (_, url):
+    # The latency spreads an apply's changes over half a second, for a kill to land among them.
+    with server_process(tmp_path / "server", latency=0.02) as (_, url):
         site, view = Site(tmp_path / "site", url, TOKEN), View(url, TOKEN)
         for generation in range(ROUNDS):
             wanted = edit(site, generation)
@@ -87,7 +88,7 @@ def test_killed_at_any_instant(tmp_path, capsys):
             if generation % 4:  # three of four amid the uploads, the others anywhere
                 while files(tmp_path / "server") == there and process.poll() is None:
                     time.sleep(0.001)
-            time.sleep(moments.random() * (0.5 if generation % 4 else 2))  # the moment itself is what is tried
+            time.sleep(moments.random() * (0.3 if generation % 4 else 1))  # the moment itself is what is tried
             process.kill()
             out, err = process.communicate()
             settled(view, tmp_path / "server")

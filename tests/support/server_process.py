@@ -21,22 +21,25 @@ from mmsync.server import running
 if int(sys.argv[3]):
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
-with running(sys.argv[1], token="t0ken", port=int(sys.argv[2])) as address:
+with running(sys.argv[1], token="t0ken", port=int(sys.argv[2]), latency=float(sys.argv[4])) as address:
     print(address.url, flush=True)
     sys.stdin.read()
 """
 
 
-def start_server(folder: Path, *, port: int = 0, largest_file: int = 0) -> tuple[subprocess.Popen[str], str]:
+def start_server(
+    folder: Path, *, port: int = 0, largest_file: int = 0, latency: float = 0.0
+) -> tuple[subprocess.Popen[str], str]:
     """Start a server over ``folder``; return its process and its URL. It ends when its stdin is closed.
 
     Args:
         folder: What it holds; kept from one server to the next.
         port: 0 takes a free one.
         largest_file: No file of the server can grow beyond so many bytes; 0 sets no limit.
+        latency: Seconds it waits before each answer.
     """
     process = subprocess.Popen(
-        [sys.executable, "-c", _CODE, str(folder), str(port), str(largest_file)],
+        [sys.executable, "-c", _CODE, str(folder), str(port), str(largest_file), str(latency)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -47,7 +50,7 @@ def start_server(folder: Path, *, port: int = 0, largest_file: int = 0) -> tuple
 
 
 @contextlib.contextmanager
-def server_process(folder: Path, **settings: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def server_process(folder: Path, **settings: float) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server for the length of the ``with``."""
     process, url = start_server(folder, **settings)
     try:
