@@ -326,7 +326,7 @@ def test_shards_are_disjoint_and_cover_all(desk):
 
 def test_out_is_written_whole_and_through_a_link(desk):
     adds(desk)
-    (desk.folder / "real.json").write_text("old")
+    (desk.folder / "real.json").write_text('{"format_version": "0"}')
     (desk.folder / "link.json").symlink_to("real.json")
     ran = desk("plan", "--out", "link.json", "--format", "json")
     assert (desk.folder / "link.json").is_symlink()
@@ -342,6 +342,47 @@ def test_out_into_a_pipe_is_written_there_and_the_pipe_stays(desk):
         assert desk("plan", "--out", "pipe").code == 0
         assert json.loads(reader.stdout.read())["summary"]["add"] == 1
     assert pipe.is_fifo()
+
+
+def folder_bytes(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["models.yaml", "a.json", "notes.txt", "to-the-model", "other.json"])
+def test_out_leaves_every_file_alone_that_is_no_plan(desk, name):
+    adds(desk)
+    desk.file("notes.txt", b"mine")
+    desk.file("other.json", b'["format_version"]')
+    (desk.folder / "to-the-model").symlink_to("a.json")
+    before = folder_bytes(desk.folder)
+    with FaultProxy(desk.url) as proxy:
+        ran = desk("plan", "--out", name, "--url", proxy.url)
+        assert not proxy.exchanges
+    assert (ran.code, ran.out) == (1, "")
+    assert f"--out {name}" in ran.err
+    assert "give another name, or remove it" in ran.err
+    assert folder_bytes(desk.folder) == before
+
+
+@pytest.mark.parametrize("name", ["a.json", "hard-link", "empty.json"])
+def test_out_leaves_what_the_plan_is_made_from_alone_even_if_it_could_be_a_plan(desk, name):
+    model = desk.file("a.json", b'{"format_version": "1"}')
+    (desk.folder / "hard-link").hardlink_to(model)
+    desk.file("empty.json", b"")
+    desk.manifest("a BIGML a.json\nb BIGML empty.json")
+    before = folder_bytes(desk.folder)
+    ran = desk("plan", "--out", name)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"--out {name} is a listed model's file" in ran.err
+    assert folder_bytes(desk.folder) == before
+
+
+@pytest.mark.parametrize("content", [b"", b'{"format_version": "0"}'])
+def test_out_replaces_an_empty_file_and_an_older_plan(desk, content):
+    adds(desk)
+    desk.file("plan.json", content)
+    assert desk("plan", "--out", "plan.json").code == 0
+    assert desk("apply", "plan.json").code == 0
 
 
 # --- nothing to do costs next to nothing ------------------------------------------------------------------------

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +11,7 @@ from mmsync._version import __version__
 from mmsync.cli import options as opt
 from mmsync.cli.exits import ExitCode
 from mmsync.cli.output import answer, colour, columns, complain
-from mmsync.errors import SettingsError
+from mmsync.cli.saving import refuse_other, save
 
 if TYPE_CHECKING:
     from mmsync.plan import Plan
@@ -38,10 +35,12 @@ def plan(**given: Any) -> int:
     from mmsync.cli.run import replan  # noqa: PLC0415 - imports the HTTP library
 
     server = opt.take_server(given)
+    if given["out"]:
+        refuse_other(given["out"])  # before anything is asked of a server
     with replan(given, server) as (made, _):
         pass
     if given["out"]:
-        _save(made, given["out"])
+        save(made, given["out"])
     show(made, given["output_format"], show_all=given["show_all"])
     if made.has_errors:
         return ExitCode.FAILURE
@@ -71,23 +70,3 @@ def show(made: Plan, output_format: str, *, show_all: bool = False) -> None:
         # What is wrong stands in the document, which may well go to a file: a person is told here.
         complain([note for note in made.diagnostics if note.severity == "error"], annotated=True)
     publish(made)
-
-
-def _save(made: Plan, path: str) -> None:
-    """Write the plan document whole or not at all: a half-written plan must not be applied."""
-    from mmsync.plan import dump, plan_document  # noqa: PLC0415 - only with --out
-
-    document = dump(plan_document(made, version=__version__))
-    target = Path(path).resolve()  # a link is written through, not replaced
-    draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        if Path(path).exists() and not Path(path).is_file():
-            Path(path).write_text(document, encoding="ascii")  # a pipe or a device takes it; a folder says what it is
-            return
-        draft.write_text(document, encoding="ascii")
-        draft.replace(target)
-    except OSError as fault:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-        why = f"cannot save the plan to {path}: {fault.strerror or fault}"
-        raise SettingsError(why, "name a file that can be written with --out") from fault

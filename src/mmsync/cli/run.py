@@ -10,6 +10,7 @@ from mmsync.cli import options as opt
 from mmsync.cli.connect import connected
 from mmsync.cli.early import EarlyList
 from mmsync.cli.progress import progress
+from mmsync.cli.saving import refuse_input
 from mmsync.cli.settings import resolve
 from mmsync.manifest import read_manifest
 from mmsync.reconcile import Options, make_plan
@@ -51,6 +52,8 @@ def replan(
     # What is listed before the lock is held may be changed by whoever holds it: only a plan may ask early.
     early = None if exclusive else EarlyList(server)
     desired = read_manifest(given["manifests"], models_dirs=given["models_dirs"])
+    if out := given.get("out"):
+        refuse_input(out, desired)
     models = early.models(resolve(server, desired.server)) if early else None
     wait = given.get("lock_timeout", 0.0)
     with connected(server, desired.server, jobs=chosen.jobs, exclusive=exclusive, lock_timeout=wait) as connection:
