@@ -388,7 +388,7 @@ def test_on_change_gets_each_transition_and_nothing_else(root, watch, server, tm
     contents = one(root)
     out = tmp_path / "reports"
     script = tmp_path / "take.py"
-    script.write_text(f"import sys; open({str(out)!r}, 'a').write(sys.stdin.read() + '\\n')")
+    script.write_text(f"import sys; open({str(out)!r}, 'a').write(sys.stdin.read())")
     process = watch("--on-change", f"{sys.executable} {script}", interval="0.3")
     process.until(lambda: server.holds(contents))
     (root / "a.json").unlink()
@@ -443,10 +443,12 @@ def test_text_logs_are_for_people(root, watch, server):
     ]
 
 
-def test_a_mistake_in_the_options_is_one_sentence(root, watch):
+@pytest.mark.parametrize("command", ["'open", "", " "])
+def test_a_mistake_in_the_options_is_one_sentence(root, watch, command):
     one(root)
-    process = watch("--on-change", "'open")
+    process = watch("--on-change", command)
     assert process.wait() == 1
+    assert not process.records
     assert "Traceback" not in "\n".join(process.other)
     assert "--on-change" in "\n".join(process.other)
 

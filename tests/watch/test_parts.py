@@ -173,7 +173,8 @@ def test_the_command_gets_the_report_and_not_the_token(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import json, os, sys\n"
-        f"open({str(out)!r}, 'a').write(json.dumps([json.load(sys.stdin), os.environ.get('MMSYNC_TOKEN'),"
+        "said = sys.stdin.read()\n"
+        f"open({str(out)!r}, 'a').write(json.dumps([json.loads(said), said[-1], os.environ.get('MMSYNC_TOKEN'),"
         " os.environ['OTHER']]) + '\\n')\n"
     )
     log = Log(lambda line: told.append(json.loads(line)), lambda: 0.0, as_json=True)
@@ -182,8 +183,8 @@ def test_the_command_gets_the_report_and_not_the_token(tmp_path):
     command({"changes": []})
     command.close(20)
     assert [json.loads(line) for line in out.read_text().splitlines()] == [
-        [{"changes": ["'; rm -rf ~ #"]}, None, "x"],
-        [{"changes": []}, None, "x"],
+        [{"changes": ["'; rm -rf ~ #"]}, "\n", None, "x"],
+        [{"changes": []}, "\n", None, "x"],
     ]
     assert not told
 

@@ -52,7 +52,12 @@ def _seconds(name: str, default: float, text: str) -> Callable[[_Command], _Comm
     help="What to do about changes by other hands on the server.",
 )
 @click.option("--once", is_flag=True, help="Make one pass over settled files and exit as apply would.")
-@click.option("--on-change", metavar="COMMAND", help="Run COMMAND after each change, with a JSON report on stdin.")
+@click.option(
+    "--on-change",
+    metavar="COMMAND",
+    help="Run COMMAND (split into words, no shell; use sh -c for one) after each round that changed a model and "
+    "whenever a problem begins, changes or ends, with a JSON report on stdin.",
+)
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
@@ -106,7 +111,7 @@ def _outside(given: dict[str, Any], server: Any) -> Iterator[Outside]:
     from mmsync.watch.wake import Bell, Orders  # noqa: PLC0415 - the same
     from mmsync.watch.watching import Outside  # noqa: PLC0415 - the same
 
-    words = parse_command(given["on_change"]) if given["on_change"] else None
+    words = None if given["on_change"] is None else parse_command(given["on_change"])
     log = Log(_write_line, time.time, as_json=given["log_format"] == "json")
     bell = Bell(time.sleep)
 

@@ -1,7 +1,7 @@
 """Telling another program what happened: ``--on-change 'COMMAND'``.
 
 The command is split into words once, when it is given, and started without a shell: no name from a manifest or a
-server is ever part of a command line. What happened goes in as one JSON document on its standard input.
+server is ever part of a command line. What happened goes in as one JSON document, a line, on its standard input.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class OnChange:
 
     def __call__(self, report: Mapping[str, object]) -> None:
         """Hand over a report; returns at once."""
-        self._reports.put(json.dumps(report, default=str))
+        self._reports.put(json.dumps(report, default=str) + "\n")
 
     def close(self, grace: float) -> None:
         """Run what was handed over, end whatever still runs after ``grace`` seconds."""
