@@ -384,6 +384,30 @@ def test_dropped_files_become_models_and_removed_ones_go_only_with_prune_and_wit
     assert server.holds(contents)
 
 
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ([], "1 model listed"),
+        (["*.onnx"], "1 model listed, 1 discover rule"),
+        (["*.onnx", "*.mojo"], "1 model listed, 2 discover rules"),
+    ],
+)
+def test_a_manifest_in_force_is_counted(root, watch, rules, told):
+    one(root)
+    with (root / "models.yaml").open("a") as manifest:
+        manifest.writelines(
+            [
+                "discover:\n" if rules else "",
+                *(f'  - {{glob: "{rule}", engine: ONNX, name: "{{stem}}"}}\n' for rule in rules),
+            ]
+        )
+    process = watch("--once")
+    assert process.wait() == 0
+    (record,) = process.of("manifest_loaded")
+    assert record["message"] == f"the manifest is in force: {told}"
+    assert (record["models"], record["discover_rules"]) == (1, len(rules))
+
+
 def test_on_change_gets_each_transition_and_nothing_else(root, watch, server, tmp_path):
     contents = one(root)
     out = tmp_path / "reports"

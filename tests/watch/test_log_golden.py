@@ -115,6 +115,7 @@ def test_a_file_that_is_missing_one_that_is_refused_and_a_folder_that_went(root,
     (root / "elsewhere").rename(root / "drop")
     process.until(told(process, "root_replaced"))
     found = lines(process, root)
+    assert found[1] == "manifest_loaded: the manifest is in force: 2 models listed, 1 discover rule"
     assert sorted(found[2:6]) == [
         "model_added: c added",
         (

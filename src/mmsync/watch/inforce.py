@@ -65,6 +65,11 @@ class InForce:
         return self.manifest.models if self.manifest else ()
 
     @property
+    def rules(self) -> int:
+        """How many discover rules there are."""
+        return len(self._rules)
+
+    @property
     def roots(self) -> tuple[str, ...]:
         """The folders that model files come from: the manifests' own, those admitted, those models are found in."""
         own = {path if os.path.isdir(path) else os.path.dirname(path) or "." for path in self.paths}  # noqa: PTH112, PTH120

@@ -133,7 +133,9 @@ class Sights:
         self._health.set("manifest", problem)
         if taken:
             self.urgent = True
-            count = len(self._inforce.models)
-            listed = f"{count} model{'' if count == 1 else 's'} listed"
-            self._log("manifest_loaded", f"the manifest is in force: {listed}", models=count)
+            models, rules = len(self._inforce.models), self._inforce.rules
+            holds = f"{models} model{'' if models == 1 else 's'} listed"
+            if rules:
+                holds += f", {rules} discover rule{'' if rules == 1 else 's'}"
+            self._log("manifest_loaded", f"the manifest is in force: {holds}", models=models, discover_rules=rules)
         return taken
