@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from mmsync.errors import SettingsError
 from mmsync.states import ServerName
 
 if TYPE_CHECKING:
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
     from mmsync.client import Client, LegacyClient
     from mmsync.ledger import Ledger
 
-__all__ = ["LOCAL", "Connection", "Target", "connect", "is_exposed", "new_client", "open_client"]
+__all__ = ["LOCAL", "Connection", "IfMissing", "Target", "connect", "is_exposed", "new_client", "open_client"]
 
 LOCAL = "local:"
+
+IfMissing = Literal["make", "imagine", "refuse"]
+"""What becomes of a ``local:`` folder that is not there: it is made, taken for an empty one, or an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +95,13 @@ def connect(
 
 @contextlib.contextmanager
 def open_client(
-    target: Target, *, jobs: int, warn: Callable[[str], None]
+    target: Target, *, jobs: int, warn: Callable[[str], None], if_missing: IfMissing = "make"
 ) -> Iterator[tuple[Client | LegacyClient, ServerName]]:
-    """Open a client, for ``local:`` with the embedded server behind it for as long."""
+    """Open a client, for ``local:`` with the embedded server behind it for as long.
+
+    Raises:
+        SettingsError: The folder of ``local:`` is missing, and that is to be refused.
+    """
     from mmsync.client import normalise_url  # noqa: PLC0415 - imports the HTTP library
 
     if is_exposed(target):
@@ -103,8 +112,13 @@ def open_client(
             from mmsync.server import running  # noqa: PLC0415 - an extra, and only for local:
 
             folder = Path(url.removeprefix(LOCAL)).expanduser()
+            name = f"{LOCAL}{folder.resolve()}"
+            if if_missing != "make" and not folder.exists():
+                if if_missing == "refuse":
+                    raise SettingsError(f"{url}: there is no such folder", "correct --url; apply would make the folder")
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mmsync-")))
             address = stack.enter_context(running(folder))
-            url, token, name = address.url, address.token, f"{LOCAL}{folder.resolve()}"
+            url, token = address.url, address.token
         client = new_client(target, url, token, jobs=jobs)
         stack.callback(client.close)
         yield client, ServerName(name or normalise_url(url), target.domain or "")

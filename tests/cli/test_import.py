@@ -137,6 +137,7 @@ def test_without_files_only_the_manifest_is_written(shell, server):
 
 
 def test_an_empty_server_gives_an_empty_manifest(shell):
+    (shell.folder / "srv").mkdir()
     assert shell("import", "--url", "local:srv").out == "Wrote models.yaml: 0 models, their files in models.\n"
     assert read_manifest(["models.yaml"]).models == ()
 

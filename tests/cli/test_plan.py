@@ -385,6 +385,38 @@ def test_out_replaces_an_empty_file_and_an_older_plan(desk, content):
     assert desk("apply", "plan.json").code == 0
 
 
+# --- an embedded server -----------------------------------------------------------------------------------------
+
+
+def test_a_plan_for_a_folder_that_is_not_there_adds_everything_and_leaves_nothing_behind(desk, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    adds(desk)
+    before = folder_bytes(desk.folder)
+    ran = desk("plan", "--url", "local:missing/deep", "--out", "plan.json", "--detailed-exitcode")
+    assert ran.code == 2, ran.err
+    document = json.loads((desk.folder / "plan.json").read_text())
+    assert [change["action"] for change in document["changes"]] == ["add"]
+    assert document["server"]["url"] == f"local:{desk.folder.resolve() / 'missing/deep'}"
+    (desk.folder / "plan.json").rename(tmp_path / "plan.json")
+    assert folder_bytes(desk.folder) == before
+    assert not (desk.folder / "missing").exists()
+    assert not list(temporary.iterdir())
+    assert (
+        desk("apply", tmp_path / "plan.json", "--url", "local:missing/deep").code == 0
+    )  # the very plan: the server's name is the same
+    assert desk("plan", "--url", "local:missing/deep", "--detailed-exitcode").code == 0
+
+
+@pytest.mark.parametrize("command", ["list", "pull --all --to there", "import --to there"])
+def test_reading_from_a_folder_that_is_not_there_is_refused(desk, command):
+    ran = desk(*command.split(), "--url", "local:typo")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("Error: local:typo: there is no such folder\n")
+    assert not list(desk.folder.iterdir())
+
+
 # --- nothing to do costs next to nothing ------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mmsync.cli.settings import ServerOptions
+    from mmsync.connection import IfMissing
     from mmsync.manifest import ServerSettings
 
 __all__ = ["connected"]
@@ -29,6 +30,7 @@ def connected(
     jobs: int,
     exclusive: bool = False,
     lock_timeout: float = 600.0,
+    if_missing: IfMissing = "make",
 ) -> Iterator[Connection]:
     """Open the server and the ledger for the length of the body.
 
@@ -38,10 +40,11 @@ def connected(
         jobs: How many requests go on at a time.
         exclusive: Whether to hold the machine's lock for this server.
         lock_timeout: Seconds to wait for it.
+        if_missing: What becomes of a ``local:`` folder that is not there.
     """
     target = resolve(given, settings)
     with contextlib.ExitStack() as stack:
-        client, server = stack.enter_context(open_client(target, jobs=jobs, warn=warn))
+        client, server = stack.enter_context(open_client(target, jobs=jobs, warn=warn, if_missing=if_missing))
         if exclusive:
             from mmsync.lock import turn  # noqa: PLC0415 - only applying needs it
 

@@ -65,8 +65,8 @@ def import_(**given: Any) -> int:
             f"{target} is there already; nothing was written",
             "import --to another folder, or give --force to replace it",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    with ends_on_sigterm(), connected(server, None, jobs=given["jobs"]) as connection:
+    with ends_on_sigterm(), connected(server, None, jobs=given["jobs"], if_missing="refuse") as connection:
+        folder.mkdir(parents=True, exist_ok=True)
         found = read_server(connection, selection, server)
         complain(found.left_out)
         if not given["no_files"]:

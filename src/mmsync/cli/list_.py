@@ -47,7 +47,7 @@ def list_(**given: Any) -> int:
     server = opt.take_server(given)
     selection = opt.take_selection(given)
     manifest = backdrop(given)
-    with connected(server, manifest.server if manifest else None, jobs=1) as connection:
+    with connected(server, manifest.server if manifest else None, jobs=1, if_missing="refuse") as connection:
         models = connection.client.get_models()
     _, odd = rows(models)
     found = listing(models, manifest, selection)

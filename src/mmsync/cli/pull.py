@@ -59,9 +59,9 @@ def pull(**given: Any) -> int:
         raise click.UsageError("name the models to download, or give --all")
     manifest = backdrop(given)
     folder = Path(given["folder"])
-    folder.mkdir(parents=True, exist_ok=True)
     settings = manifest.server if manifest else None
-    with ends_on_sigterm(), connected(server, settings, jobs=given["jobs"]) as connection:
+    with ends_on_sigterm(), connected(server, settings, jobs=given["jobs"], if_missing="refuse") as connection:
+        folder.mkdir(parents=True, exist_ok=True)
         chosen, missing = choose(given["names"] or None, connection.client, folder, exclude=given["exclude"])
         for sentence in missing:
             click.echo(f"Error: {sentence}", err=True)

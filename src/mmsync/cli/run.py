@@ -56,7 +56,14 @@ def replan(
         refuse_input(out, desired)
     models = early.models(resolve(server, desired.server)) if early else None
     wait = given.get("lock_timeout", 0.0)
-    with connected(server, desired.server, jobs=chosen.jobs, exclusive=exclusive, lock_timeout=wait) as connection:
+    with connected(
+        server,
+        desired.server,
+        jobs=chosen.jobs,
+        exclusive=exclusive,
+        lock_timeout=wait,
+        if_missing="make" if exclusive else "imagine",  # a plan leaves nothing behind
+    ) as connection:
         with progress(sys.stderr, quiet=given["quiet"]) as sink:
             made = make_plan(desired, connection, chosen, models=models, on_event=sink)
         yield made, connection
