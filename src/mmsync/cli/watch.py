@@ -106,6 +106,7 @@ def _outside(given: dict[str, Any], server: Any) -> Iterator[Outside]:
     from mmsync.watch.coverage import Coverage  # noqa: PLC0415 - the same
     from mmsync.watch.log import Log  # noqa: PLC0415 - the same
     from mmsync.watch.notify import OnChange, parse_command  # noqa: PLC0415 - the same
+    from mmsync.watch.probe import remove_leftovers  # noqa: PLC0415 - the same
     from mmsync.watch.round import Server  # noqa: PLC0415 - the same
     from mmsync.watch.service import Service  # noqa: PLC0415 - the same
     from mmsync.watch.wake import Bell, Orders  # noqa: PLC0415 - the same
@@ -114,6 +115,7 @@ def _outside(given: dict[str, Any], server: Any) -> Iterator[Outside]:
     words = None if given["on_change"] is None else parse_command(given["on_change"])
     log = Log(_write_line, time.time, as_json=given["log_format"] == "json")
     bell = Bell(time.sleep)
+    remove_leftovers()
 
     def warn(sentence: str) -> None:
         log("notice", sentence, level="warning")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import stat
 import tempfile
 
-__all__ = ["Probe"]
+__all__ = ["Probe", "remove_leftovers"]
 
+_NAME = re.compile(r"mmsync-watch-([1-9][0-9]{0,8})-[a-z0-9_]+")
+_KNOCK = "knock"
 _PATIENCE = 2  # knocks without an answer: one may still be on its way
 
 
@@ -35,7 +39,7 @@ class Probe:
         """Make an event."""
         if self._folder is None:
             return
-        path = os.path.join(self._folder.name, "knock")  # noqa: PTH118  # one line of os calls
+        path = os.path.join(self._folder.name, _KNOCK)  # noqa: PTH118  # one line of os calls
         self._unanswered += 1  # first: the answer may come before the next line
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -59,7 +63,7 @@ class Probe:
         if self._folder is None or not os.path.isdir(self._folder.name):  # noqa: PTH112  # the name is a string
             self.close()
             with contextlib.suppress(OSError):
-                self._folder = tempfile.TemporaryDirectory(prefix="mmsync-watch-")
+                self._folder = tempfile.TemporaryDirectory(prefix=f"mmsync-watch-{os.getpid()}-")
 
     def close(self) -> None:
         """Remove the folder."""
@@ -67,3 +71,43 @@ class Probe:
             with contextlib.suppress(OSError):
                 self._folder.cleanup()
             self._folder = None
+
+
+def remove_leftovers() -> None:
+    """Remove the private folders of watchers that were killed: of this user, and of processes that are gone.
+
+    Called at the start, before there is a folder of this process: one that carries its number is left from a former
+    one, as in a container, where the number is the same at each start. No link is followed, and a folder that holds
+    anything a probe does not put there stays. Whatever goes wrong is passed over. Where processes of another
+    namespace share the folder, a live one may lose its own; it makes that anew.
+    """
+    with contextlib.suppress(OSError):
+        parent = tempfile.gettempdir()
+        for name in os.listdir(parent):  # noqa: PTH208  # one line of os calls
+            found = _NAME.fullmatch(name)
+            if found and _is_gone(int(found[1])):
+                with contextlib.suppress(OSError):
+                    _remove(os.path.join(parent, name))  # noqa: PTH118  # the same
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # there, and another user's
+        return False
+    return pid == os.getpid()
+
+
+def _remove(path: str) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(folder).st_uid != os.geteuid():
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISREG(os.stat(_KNOCK, dir_fd=folder, follow_symlinks=False).st_mode):
+                os.unlink(_KNOCK, dir_fd=folder)
+    finally:
+        os.close(folder)
+    os.rmdir(path)  # noqa: PTH106  # fails where it is a link by now, or not empty
