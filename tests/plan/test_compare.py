@@ -254,3 +254,31 @@ def test_an_orphan_the_server_lists_twice_is_told_and_never_deleted():
     assert [change.name for change in plan.changes] == ["gone"]
     assert plan.has_errors
     assert [note.code for note in plan.diagnostics if note.model == "twice"] == ["server/ambiguous"]
+
+
+def selection_warnings(*names, **selection):
+    plan = compare(situation([wanted(name) for name in names]), selection=Selection(**selection))
+    assert not plan.has_errors
+    return [note.summary for note in plan.diagnostics if note.code == "plan/selection" and note.severity == "warning"]
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ()])
+def test_without_a_selection_nothing_is_missed(names):
+    assert selection_warnings(*names) == []
+
+
+def test_each_target_that_matches_nothing_listed_is_named():
+    assert selection_warnings("a", "b", target=("x*", "a", "[yz]", "x*")) == [
+        "no listed model matches --target '[yz]'",
+        "no listed model matches --target 'x*'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "selection", [{"exclude": ("*",)}, {"target": ("a",), "exclude": ("a",)}, {"target": ("a",), "shard": (2, 2)}]
+)
+def test_a_selection_that_leaves_nothing_is_named(selection):
+    other = {**selection, "shard": (1, 2)} if "shard" in selection else {"target": ("b",)}
+    told = [selection_warnings("a", "b", **each) for each in (selection, other)]
+    assert ["no listed model is selected"] in told
+    assert [] in told

@@ -9,6 +9,7 @@ from mmsync.files.lfs import pull_command
 from mmsync.plan.guards import refusals
 from mmsync.plan.model import Change, Guards, Plan, Selection
 from mmsync.plan.scope import Scope
+from mmsync.plan.selected import missed, quoted
 from mmsync.plan.sides import Sides, Unchanged, before, change_of
 from mmsync.printable import printable
 from mmsync.states import Content, Diagnostic
@@ -100,6 +101,7 @@ def compare(
             notes.append(_unknown(wanted, evidence))
 
     listed = {wanted.name for wanted in situation.desired}
+    notes += missed(selection, listed, selected=bool(changes or unchanged or blocked))
     others = [name for name in (*situation.observed, *ambiguous) if name not in listed]
     orphans = sorted(name for name in others if name in situation.scope and name in selection)
     refused: tuple[Diagnostic, ...] = ()
@@ -114,7 +116,7 @@ def compare(
             refused = refusals(guards, deletes=len(doomed), owned=owned, listed=len(listed)) if doomed else ()
     options = (*selection.flags(), *(("--prune",) if prune else ()))
     if options:
-        notes.append(Diagnostic("info", "plan/options", "Planned with options", detail=_quoted(options)))
+        notes.append(Diagnostic("info", "plan/options", "Planned with options", detail=quoted(options)))
     return Plan(
         server=situation.server,
         manifests=tuple(sorted(situation.manifests)),
@@ -154,15 +156,6 @@ def same_engine(one: str | None, other: str | None) -> bool:
 
 def _by_name(change: Change) -> str:
     return change.name
-
-
-def _quoted(words: Sequence[str]) -> str:
-    # Single quotes the way a shell reads them, so that the line can be pasted and split again.
-    safe = "@%+=:,./-_"
-    return " ".join(
-        word if word and all(c.isalnum() or c in safe for c in word) else "'" + word.replace("'", "'\"'\"'") + "'"
-        for word in words
-    )
 
 
 def _fault(wanted: Desired, content: Content | FileFault) -> Diagnostic | None:
@@ -226,7 +219,7 @@ def _partial_prune(selection: Selection) -> Diagnostic:
         "warning",
         "guard/partial",
         "A partial run never prunes: no orphan is deleted",
-        f"run without {_quoted(selection.flags())} to prune",
+        f"run without {quoted(selection.flags())} to prune",
     )
 
 
