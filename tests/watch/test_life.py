@@ -95,10 +95,17 @@ def test_a_permanent_failure_waits_for_the_file_or_the_entry(root, watch, server
         process.send(signal.SIGHUP)
         process.until(lambda: server.holds(contents))
     assert len(process.of("model_failed")) == 1
+    process.until(lambda: process.rounds() == 4)
     contents["bad"] = json_model(4)
     (root / "bad.json").write_bytes(contents["bad"])
     process.until(lambda: server.holds(contents))
     process.seen("model_recovered", model="bad")
+    process.until(lambda: process.rounds() == 5)
+    assert [(r["message"], r.get("waiting")) for r in process.of("reconciled")] == [
+        ("1 added, 1 not done; 0 unchanged", None),
+        *[("1 changed; 0 unchanged, 1 waiting for another file or entry", 1)] * 3,
+        ("1 added; 1 unchanged", None),
+    ]
 
 
 def test_a_manifest_broken_and_mended_is_told_once_and_the_last_good_one_stays(root, watch, server):

@@ -44,6 +44,8 @@ def test_a_permanent_failure_waits_for_another_wish_only():
     retries = Retries()
     retries.failed("m", "wish", 0.0, permanent=True)
     assert not retries.may_try("m", "wish", 1e9)
+    assert retries.failed_for_good("m", "wish")
+    assert not retries.failed_for_good("m", "other")
     assert retries.next_due() is None
     retries.hurry()
     assert not retries.may_try("m", "wish", 1e9)

@@ -39,6 +39,7 @@ class Choice(NamedTuple):
         drift: What other hands changed and is left alone.
         repaired: What other hands changed and is set right.
         held: Names of models whose change is not for now.
+        stuck: How many changes failed for good before, and wait until their file or entry is another.
     """
 
     changes: tuple[Change, ...]
@@ -46,6 +47,7 @@ class Choice(NamedTuple):
     drift: tuple[Problem, ...]
     repaired: tuple[Problem, ...]
     held: frozenset[str]
+    stuck: int
 
 
 class Choices:
@@ -80,8 +82,10 @@ class Choices:
         drift: list[Problem] = []
         repaired: list[Problem] = []
         held: set[str] = set()
+        stuck = 0
         refused = self._too_many(plan, now, listed) or plan.refusals
         for change in plan.changes:
+            stuck += self.retries.failed_for_good(change.name, _wish(change))
             if refused:
                 held.add(change.name)
             elif self._is_drift(change) and self._on_drift == "report":
@@ -92,7 +96,7 @@ class Choices:
                 changes.append(change)
                 if self._is_drift(change):
                     repaired.append(trouble.of_drift(change, repair=True))
-        return Choice(tuple(changes), refused, tuple(drift), tuple(repaired), frozenset(held))
+        return Choice(tuple(changes), refused, tuple(drift), tuple(repaired), frozenset(held), stuck)
 
     def remember(self, plan: Plan, outcomes: Iterable[Outcome], now: float, *, names: Iterable[str]) -> None:
         """Take note of what became of a round.

@@ -60,6 +60,7 @@ class Result(NamedTuple):
         drift: What other hands changed, in ``report`` mode: left alone until somebody decides.
         repaired: What other hands changed and this round set out to set right.
         held: Names of models nothing new is known of: their file is not at rest, their next attempt is not due.
+        stuck: How many changes failed for good before, and wait until their file or entry is another.
         has_moved: Whether a file was no longer what the last look had found at rest.
         warnings: What the ledger had to say.
     """
@@ -70,6 +71,7 @@ class Result(NamedTuple):
     drift: tuple[Problem, ...]
     repaired: tuple[Problem, ...]
     held: frozenset[str]
+    stuck: int
     has_moved: bool
     warnings: tuple[str, ...]
 
@@ -189,6 +191,7 @@ class Rounds:
             choice.drift,
             choice.repaired,
             waiting | choice.held,
+            choice.stuck,
             read.has_moved,
             tuple(warnings),
         )

@@ -88,6 +88,11 @@ class Retries(Generic[Key]):
         failure = self._failures.get(key)
         return failure is None or failure.wish != wish or now >= failure.due_at
 
+    def failed_for_good(self, key: Key, wish: object) -> bool:
+        """Whether ``wish`` failed and trying it again would be pointless."""
+        failure = self._failures.get(key)
+        return failure is not None and failure.permanent and failure.wish == wish
+
     def hurry(self, key: Key | None = None) -> None:
         """Let a failure (or all of them) be tried again at once; permanent ones still wait for another wish."""
         for one in [key] if key is not None else list(self._failures):

@@ -80,7 +80,7 @@ class Teller:
                 self._tell_done(outcome)
         if outcomes or was_away or self._first:
             self._first = False
-            self._log.record("reconciled", _summary(plan, outcomes), "info", _figures(plan, outcomes))
+            self._log.record("reconciled", _summary(result), "info", _figures(result))
         self._tell(plan, outcomes)
 
     def tell_change(self) -> None:
@@ -116,15 +116,18 @@ class Teller:
         )
 
 
-def _summary(plan: Plan, outcomes: tuple[Outcome, ...]) -> str:
+def _summary(result: Result) -> str:
+    plan, outcomes = result.plan, result.outcomes
     done = Counter(_PAST[outcome.change.action] for outcome in outcomes if outcome.ok)
     failed = sum(not outcome.ok for outcome in outcomes)
     parts = [f"{done[word]} {word}" for word in _PAST.values() if done[word]]
     parts += [f"{failed} not done"] if failed else []
-    return f"{', '.join(parts) or 'nothing to change'}; {len(plan.unchanged)} unchanged"
+    stuck = f", {result.stuck} waiting for another file or entry" if result.stuck else ""
+    return f"{', '.join(parts) or 'nothing to change'}; {len(plan.unchanged)} unchanged{stuck}"
 
 
-def _figures(plan: Plan, outcomes: tuple[Outcome, ...]) -> dict[str, object]:
+def _figures(result: Result) -> dict[str, object]:
+    plan, outcomes = result.plan, result.outcomes
     done = Counter(outcome.change.action for outcome in outcomes if outcome.ok)
     return {
         "added": done["add"],
@@ -132,6 +135,7 @@ def _figures(plan: Plan, outcomes: tuple[Outcome, ...]) -> dict[str, object]:
         "deleted": done["delete"],
         "failed": sum(not outcome.ok for outcome in outcomes),
         "unchanged": len(plan.unchanged),
+        "waiting": result.stuck or None,
         "unmanaged": plan.unmanaged,
         "orphans": len(plan.orphans),
         "uploaded": sum(outcome.uploaded for outcome in outcomes),
