@@ -459,6 +459,32 @@ def test_it_tells_the_service_manager_that_it_is_ready_and_stopping(root, watch,
     assert "STATUS=ok" in heard
 
 
+def test_the_service_manager_reads_ok_only_where_there_is_no_problem(root, watch, server, tmp_path):
+    one(root)
+    (root / "drop").mkdir()
+    write_manifest(root, {"a": "a.json"}, discover="drop/*.json")
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(20)
+
+        def hear(status):
+            while (heard := manager.recv(1000).decode()) != f"STATUS={status}":
+                said.append(heard)
+
+        said = []
+        watch(env={"NOTIFY_SOCKET": path})
+        hear("ok")
+        (root / "drop").rename(root / "elsewhere")
+        hear("degraded, 1 problem")
+        (root / "elsewhere").rename(root / "drop")
+        # What the folder lacks is not deleted for now: a warning.
+        hear("1 problem")
+        (root / "a.json").unlink()
+        hear("degraded, 2 problems")
+    assert not [line for line in said if "ok," in line]
+
+
 def test_text_logs_are_for_people(root, watch, server):
     contents = one(root)
     process = watch("--log-format", "text")

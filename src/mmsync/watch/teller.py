@@ -90,8 +90,7 @@ class Teller:
 
     def _tell(self, plan: Plan | None, outcomes: tuple[Outcome, ...]) -> None:
         health, problems = self._health.state, self._health.problems
-        count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
-        self._outside.service.status(f"{health}, {count}" if problems else health)
+        self._outside.service.status(_status(health, problems))
         changed = self._health.take_change()
         if self._outside.on_change is not None and (changed or any(outcome.ok for outcome in outcomes)):
             before, self._reported = self._reported, health
@@ -114,6 +113,15 @@ class Teller:
             uploaded=outcome.uploaded,
             seconds=round(outcome.seconds, 3),
         )
+
+
+def _status(health: str, problems: Sequence[Problem]) -> str:
+    """Return the line for the service manager; what is only to be known is no problem."""
+    count = sum(problem.level != "info" for problem in problems)
+    if not count:
+        return health
+    counted = f"{count} problem{'' if count == 1 else 's'}"
+    return counted if health == "ok" else f"{health}, {counted}"
 
 
 def _summary(result: Result) -> str:
