@@ -414,7 +414,7 @@ def test_19_reading_files_wakes_nobody(root):
     path = root / "a.json"
     path.write_bytes(json_model(1))
     rung = threading.Event()
-    hints = Hints({str(root): None}, rung.set)
+    hints = Hints({str(root): None}, rung.set, time.sleep)
     try:
         digest_file(str(path))
         list(root.iterdir())

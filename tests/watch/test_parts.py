@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+import time
 
 import pytest
 
@@ -220,7 +221,7 @@ def test_a_deaf_reader_is_found_out_by_knocking_and_replaced(tmp_path, monkeypat
 
     rung = threading.Event()
     folders = {os.path.realpath(tmp_path): None}
-    coverage = Coverage(rung.set, 10)
+    coverage = Coverage(rung.set, 10, time.sleep)
     try:
         with monkeypatch.context() as deaf:
             deaf.setattr(InotifyFD, "handle_event", lambda _self, _event: None)

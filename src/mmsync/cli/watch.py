@@ -130,13 +130,14 @@ def _outside(given: dict[str, Any], server: Any) -> Iterator[Outside]:
             server=Server(
                 standing.connect, lambda name: turn(lock_folder(), name, timeout=_LOCK_TIMEOUT, on_wait=warn)
             ),
-            coverage=Coverage(bell.ring, given["poll"]),
+            coverage=Coverage(bell.ring, given["poll"], time.sleep),
             bell=bell,
             orders=Orders(bell),
             log=log,
             service=Service(os.environ, time.monotonic),
             on_change=on_change,
             clock=time.monotonic,
+            wall=time.time_ns,
             effort=time.thread_time,
             chance=random.random,
         )

@@ -30,6 +30,7 @@ class Coverage:
     Args:
         ring: Called from another thread when something may have changed.
         poll: Seconds between two looks at files no event will come from; only for the messages.
+        nap: Sleeps the given seconds; the reader of events takes short naps.
         mounts: Reads the table of mounts.
     """
 
@@ -37,11 +38,13 @@ class Coverage:
         self,
         ring: Callable[[], None],
         poll: float,
+        nap: Callable[[float], None],
         *,
         mounts: Callable[[], tuple[Mount, ...]] = read_mounts,
     ) -> None:
         self._ring = ring
         self._poll = poll
+        self._nap = nap
         self._mounts = mounts
         self._probe = Probe()
         self._hints: Hints | None = None
@@ -146,7 +149,7 @@ class Coverage:
         self._rebuilds = self._rebuilds + 1 if now - self._built_at < _CALM else 1
         self._built_at = now
         try:
-            self._hints = Hints(self._wanted, self._ring, self._probe)
+            self._hints = Hints(self._wanted, self._ring, self._nap, self._probe)
         except (OSError, ImportError) as error:
             self._failure = (error.strerror if isinstance(error, OSError) else None) or str(error)
         if self._hints is not None and not self._hints.uncovered:

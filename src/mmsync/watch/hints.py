@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -74,6 +73,7 @@ class Hints:
     Args:
         folders: Real folders with the names that matter in each.
         ring: Called from another thread whenever something may have changed.
+        nap: Sleeps the given seconds; called from that thread between two reads.
         probe: Watched too, and told when an event of its folder was heard.
 
     Raises:
@@ -86,13 +86,19 @@ class Hints:
         shaken: Whether a folder moved or vanished or events were lost: the cover is no longer whole.
     """
 
-    def __init__(self, folders: Mapping[str, Names], ring: Callable[[], None], probe: Probe | None = None) -> None:
+    def __init__(
+        self,
+        folders: Mapping[str, Names],
+        ring: Callable[[], None],
+        nap: Callable[[float], None],
+        probe: Probe | None = None,
+    ) -> None:
         self.shaken = False
         self._closing = False
         self._ring = ring
         self._identities = {folder: _identity(folder) for folder in folders}
         self._ids = itertools.count(1)
-        self._reader = _new_reader(self._shake)
+        self._reader = _new_reader(nap, self._shake)
         self._reader.start()
         self.probed = probe is not None and probe.folder is not None
         # The probe first: with the last watch of a limit, knowing whether events come at all is worth more.
@@ -142,7 +148,7 @@ def _identity(folder: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _new_reader(on_death: Callable[[], None]) -> Any:
+def _new_reader(nap: Callable[[float], None], on_death: Callable[[], None]) -> Any:
     """Return a reader of its own, not the process-wide one, which cannot be replaced once its thread has died."""
     from watchdog.observers.inotify_c import InotifyFD  # noqa: PLC0415  # fails to import off Linux
 
@@ -150,7 +156,7 @@ def _new_reader(on_death: Callable[[], None]) -> Any:
         def read_events(self, **keywords: int) -> Any:
             found = super().read_events(**keywords)
             # Meanwhile the kernel folds the many equal events of a file being written into one.
-            time.sleep(_NAP)
+            nap(_NAP)
             return found
 
         def run(self) -> None:

@@ -58,6 +58,7 @@ class Watcher:
             memory=watching.interval,
             backoff=watching.backoff,
             clock=outside.clock,
+            wall=outside.wall,
         )
         self._timer = Timer(watching.interval, outside.chance)
         self._way: Retries[str] = Retries(watching.backoff)

@@ -5,7 +5,6 @@ Observing, planning and applying are those of ``mmsync.reconcile``; what the wat
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -88,6 +87,7 @@ class Rounds:
         memory: Seconds for which deletes count together towards the guards.
         backoff: The pauses after failures.
         clock: Seconds, monotonic.
+        wall: Nanoseconds since the epoch, as files are stamped.
 
     Attributes:
         forced: The forced looks.
@@ -106,10 +106,12 @@ class Rounds:
         memory: float,
         backoff: Backoff,
         clock: Callable[[], float],
+        wall: Callable[[], int],
     ) -> None:
         self._server = server
         self._options = options
         self._clock = clock
+        self._wall = wall
         self.forced = Forced(settle, force)
         self.choices = Choices(options.guards, on_drift, memory, backoff)
         self.questions: Retries[str] = Retries(backoff)
@@ -161,7 +163,7 @@ class Rounds:
                     connection.ledger,
                     admitted,
                     now=now,
-                    now_ns=time.time_ns(),
+                    now_ns=self._wall(),
                     on_progress=planning,
                 )
                 plan = make_plan(manifest, connection, options, contents=read.contents, on_event=planning)

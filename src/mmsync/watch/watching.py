@@ -64,6 +64,7 @@ class Outside(NamedTuple):
         service: The service manager.
         on_change: Given the report of each round that changed something; None for nobody.
         clock: Seconds, monotonic.
+        wall: Nanoseconds since the epoch, as files are stamped.
         effort: Seconds of processor time this thread has used.
         chance: A number from 0 up to 1.
     """
@@ -76,5 +77,6 @@ class Outside(NamedTuple):
     service: Service
     on_change: Callable[[Mapping[str, object]], object] | None
     clock: Callable[[], float]
+    wall: Callable[[], int]
     effort: Callable[[], float]
     chance: Callable[[], float]
