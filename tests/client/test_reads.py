@@ -109,12 +109,13 @@ def test_a_legacy_server_with_neither_is_read_all_the_same(wire):
 
 def test_the_wrong_generation_is_named_in_the_hint(wire):
     server = wire(lambda _: answer(404, {"code": 404, "msg": "HTTP 404 Not Found", "cid": "x"}))
-    for client, way_on in ((client_of(server.url), "LegacyClient"), (legacy_of(server.url), "use Client(")):
+    for client, way_on in ((client_of(server.url), "LegacyClient"), (legacy_of(server.url), "Client(url, auth)")):
         with pytest.raises(EndpointNotFound) as caught:
             client.get_models()
         assert str(caught.value) == "404: HTTP 404 Not Found"
         assert way_on in caught.value.hint
         assert "--domain" in caught.value.hint
+        assert caught.value.hint.startswith("check the path of the address")
 
 
 def test_code_5_is_a_token_error_whatever_its_type(wire):

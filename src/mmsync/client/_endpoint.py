@@ -56,8 +56,8 @@ class LatestEndpointRenderer(EndpointRenderer):
     """The addresses of a server 2.4.0 or later: the domain comes from the token."""
 
     wrong_generation = (
-        "if the server is older than 2.4.0, name the domain: LegacyClient(url, domain, auth), or --domain DOMAIN; "
-        "otherwise check the path of the address"
+        "check the path of the address; if that is right, the server may be older than 2.4.0: name the domain "
+        "(--domain DOMAIN; in Python, LegacyClient(url, domain, auth))"
     )
 
     def models(self) -> str:
@@ -73,8 +73,8 @@ class LegacyEndpointRenderer(EndpointRenderer):
     """
 
     wrong_generation = (
-        "servers 2.4.0 and later take the domain from the token: use Client(url, auth), or leave out --domain; "
-        "otherwise check the domain and the path of the address"
+        "check the path of the address and the domain; if those are right, the server may be 2.4.0 or later: leave "
+        "out the domain (--domain; in Python, Client(url, auth))"
     )
 
     def __init__(self, url: str, domain: str) -> None:
