@@ -177,8 +177,10 @@ def test_other_content_than_expected_is_never_sent_whole(taker, tmp_path):
     for size in (0, 10, BIG):
         path = tmp_path / "model.bin"
         path.write_bytes(bytes(size))
-        with pytest.raises(FileChanged, match="its content is"):
+        with pytest.raises(FileChanged, match="its content is") as caught:
             client_of(taker.url).upload_image("ONNX", path, expected_sha256="0" * 64)
+        assert "another than expected" in caught.value.hint
+        assert "nobody writes" not in caught.value.hint
     assert not taker.seen("POST")
 
 

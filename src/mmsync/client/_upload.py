@@ -178,7 +178,11 @@ class FileForm:
             verb = "grew" if stamp.size > self.size else "shrank"
             raise FileChanged(self.path, f"it {verb} from {self.size} to {stamp.size} bytes while it was sent")
         if self._expected is not None and sha256 != self._expected:
-            raise FileChanged(self.path, f"its content is {str(sha256)[:12]}…, not {self._expected[:12]}… as expected")
+            raise FileChanged(
+                self.path,
+                f"its content is {str(sha256)[:12]}…, not {self._expected[:12]}… as expected",
+                "nothing was saved; the file is another than expected: restore that one, or plan anew with this one",
+            )
         # A matching digest is proof enough where the file was only touched; without one every write must show.
         if self._expected is None and stamp != self._stamp:
             raise FileChanged(self.path, "it was written while it was sent")

@@ -141,10 +141,15 @@ class ModelAlreadyExists(ModelManagerError):
 
 
 class ProfileError(ModelManagerError):
-    """A profile file is missing, malformed, or holds a value that cannot be right."""
+    """A profile file is missing, malformed, or holds a value that cannot be right.
+
+    Attributes:
+        searched: The folders looked in, where none has the file; else empty.
+    """
 
     def __init__(self, msg: str) -> None:
         super().__init__(msg=msg)
+        self.searched: tuple[str, ...] = ()
 
 
 class ProfileValueRequired(ModelManagerError):
@@ -180,11 +185,13 @@ class FileChanged(ModelManagerError):
         reason: What was noticed, without the path.
     """
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(
+        self, path: str, reason: str, hint: str = "nothing was saved; run again once nobody writes the file"
+    ) -> None:
         super().__init__(msg=f"{path}: {reason}")
         self.path = path
         self.reason = reason
-        self.hint = "nothing was saved; run again once nobody writes the file"
+        self.hint = hint
 
 
 class TransportError(ModelManagerError):
