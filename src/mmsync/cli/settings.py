@@ -107,6 +107,12 @@ def _profile(name: str, place: str | None) -> Profile:
     except ProfileValueRequired as fault:
         raise SettingsError(f"profile {name} has no {fault.msg.strip(chr(39))}", f"add it in {searched}") from fault
     except ProfileError as fault:
+        if fault.searched:
+            # A named place that is a file was found above: what is missing has the usual name.
+            raise SettingsError(
+                f"no profile file: looked for modelmanager.ini in {', '.join(fault.searched)}",
+                "--profiles-path names another place; --url and MMSYNC_TOKEN do without a profile",
+            ) from fault
         way_on = fault.hint or f"profiles are read from {searched}; --profiles-path names another place"
         raise SettingsError(f"profile {name}: {fault.msg}", way_on) from fault
 

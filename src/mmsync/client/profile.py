@@ -121,4 +121,6 @@ def resolve_profile_file(paths: Sequence[str | os.PathLike[str]], file_name: str
         file = os.path.join(path, file_name or _FILE_NAME)
         if os.path.isfile(file):
             return file
-    raise ProfileError(f"File not found in paths: {list(paths)}")
+    fault = ProfileError(f"File not found in paths: {list(paths)}")  # the official client's words
+    fault.searched = tuple(os.fspath(path) for path in paths)
+    raise fault
