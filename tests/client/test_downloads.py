@@ -143,6 +143,14 @@ def test_the_bytes_are_hashed_counted_and_written(giver, tmp_path):
     assert steps[-1][0] == len(DATA)
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_path_is_no_file_to_write_to(giver, tmp_path, kind):
+    with pytest.raises(TypeError, match=r"binary file open for writing, .*, not (str|PosixPath)$"):
+        client_of(giver.url).download_image("m", kind(tmp_path / "out"))
+    assert not giver.requests
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_compressed_answer_is_decoded(wire):
     server = wire(
         lambda _: answer(200, raw=gzip.compress(json.dumps(DETAIL).encode()), headers={"Content-Encoding": "gzip"})
@@ -263,8 +271,10 @@ def test_a_file_is_replaced_whole_links_are_not_followed_and_the_umask_holds(giv
 
 def test_a_missing_folder_is_an_oserror_but_a_missing_model_comes_first(wire, giver, tmp_path):
     downloader = FileSystemDownloader(tmp_path / "none")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as caught:
         client_of(giver.url, downloader=downloader).get_model("m", download_file=True)
+    assert caught.value.filename == str(tmp_path / "none")
+    assert ".part" not in str(caught.value)
     with pytest.raises(ModelNotFound):
         client_of(wire(lambda _: answer(204)).url, downloader=downloader).get_model("m", download_file=True)
 

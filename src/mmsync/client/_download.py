@@ -37,9 +37,15 @@ class FileTarget:
 
     Args:
         file: Opened for writing in binary mode, or None.
+
+    Raises:
+        TypeError: It is a path, or anything else that bytes cannot be written to.
     """
 
     def __init__(self, file: BinaryIO | None) -> None:
+        if file is not None and not hasattr(file, "write"):
+            kind = type(file).__name__
+            raise TypeError(f"file must be a binary file open for writing, such as open(path, 'wb'), not {kind}")
         self._file = file
         self._start = file.tell() if file is not None and file.seekable() else None
         self._touched = False

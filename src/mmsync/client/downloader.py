@@ -143,7 +143,11 @@ class PartialFile:
     def _opened(self) -> int:
         if self._file < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._file = os.open(self._partial, flags, 0o666)
+            try:
+                self._file = os.open(self._partial, flags, 0o666)
+            except OSError as fault:
+                # The caller knows the folder; of the hidden file it has never heard.
+                raise OSError(fault.errno, fault.strerror, self._downloader.path) from None
         return self._file
 
     def write(self, data: bytes) -> None:
