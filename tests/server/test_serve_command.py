@@ -41,7 +41,8 @@ def test_it_makes_a_token_prints_it_once_and_stops_on_a_signal(tmp_path, number,
         out, err = process.communicate(timeout=10)
         assert process.returncode == code
         assert out == ""
-        assert "mmsync plan" in err
+        assert f"export MMSYNC_URL={printed['MMSYNC_URL']} MMSYNC_TOKEN=…\n  mmsync plan" in err
+        assert "environment" not in err
         assert printed["MMSYNC_TOKEN"] not in err
 
 
@@ -59,6 +60,7 @@ def test_a_token_that_was_given_is_not_printed(tmp_path):
             process.terminate()
             out, err = process.communicate(timeout=10)
             assert token not in out + err
+            assert ("with the token of MMSYNC_TOKEN (environment)" in err) == (token == "fr0m-around")
 
 
 def test_it_can_be_one_generation_only_under_a_prefix(tmp_path):
@@ -92,3 +94,19 @@ def test_what_it_cannot_do_is_one_sentence_and_exit_1(tmp_path, arguments, messa
         assert (process.returncode, out) == (1, "")
         assert message in err
         assert "Traceback" not in err
+
+
+def test_an_address_in_use_has_a_way_on(tmp_path):
+    with serving(str(tmp_path / "one")) as first:
+        port = read_settings(first, 1)["MMSYNC_URL"].rpartition(":")[2]
+        with serving(str(tmp_path / "two"), "--port", port) as second:
+            out, err = second.communicate(timeout=20)
+    assert (second.returncode, out) == (1, "")
+    assert err.endswith("\n  --port 0 takes a free one\n")
+
+
+def test_a_missing_extra_is_named_once(tmp_path):
+    program = "import sys; sys.modules['starlette'] = None; from mmsync.cli.main import main; main(['serve', 'x'])"
+    ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.count("pip install 'mmsync[server]'") == 1

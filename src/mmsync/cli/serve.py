@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import shlex
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmsync.cli.output import answer, warn
-from mmsync.errors import SettingsError
+from mmsync.errors import MmsyncError, SettingsError
 
 if TYPE_CHECKING:
     from mmsync.server import Address
@@ -24,8 +25,20 @@ __all__ = ["serve"]
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="The port; 0 takes a free one."
 )
-@click.option("--token", envvar="MMSYNC_TOKEN", metavar="TOKEN", help="The token to ask for; without one, one is made.")
-@click.option("--token-file", envvar="MMSYNC_TOKEN_FILE", metavar="FILE", help="A file that holds the token.")
+@click.option(
+    "--token",
+    envvar="MMSYNC_TOKEN",
+    show_envvar=True,
+    metavar="TOKEN",
+    help="The token to ask for; without one, one is made.",
+)
+@click.option(
+    "--token-file",
+    envvar="MMSYNC_TOKEN_FILE",
+    show_envvar=True,
+    metavar="FILE",
+    help="A file that holds the token.",
+)
 @click.option(
     "--generation",
     type=click.Choice(["both", "latest", "legacy"]),
@@ -48,17 +61,28 @@ def serve(**given: Any) -> int:
 
     def announce(address: Address) -> None:
         answer(f"MMSYNC_URL={address.url}\n" + ("" if token else f"MMSYNC_TOKEN={address.token}\n"))
-        click.echo(f"Serving {shlex.quote(folder)}; Ctrl+C stops it. Elsewhere, with these set: mmsync plan", err=True)
+        # The token itself stands on stdout where it was made, and nowhere else.
+        click.echo(
+            f"Serving {shlex.quote(folder)}{_token_source(token)}; Ctrl+C stops it. In another terminal:\n"
+            f"  export MMSYNC_URL={address.url} MMSYNC_TOKEN=…\n"
+            "  mmsync plan",
+            err=True,
+        )
 
-    number = server.serve(
-        folder,
-        host=host,
-        port=given["port"],
-        token=token,
-        generation=given["generation"],
-        prefix=given["prefix"],
-        on_ready=announce,
-    )
+    try:
+        number = server.serve(
+            folder,
+            host=host,
+            port=given["port"],
+            token=token,
+            generation=given["generation"],
+            prefix=given["prefix"],
+            on_ready=announce,
+        )
+    except MmsyncError as fault:
+        if isinstance(fault.__cause__, OSError) and fault.__cause__.errno == errno.EADDRINUSE:
+            fault.hint = "--port 0 takes a free one"
+        raise
     return 128 + number
 
 
@@ -75,6 +99,18 @@ def _token(token: str | None, token_file: str | None) -> str | None:
     if token is not None and not (token := token.strip()):
         raise SettingsError("the token is empty", "leave it out and one is made")
     return token
+
+
+def _token_source(token: str | None) -> str:
+    """Say where the token came from, where nobody typed it: it is not the one last made, and not shown."""
+    if token is None:
+        return ""
+    context = click.get_current_context()
+    for name in ("token", "token_file"):
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            return ""
+    variable = "MMSYNC_TOKEN" if context.params["token"] is not None else "MMSYNC_TOKEN_FILE"
+    return f" with the token of {variable} (environment)"
 
 
 def _is_loopback(host: str) -> bool:

@@ -138,6 +138,6 @@ def _require_extra() -> None:
         for module in ("starlette", "uvicorn", "python_multipart"):
             importlib.import_module(module)
     except ImportError as error:
-        fault = MmsyncError(f"the embedded server is not installed: run pip install 'mmsync[server]' ({error})")
-        fault.hint = "pip install 'mmsync[server]'"
-        raise fault from error
+        raise MmsyncError(
+            f"the embedded server is not installed: run pip install 'mmsync[server]' ({error})"
+        ) from error
