@@ -73,6 +73,24 @@ def test_names_stay_unique_and_the_nearest_file_keeps_the_plain_one(shell):
     }
 
 
+@pytest.mark.parametrize(
+    ("files", "default"),
+    [
+        ({"a.onnx": regression_onnx(), "b.onnx": regression_onnx(), "c.cbm": catboost()}, "ONNX"),
+        ({"a.onnx": regression_onnx(), "c.cbm": catboost()}, None),
+        ({"a.onnx": regression_onnx(), "b.onnx": regression_onnx(), "c.cbm": catboost(), "d.zip": mojo()}, None),
+        ({"c.cbm": catboost()}, "CATBOOST"),
+    ],
+)
+def test_an_engine_is_the_default_where_more_than_half_have_it(shell, files, default):
+    put(shell, files)
+    assert shell("init").code == 0
+    text = (shell.folder / "models.yaml").read_text()
+    assert text.count("defaults:") == (default is not None)
+    assert default is None or f"defaults:\n  engine: {default}\n" in text
+    assert len(listed(shell)) == len(files)
+
+
 def test_an_existing_manifest_is_never_touched(shell):
     put(shell, {"models.yaml": b"mine", "m.onnx": regression_onnx()})
     ran = shell("init")
@@ -105,15 +123,24 @@ def test_a_folder_without_models_gets_an_example_that_is_valid(shell):
 def test_what_looks_like_a_model_but_cannot_be_taken_is_named(shell, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside") / "far.onnx"
     outside.write_bytes(regression_onnx())
-    put(shell, {"broken.onnx": b"<html>", "some.zip": b"PK\x05\x06" + b"\0" * 18, "good.onnx": regression_onnx()})
+    put(
+        shell,
+        {
+            "0.json": b"{}",
+            "broken.onnx": b"<html>",
+            "some.zip": b"PK\x05\x06" + b"\0" * 18,
+            "good.onnx": regression_onnx(),
+        },
+    )
     (shell.folder / "far.onnx").symlink_to(outside)
     os.mkfifo(shell.folder / "pipe.onnx")
     put(shell, {"odd\x1b[31m.onnx": regression_onnx()})
     ran = shell("init")
     assert ran.code == 0
     assert listed(shell) == {"good": ("ONNX", "good.onnx")}
-    for name in ("broken.onnx", "some.zip", "far.onnx", "pipe.onnx", "odd\\x1b[31m.onnx"):
+    for name in ("broken.onnx", "some.zip", "far.onnx", "pipe.onnx", "odd\\x1b[31m.onnx", "0.json"):
         assert f"Left out {name}: " in ran.err
+    assert ran.err.index("0.json") > ran.err.index("pipe.onnx")  # least likely a model, so named last
     assert "\x1b" not in ran.err
 
 

@@ -53,6 +53,7 @@ def search(root: Path) -> Found:
     """Look for model files in ``root`` and the folders below it; links to folders are not followed."""
     models: list[Model] = []
     doubtful: list[tuple[str, str]] = []
+    common: list[tuple[str, str]] = []
     inside = os.path.realpath(root)
     # The shallow ones first: of two files that could have a name, the one nearer to the manifest gets it.
     for file in sorted(_candidates(root), key=lambda file: (file.count("/"), file)):
@@ -65,15 +66,16 @@ def search(root: Path) -> Found:
         if engine is None:
             if path.suffix.lower() not in _COMMON:
                 doubtful.append((file, "its content is not what its name promises"))
-            elif path.suffix.lower() == ".zip":
-                doubtful.append((file, "which engine it is for cannot be told"))
+            else:
+                common.append((file, "which engine it is for cannot be told"))
         elif not file.isprintable():
             doubtful.append((file, "a manifest cannot hold the characters of its path"))
         elif not os.path.realpath(path).startswith(inside.rstrip("/") + "/"):
             doubtful.append((file, "it is a link that leaves the folder"))
         else:
             models.append(Model(file, engine))
-    return Found(models, doubtful)
+    # The zip and JSON files last: they are many, and most of them are no models.
+    return Found(models, doubtful + common)
 
 
 def _candidates(root: Path) -> Iterator[str]:
@@ -91,7 +93,8 @@ def draft(models: Sequence[Model]) -> str:
     """Return a manifest of these files; a name is a file's stem, made unique by folder and engine."""
     named = sorted(zip(_names(models), models, strict=True))
     usual = Counter(model.engine for model in models).most_common(1)
-    default = usual[0][0] if usual else ""
+    # A default that holds for the lesser part would have to be read against every other entry.
+    default = usual[0][0] if usual and usual[0][1] * 2 > len(models) else ""
     text = manifest_text(
         [Entry(name, model.file, None if model.engine == default else model.engine) for name, model in named],
         heading=[
