@@ -136,7 +136,10 @@ class CacheFile:
     def _give_up(self, verb: str, fault: Exception) -> None:
         self.close()
         if not _is_damage(fault):
-            self._tell(f"cannot {verb} the {self._what} {self._path} ({fault}); the next run may be slower")
+            sentence = f"cannot {verb} the {self._what} {self._path} ({fault}); the next run may be slower"
+            # Where another process is only slow to let go, the folder is not at fault.
+            way_on = "" if _is_taken(fault) else "; set MMSYNC_CACHE_DIR to a folder that can be written"
+            self._tell(sentence + way_on)
             return
         self._tell(f"the {self._what} {self._path} is damaged ({fault}); it is begun anew, and this run is slower")
         with contextlib.suppress(OSError):
@@ -147,6 +150,11 @@ class CacheFile:
         if not self._warned:
             self._warned = True
             self._warn(sentence)
+
+
+def _is_taken(fault: Exception) -> bool:
+    code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def _is_damage(fault: Exception) -> bool:

@@ -104,6 +104,7 @@ def test_a_file_that_cannot_be_written_is_still_read(path, warnings):
         assert ledger.images(SERVER) == {KEY: HELD, other: HELD}
     assert len(warnings) == 1
     assert "readonly" in warnings[0]
+    assert "set MMSYNC_CACHE_DIR to a folder that can be written" in warnings[0]
 
 
 def test_a_full_disk_costs_one_warning(path, warnings):

@@ -165,7 +165,7 @@ def test_a_full_disk_under_the_ledger(root, watch, server, in_namespace, tmp_pat
         "manifest_loaded: the manifest is in force: 1 model listed",
         (
             "ledger_failed: warning: cannot open the ledger SMALL/cache/ledger.sqlite (database or disk is full); "
-            "the next run may be slower"
+            "the next run may be slower; set MMSYNC_CACHE_DIR to a folder that can be written"
         ),
         "model_added: a added",
         "reconciled: 1 added; 0 unchanged",
