@@ -10,6 +10,8 @@ from pathlib import Path
 
 from mmsync.client import create_client_from_token
 
+USAGE = "usage: MMSYNC_URL=https://HOST/mlmodelmanager MMSYNC_TOKEN=… python backup.py FOLDER"
+
 
 def main(folder: str) -> None:
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -21,4 +23,8 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    match sys.argv[1:]:
+        case [folder] if {"MMSYNC_URL", "MMSYNC_TOKEN"} <= os.environ.keys():
+            main(folder)
+        case _:
+            sys.exit(USAGE)

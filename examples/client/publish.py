@@ -11,6 +11,8 @@ from pathlib import Path
 from mmsync.client import create_client_from_token
 from mmsync.client.error import ModelManagerError, ModelRefused
 
+USAGE = "usage: MMSYNC_URL=https://HOST/mlmodelmanager MMSYNC_TOKEN=… python publish.py NAME ENGINE FILE"
+
 
 def main(name: str, engine: str, file: str) -> int:
     sha256 = hashlib.sha256(Path(file).read_bytes()).hexdigest()
@@ -29,4 +31,8 @@ def main(name: str, engine: str, file: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:4]))
+    match sys.argv[1:]:
+        case [name, engine, file] if {"MMSYNC_URL", "MMSYNC_TOKEN"} <= os.environ.keys():
+            sys.exit(main(name, engine, file) if Path(file).is_file() else f"there is no file {file}\n{USAGE}")
+        case _:
+            sys.exit(USAGE)

@@ -40,6 +40,27 @@ def test_publish_and_backup(tmp_path):
     assert (tmp_path / "backup" / "MY FIRST MODEL.onnx").read_bytes() == model.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["backup.py"], "usage: "),
+        (["backup.py", "a", "b"], "usage: "),
+        (["publish.py", "m", "ONNX"], "usage: "),
+        (["publish.py", "m", "ONNX", "gone.onnx"], "there is no file gone.onnx\nusage: "),
+    ],
+)
+@pytest.mark.parametrize("settings", ["given", "missing"])
+def test_what_is_missing_is_told_with_the_usage(arguments, told, settings, monkeypatch):
+    for name in ("MMSYNC_URL", "MMSYNC_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    own = {"MMSYNC_URL": "http://127.0.0.1:1", "MMSYNC_TOKEN": "t"} if settings == "given" else {}
+    command = [sys.executable, "-W", "error", str(EXAMPLES / arguments[0]), *arguments[1:]]
+    done = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(told if settings == "given" else "usage: ")
+    assert done.stderr.count("\n") == told.count("\n") * bool(own) + 1
+
+
 @pytest.mark.slow
 def test_the_examples_are_strictly_typed(tmp_path):
     command = [
