@@ -196,7 +196,7 @@ def test_a_full_disk_under_the_ledger_costs_nothing_but_time(root, watch, server
     small = tmp_path / "small"
     small.mkdir()
     script = f'mount -t tmpfs -o size=64k none "{small}"; head -c 1M /dev/zero > "{small}/fill" 2>/dev/null || true; exec "$@"'
-    environment = {"MMSYNC_CACHE_DIR": str(small / "cache"), "TMPDIR": str(small)}
+    environment = {"MMSYNC_CACHE_DIR": str(small / "cache")}
     process = watch(before=[*in_namespace, "sh", "-ec", script, "sh"], env=environment)
     process.until(lambda: server.holds(contents))
     process.seen("ledger_failed")
@@ -462,6 +462,7 @@ def test_it_tells_the_service_manager_that_it_is_ready_and_stopping(root, watch,
 def test_the_service_manager_reads_ok_only_where_there_is_no_problem(root, watch, server, tmp_path):
     one(root)
     (root / "drop").mkdir()
+    (root / "drop" / "b.json").write_bytes(json_model(2))
     write_manifest(root, {"a": "a.json"}, discover="drop/*.json")
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

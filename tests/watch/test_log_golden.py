@@ -151,7 +151,7 @@ def test_a_full_disk_under_the_ledger(root, watch, server, in_namespace, tmp_pat
     small = tmp_path / "small"
     small.mkdir()
     script = f'mount -t tmpfs -o size=64k none "{small}"; head -c 1M /dev/zero > "{small}/fill" 2>/dev/null || true; exec "$@"'
-    environment = {"MMSYNC_CACHE_DIR": str(small / "cache"), "TMPDIR": str(small)}
+    environment = {"MMSYNC_CACHE_DIR": str(small / "cache")}
     process = watch("--log-format", "text", before=[*in_namespace, "sh", "-ec", script, "sh"], env=environment)
     process.until(lambda: server.holds({"a": json_model(1)}))
     process.until(told(process, "reconciled"))
