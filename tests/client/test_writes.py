@@ -312,3 +312,20 @@ def test_what_a_detail_leaves_out_is_not_set_to_nothing(wire):
     sent = server.seen("POST", "/models")[-1].json()
     assert sent["category"] is None
     assert not {"fields", "clusters", "outputType", "runtimeSize"} & sent.keys()
+
+
+def test_a_server_that_ends_each_connection_at_its_second_request_gets_one_save(wire, tmp_path):
+    path = tmp_path / "m.bin"
+    path.write_bytes(b"model")
+    book = Book()
+    served = set()
+
+    def on_head(request):
+        if request.connection in served:
+            return reset
+        served.add(request.connection)
+        return None
+
+    server = wire(book, on_head=on_head)
+    client_of(server.url).add_model("m", "ONNX", path)
+    assert book.saves == 1

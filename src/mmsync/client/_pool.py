@@ -6,6 +6,8 @@ with an empty body, which here means "saved" or "no such model".
 
 from __future__ import annotations
 
+import contextlib
+import queue
 from http.client import HTTPResponse, RemoteDisconnected
 from typing import Any
 
@@ -63,6 +65,20 @@ class _Quiet(HTTPConnectionPool):
         else:
             super()._put_conn(conn)
 
+    def close_idle(self) -> None:
+        """Close the connections nobody uses right now; they are made anew when they are needed."""
+        idle, held = self.pool, []
+        if idle is None:
+            return  # the pool itself is closed
+        with contextlib.suppress(queue.Empty):
+            while True:
+                held.append(idle.get(block=False))
+        for connection in held:
+            if connection is not None:
+                connection.close()
+            with contextlib.suppress(queue.Full):
+                idle.put(connection, block=False)
+
 
 class _Pool(_Quiet):
     ConnectionCls = _Connection
@@ -82,6 +98,14 @@ class Adapter(HTTPAdapter):
         """Make the pool of direct connections."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def close_idle(self) -> None:
+        """Close every connection that nobody uses right now."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in list(manager.pools.keys()):
+                pool = manager.pools.get(key)
+                if isinstance(pool, _Quiet):
+                    pool.close_idle()
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Make the pool of connections through a proxy."""

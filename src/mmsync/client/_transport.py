@@ -65,6 +65,16 @@ class Transport:
         """Close idle connections."""
         self.session.close()
 
+    def close_idle(self) -> None:
+        """Close the connections nobody uses right now; the next request is sent on a new one.
+
+        A server may end a connection it kept just when a request is on its way. A read is simply sent again; a write
+        has to be read back first, and should not meet the same end on the connection of that very reading.
+        """
+        for adapter in self.session.adapters.values():
+            if isinstance(adapter, Adapter):
+                adapter.close_idle()
+
     def send(
         self, method: str, url: str, options: Mapping[str, Any], form: FileForm | None = None
     ) -> requests.Response:

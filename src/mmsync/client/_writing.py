@@ -206,10 +206,12 @@ class Writing(Reading):
 
     def _read_back(self, name: str, lost: ModelManagerError) -> Any:
         try:
-            return self.find_detail(name)
+            detail = self.find_detail(name)
         except ModelManagerError as unread:
             lost.hint = "the server could not be read afterwards: it may or may not have done what it was asked"
             raise lost from unread
+        self.api.transport.close_idle()
+        return detail
 
 
 def _shows(detail: dict[str, Any], body: dict[str, Any]) -> bool:
