@@ -494,6 +494,7 @@ def test_a_file_touched_for_ever_is_taken_when_its_bytes_rest_and_one_rewritten_
     (root / "drop" / "m1.json").write_bytes(contents["m1"])
     process.until(lambda: server.holds(contents))
     process.seen("model_recovered", model="m1")
+    process.seen("model_changed", model="m1")
     assert {r["sha256"] for r in process.of("model_changed")} == {sha256(data) for data in contents.values()}
     never_deleted(process)
 
