@@ -19,6 +19,7 @@ __all__ = [
     "guard_options",
     "jobs_option",
     "manifest_options",
+    "one_of",
     "planning_options",
     "quiet_option",
     "selection_options",
@@ -165,14 +166,18 @@ def take_server(options: dict[str, Any]) -> ServerOptions:
         UsageError: Two ways of saying the same were given at once.
     """
     context = click.get_current_context()
-    _one_of(context, options, "url", "profile")
-    _one_of(context, options, "token", "token_file")
+    one_of(context, options, "url", "profile")
+    one_of(context, options, "token", "token_file")
     names = ("url", "token", "token_file", "auth_type", "domain", "profile", "profiles_path", "timeout")
     return ServerOptions(**{name: options.pop(name) for name in names})
 
 
-def _one_of(context: click.Context, options: dict[str, Any], first: str, second: str) -> None:
-    """Let a flag win over the other's environment variable; two of the same rank contradict each other."""
+def one_of(context: click.Context, options: dict[str, Any], first: str, second: str) -> None:
+    """Let a flag win over the other's environment variable, which then counts as not given.
+
+    Raises:
+        UsageError: Both are flags, or both come from the environment: they contradict each other.
+    """
     if options[first] is None or options[second] is None:
         return
     rank = {

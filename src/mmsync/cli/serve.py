@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import ipaddress
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmsync.cli import options as opt
 from mmsync.cli.output import answer, warn
-from mmsync.errors import MmsyncError, SettingsError
+from mmsync.cli.settings import ServerOptions, read_token
+from mmsync.errors import MmsyncError
 
 if TYPE_CHECKING:
     from mmsync.server import Address
@@ -54,7 +55,8 @@ def serve(**given: Any) -> int:
     """
     from mmsync import server  # noqa: PLC0415 - an optional extra, needed by this command alone
 
-    token = _token(given["token"], given["token_file"])
+    opt.one_of(click.get_current_context(), given, "token", "token_file")
+    token = read_token(ServerOptions(token=given["token"], token_file=given["token_file"]))
     folder, host = given["folder"], given["host"]
     if not _is_loopback(host):
         warn(f"listening on {host}: other machines reach it over plain http, and the token with every request")
@@ -84,21 +86,6 @@ def serve(**given: Any) -> int:
             fault.hint = "--port 0 takes a free one"
         raise
     return 128 + number
-
-
-def _token(token: str | None, token_file: str | None) -> str | None:
-    context = click.get_current_context()
-    if token is not None and token_file is not None:
-        named = {context.get_parameter_source(name) for name in ("token", "token_file")}
-        if len(named) == 1:
-            raise SettingsError("--token and --token-file contradict each other", "give one of them")
-        if context.get_parameter_source("token_file") is click.core.ParameterSource.COMMANDLINE:
-            token = None  # a flag wins over the environment
-    if token is None and token_file is not None:
-        token = Path(token_file).expanduser().read_text(encoding="utf-8")
-    if token is not None and not (token := token.strip()):
-        raise SettingsError("the token is empty", "leave it out and one is made")
-    return token
 
 
 def _token_source(token: str | None) -> str:

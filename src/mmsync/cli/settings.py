@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mmsync.client.profile import Profile
     from mmsync.manifest import ServerSettings
 
-__all__ = ["ServerOptions", "cache_folder", "lock_folder", "resolve"]
+__all__ = ["ServerOptions", "cache_folder", "lock_folder", "read_token", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None) -> Target:
             url, profile = manifest.url, manifest.profile
         auth_type = auth_type or manifest.auth_type
         domain = manifest.domain if domain is None else domain
-    token = _token(given)
+    token = read_token(given)
     if profile is not None and url is None:
         values = _profile(profile, given.profiles_path)
         url = values["url"]
@@ -117,7 +117,12 @@ def _profile(name: str, place: str | None) -> Profile:
         raise SettingsError(f"profile {name}: {fault.msg}", way_on) from fault
 
 
-def _token(given: ServerOptions) -> str | None:
+def read_token(given: ServerOptions) -> str | None:
+    """Return the token that flags and environment give, or None.
+
+    Raises:
+        SettingsError: The token file cannot be read, or what it or the flag gives cannot be a token.
+    """
     if given.token is not None:
         return _clean(given.token, "the token")
     if given.token_file is None:
