@@ -48,8 +48,8 @@ def test_two_on_one_machine_with_two_ledgers_still_take_turns(site, proxy, view,
     assert view.digests() == site.digests()
 
 
-def test_the_lock_is_waited_for_only_so_long(site, proxy):
-    site.models(2)
+def held(proxy, kind):
+    """Hold requests of a kind back: the first event tells that one came, the second lets them go on."""
     begun, go_on = threading.Event(), threading.Event()
 
     def holds(exchange):
@@ -57,7 +57,13 @@ def test_the_lock_is_waited_for_only_so_long(site, proxy):
         go_on.wait(30)
         exchange.answer(exchange.forward())
 
-    proxy.on("save", holds)
+    proxy.on(kind, holds)
+    return begun, go_on
+
+
+def test_the_lock_is_waited_for_only_so_long(site, proxy):
+    site.models(2)
+    begun, go_on = held(proxy, "save")
     first = site.start("apply")
     assert begun.wait(30)
     second = site.run("apply", "--lock-timeout", "0.2")
@@ -71,14 +77,7 @@ def test_the_lock_is_waited_for_only_so_long(site, proxy):
 
 def test_a_killed_apply_leaves_no_lock_behind(site, proxy):
     site.models(2)
-    begun, go_on = threading.Event(), threading.Event()
-
-    def holds(exchange):
-        begun.set()
-        go_on.wait(30)
-        exchange.answer(exchange.forward())
-
-    proxy.on("upload", holds)
+    begun, go_on = held(proxy, "upload")
     first = site.start("apply")
     assert begun.wait(30)
     first.kill()
