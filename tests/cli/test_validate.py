@@ -54,7 +54,7 @@ def test_every_fault_is_told_with_its_place_and_counted(shell):
         ("m.onnx", "ONNX", b"", "it is empty"),
         ("m.onnx", "ONNX", catboost(), "it is a CatBoost model, not an ONNX model"),
         ("m.cbm", "CATBOOST", b"no model", "it is no CatBoost model"),
-        ("m.json", "BIGML", b'{"a": ', "it is no JSON"),
+        ("m.json", "BIGML", b'{"a": ', "it is no whole JSON text (cut off)"),
         ("m.bin", "NEWENGINE", b"<!DOCTYPE html><html>sign in</html>", "an HTML page"),
     ],
 )

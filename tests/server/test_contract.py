@@ -80,7 +80,7 @@ def test_a_refused_file_is_told_with_200_and_gets_no_image(http, folder):
     reply = http.upload("ONNX", b"not a model")
     assert reply.status_code == 200
     assert reply.json()["valid"] is False
-    assert "not an ONNX model" in reply.json()["errorDetail"]
+    assert "no ONNX model" in reply.json()["errorDetail"]
     assert reply.json()["imageId"] is None
     assert not list((folder / "images").iterdir())
     assert not list((folder / "incoming").iterdir())

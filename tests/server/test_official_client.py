@@ -99,7 +99,7 @@ def test_errors_read_as_they_do_of_a_real_server(client, model_file):
         client.add_model("m", "NOPE", str(model_file))
     assert unknown.value.code == 500
     model_file.write_bytes(b"not a model")
-    with pytest.raises(ModelManagerError, match="not an ONNX model"):
+    with pytest.raises(ModelManagerError, match="no ONNX model"):
         client.add_model("m", "ONNX", str(model_file))
     assert client.get_models() == []
 

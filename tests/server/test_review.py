@@ -67,7 +67,7 @@ def test_an_empty_file_is_no_model(reviewed, engine):
         ("H2O", mojo()),
         ("BIGML", bigml()),
         ("CATBOOST", catboost()),
-        ("CATBOOST", b"CBM1 and whatever follows"),
+        ("CATBOOST", b"CBM1\x08\0\0\0whatever follows"),
         ("DT", b"{}"),
         ("DT", zipped({"tree.json": "{}"})),
         ("IDA", b"[1, 2]"),

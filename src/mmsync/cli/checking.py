@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.apply.outcome import Progress
 from mmsync.errors import FileFault
-from mmsync.files import digest_file, inspect, pull_command, read_contents
+from mmsync.files import digest_file, misfit, pull_command, read_contents
 from mmsync.files.lfs import MAX_POINTER_BYTES
 from mmsync.printable import printable
 from mmsync.states import Diagnostic
@@ -71,13 +71,13 @@ def _looked_into(wanted: Desired, manifest: Manifest) -> _Finding | None:
         if small and digest_file(wanted.path).lfs:
             way_on = f"to apply, fetch the file itself: {pull_command(wanted.path)}"
             return _Finding("warning", "file/lfs-pointer", "it is a Git LFS pointer", way_on)
-        misfits = inspect(wanted.path, wanted.engine)
+        unfit = misfit(wanted.path, wanted.engine)
     except FileFault as fault:
         return _Finding("error", "file/unreadable", fault.reason, fault.hint)
-    if not misfits:
+    if unfit is None:
         return None
     # What the inspection objects to, no reader of the format can read: it looks at framing, never at taste.
-    return _Finding("error", "file/misfit", "; ".join(misfits), "export it again, or correct engine or file")
+    return _Finding("error", "file/misfit", unfit.reason, unfit.hint or "export it again, or correct engine or file")
 
 
 def _pin(wanted: Desired, contents: Mapping[str, Content | FileFault]) -> _Finding | None:

@@ -7,8 +7,9 @@ import os
 from typing import TYPE_CHECKING
 
 from mmsync.errors import FileFault
-from mmsync.files.lfs import MAX_POINTER_BYTES, claims_to_be_pointer, pull_command, read_pointer
+from mmsync.files.lfs import MAX_POINTER_BYTES, pull_command, read_pointer
 from mmsync.files.opening import file_key, opened, translated
+from mmsync.formats import claims_to_be_pointer
 from mmsync.states import Content
 
 if TYPE_CHECKING:

@@ -9,12 +9,11 @@ import re
 import shlex
 from typing import NamedTuple
 
-__all__ = ["MAX_POINTER_BYTES", "Pointer", "claims_to_be_pointer", "pull_command", "read_pointer"]
+__all__ = ["MAX_POINTER_BYTES", "Pointer", "pull_command", "read_pointer"]
 
 MAX_POINTER_BYTES = 1024
 """A pointer is never longer: Git LFS itself reads no more to decide."""
 
-_CLAIM = re.compile(rb"version https?://(?:git-lfs\.github\.com/spec|hawser\.github\.com/spec|git-media\.io)/v")
 _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (0|[1-9][0-9]{0,18})\n"
 )
@@ -33,11 +32,6 @@ def read_pointer(data: bytes) -> Pointer | None:
         return None
     found = _POINTER.fullmatch(data)
     return Pointer(found[1].decode(), int(found[2])) if found else None
-
-
-def claims_to_be_pointer(data: bytes) -> bool:
-    """Tell whether a file that begins with ``data`` says that it is a pointer, of whatever version and form."""
-    return _CLAIM.match(data) is not None
 
 
 def pull_command(path: str) -> str:

@@ -5,42 +5,43 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from mmsync.server.review.found import Field, Review, Unfit
+from mmsync.formats.found import Field, Signature, Unfit
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from mmsync.formats.window import Window
 
-__all__ = ["review_bigml", "review_json"]
+__all__ = ["read_bigml", "read_json"]
 
 _PARSED_LIMIT = 8 << 20  # bytes; parsed JSON takes about ten times its size
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
+_CUT_MARGIN = 8  # characters: of a word, an escape or a number cut in two
 _TYPES = {"numeric": "float8"}  # BigML's other optypes are categorical, text, items and datetime
 
 
-def review_json(path: Path) -> Review:
+def read_json(data: Window) -> Signature:
     """A JSON object or array. Of a very large one only the encoding and the outermost brackets are checked.
 
     Raises:
         Unfit: It is not one.
     """
-    _read(path)
-    return Review()
+    _read(data)
+    return Signature()
 
 
-def review_bigml(path: Path) -> Review:
+def read_bigml(data: Window) -> Signature:
     """A JSON object or array; where it has a BigML model's fields, the inputs and the category.
 
     Raises:
         Unfit: It is not JSON.
     """
-    document = _read(path)
+    document = _read(data)
     resource = _object(document, "object") or document
     described = _object(_object(resource, "model"), "fields")
     fields = {key: value for key, value in described.items() if isinstance(value, dict)}
     objective = resource.get("objective_field") if isinstance(resource, dict) else None
     target = fields.pop(objective, {}) if isinstance(objective, str) else {}
     numeric = target.get("optype") == "numeric"
-    return Review(
+    return Signature(
         output_type=("float8" if numeric else "str") if target else None,
         category=("Regression" if numeric else _classes(target)) if target else None,
         fields=[
@@ -60,24 +61,35 @@ def _object(holder: object, key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _read(path: Path) -> Any:
+def _read(data: Window) -> Any:
     """The document, or an empty object where it is too large to hold."""
-    if path.stat().st_size > _PARSED_LIMIT:
-        _check_outline(path)
+    if data.size > _PARSED_LIMIT:
+        _check_outline(data)
         return {}
     try:
-        document = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # a wrong encoding is a ValueError too
-        raise Unfit(f"The file is not valid JSON: {error}") from error
+        text = data[: data.size].decode("utf-8-sig")
+        # JSON sets numbers no limit, Python does; no value of one is looked at here.
+        document = json.loads(text, parse_int=float)
+    except json.JSONDecodeError as error:
+        # Cut off, the fault is at the end of what there is, in a string that runs on, or in a word cut in two.
+        end = len(text.rstrip())
+        if text.lstrip()[:1] in ("{", "[") and (error.pos >= end or error.msg.startswith("Unterminated string")):
+            raise Unfit("it is no whole JSON text (cut off)", cut_off=True) from error
+        what = f"it is no JSON: {error.msg.lower()} at line {error.lineno} column {error.colno}"
+        raise Unfit(what, cut_off=error.pos >= end - _CUT_MARGIN) from error
+    except UnicodeDecodeError as error:
+        raise Unfit("it is no JSON (not UTF-8)", cut_off=error.end >= data.size) from error
+    except RecursionError as error:
+        raise Unfit("it is JSON nested too deeply") from error
     if not isinstance(document, dict | list):
-        raise Unfit("The file is JSON, but neither an object nor an array")
+        raise Unfit("it is no JSON object or list")
     return document
 
 
-def _check_outline(path: Path) -> None:
-    with path.open("rb") as file:
-        opening = file.read(_CHUNK).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-        file.seek(-_CHUNK, 2)
-        closing = file.read().rstrip()[-1:]
-    if (opening, closing) not in {(b"{", b"}"), (b"[", b"]")}:
-        raise Unfit("The file is neither a JSON object nor a JSON array")
+def _check_outline(data: Window) -> None:
+    opening = data[:_CHUNK].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    closing = {b"{": b"}", b"[": b"]"}.get(opening)
+    if closing is None:
+        raise Unfit("it is no JSON object or list")
+    if data[data.size - _CHUNK : data.size].rstrip()[-1:] != closing:
+        raise Unfit("it is no whole JSON text (cut off)", cut_off=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmsync.server.review.protobuf import NotProtobuf, Span, Walker
+from mmsync.formats.protobuf import NotProtobuf, Span, Walker
 
 if TYPE_CHECKING:
-    import mmap
+    from mmsync.formats.window import Window
 
 __all__ = ["FLOAT", "Graph", "GraphReader", "Value"]
 
-_MODEL_IR_VERSION, _MODEL_GRAPH = 1, 7
+_MODEL_IR_VERSION, _MODEL_GRAPH, _MODEL_OPERATORS = 1, 7, 8
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12
 _NODE_OPERATOR, _NODE_ATTRIBUTE = 4, 5
 _ATTRIBUTE_NAME, _ATTRIBUTE_INTS, _ATTRIBUTE_STRINGS = 1, 8, 9
@@ -21,6 +21,18 @@ _VALUE_NAME, _VALUE_TYPE = 1, 2
 _TYPE_TENSOR, _TYPE_SEQUENCE, _TYPE_MAP, _TYPE_SPARSE, _TYPE_OPTIONAL = 1, 4, 5, 8, 9
 _TENSOR_ELEMENT, _TENSOR_SHAPE = 1, 2
 _SHAPE_DIMENSION, _DIMENSION_VALUE = 1, 1
+# Where tensors may be: the messages within each kind of message, by field number.
+_NESTED = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+}
+_DEPTH_LIMIT = 200  # messages in one another; protobuf itself reads 100
+_TENSOR_RAW, _TENSOR_EXTERNAL, _TENSOR_LOCATION, _LOCATION_EXTERNAL = 9, 13, 14, 1
 _INT4 = dict.fromkeys((2, 3, 4, 5, 6), "int4")  # uint8, int8, uint16, int16, int32
 _TYPES = {**_INT4, 7: "int8", 8: "str", 9: "bool", 12: "int8", 13: "int8"}  # int64, string, bool, uint32, uint64
 FLOAT = "float8"  # what a query's columns hold, whatever the precision inside the model
@@ -48,20 +60,26 @@ class Graph:
 class GraphReader:
     """Reads one model; every method raises `NotProtobuf` where the bytes are none."""
 
-    def __init__(self, data: mmap.mmap) -> None:
+    def __init__(self, data: Window) -> None:
         self._walk = Walker(data)
-        self._whole = Span(0, len(data))
+        self._whole = Span(0, data.size)
+        self.begun = False  # whether what was read so far can only be an ONNX model
 
     def model(self) -> Graph:
         """The graph, which has at least one output."""
-        version, graph = 0, None
+        version, graph, operators = 0, None, False
         for number, value in self._walk.fields(self._whole):
             if number == _MODEL_IR_VERSION and isinstance(value, int):
                 version = value
+            elif number == _MODEL_OPERATORS:
+                operators = True
             elif number == _MODEL_GRAPH and isinstance(value, Span):
-                graph = value
+                graph, self.begun = value, True
         if not 1 <= version < 1000 or graph is None:  # noqa: PLR2004  # 13 in 2026: anything near it will do
+            self.begun = False
             raise NotProtobuf("it has no IR version or no graph")
+        if version >= 3 and not operators:  # noqa: PLR2004 - the first version that must say them, and behind the graph
+            raise NotProtobuf("no operator set is imported")
         return self._graph(graph)
 
     def _graph(self, span: Span) -> Graph:
@@ -80,6 +98,36 @@ class GraphReader:
         if not graph.outputs:
             raise NotProtobuf("its graph has no outputs")
         return graph
+
+    def external(self) -> str | None:
+        """Where the first tensor that is not in the file says it is, perhaps empty; None where all are in it."""
+        waiting = [("model", self._whole, 0)]
+        while waiting:
+            kind, message, depth = waiting.pop()
+            if kind == "tensor":
+                place = self._outside(message)
+                if place is not None:
+                    return place
+            elif depth < _DEPTH_LIMIT:
+                within = _NESTED[kind]
+                waiting += [
+                    (within[number], value, depth + 1)
+                    for number, value in self._walk.fields(message)
+                    if number in within and isinstance(value, Span)
+                ]
+        return None
+
+    def _outside(self, tensor: Span) -> str | None:
+        entries, raw, location = [], False, 0
+        for number, value in self._walk.fields(tensor):
+            if number == _TENSOR_EXTERNAL and isinstance(value, Span):
+                entries.append(value)
+            elif number == _TENSOR_LOCATION and isinstance(value, int):
+                location = value
+            raw = raw or number == _TENSOR_RAW
+        if location != _LOCATION_EXTERNAL and (raw or not entries):
+            return None
+        return next((self._name(entry, 2) for entry in entries if self._name(entry, 1) == "location"), "")
 
     def _name(self, message: Span, number: int) -> str:
         return next((self._walk.text(value) for place, value in self._walk.fields(message) if place == number), "")

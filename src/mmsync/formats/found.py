@@ -1,11 +1,11 @@
-"""What a review finds."""
+"""What an inspection finds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-__all__ = ["Field", "Review", "Unfit"]
+__all__ = ["Field", "Signature", "Unfit"]
 
 
 class Field(TypedDict):
@@ -17,12 +17,24 @@ class Field(TypedDict):
 
 
 class Unfit(Exception):
-    """The file is not what its engine takes; the message becomes the review's ``errorDetail``."""
+    """The file is not what its engine takes.
+
+    Attributes:
+        reason: What is wrong, a clause about the file ("it is no ONNX model (...)").
+        hint: What to do about it, or empty.
+        cut_off: Whether more of the file may be still to come.
+    """
+
+    def __init__(self, reason: str, hint: str = "", *, cut_off: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+        self.cut_off = cut_off
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
-    """What a review found.
+class Signature:
+    """What a model file declares of itself.
 
     Attributes:
         output_type: The type of what the model answers, or None where the file does not say.
@@ -30,7 +42,6 @@ class Review:
         fields: The inputs, in order.
         clusters: Clusters as the contract has them; no reviewer finds any yet.
         runtime_size: Bytes the model is thought to take once loaded.
-        error_detail: Why it was refused; None for a valid file.
     """
 
     output_type: str | None = None
@@ -38,9 +49,3 @@ class Review:
     fields: list[Field] = field(default_factory=list)
     clusters: list[dict[str, Any]] = field(default_factory=list)
     runtime_size: int = 0
-    error_detail: str | None = None
-
-    @property
-    def valid(self) -> bool:
-        """Whether the file was accepted."""
-        return self.error_detail is None

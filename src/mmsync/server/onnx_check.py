@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmsync.server.review.found import Unfit
+from mmsync.formats import Unfit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,9 +36,9 @@ def check_model(path: Path) -> None:
     try:
         checker.check_model(load_model_from_string(path.read_bytes()))
     except DecodeError as error:
-        raise Unfit(f"The file is not an ONNX model: {error}") from error
+        raise Unfit(f"it is no ONNX model ({error})") from error
     except checker.ValidationError as error:
         if not any(words in str(error) for words in _NOT_THE_MODEL):
-            raise Unfit(f"The ONNX model is inconsistent: {str(error).splitlines()[0]}") from error
+            raise Unfit(f"it is an inconsistent ONNX model: {str(error).splitlines()[0]}") from error
     except (ValueError, TypeError) as error:  # raised by the bindings for text that is not UTF-8
-        raise Unfit(f"The ONNX model cannot be parsed: {error}") from error
+        raise Unfit(f"it is no ONNX model that can be parsed: {error}") from error

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmsync.server.review.archive import open_zip, read_entry, unpacked_size
-from mmsync.server.review.found import Field, Review, Unfit
+from mmsync.formats.archive import open_zip, read_entry, unpacked_size
+from mmsync.formats.found import Field, Signature, Unfit
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from mmsync.formats.window import Window
 
-__all__ = ["review_mojo"]
+__all__ = ["read_mojo"]
 
 _INI_LIMIT = 4 << 20  # bytes
 _FIELDS_LIMIT = 100_000
@@ -28,29 +28,29 @@ _OUTPUT_TYPES = {
 }
 
 
-def review_mojo(path: Path) -> Review:
+def read_mojo(data: Window) -> Signature:
     """The features as fields, the category as H2O has it.
 
     Raises:
         Unfit: It is no zip, or has no readable ``model.ini``.
     """
-    with open_zip(path) as archive:
+    with open_zip(data) as archive:
         content = read_entry(archive, "model.ini", _INI_LIMIT)
         size = unpacked_size(archive)
     try:
         sections = _sections(content.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise Unfit("model.ini is not text") from error
+        raise Unfit("it is no H2O model (MOJO): its model.ini is not text") from error
     if not {"info", "columns"} & sections.keys():
-        raise Unfit("model.ini has neither an [info] nor a [columns] section")
+        raise Unfit("it is no H2O model (MOJO): its model.ini has neither an [info] nor a [columns] section")
     info = dict(_pair(line, "=") for line in sections.get("info", []))
     columns = sections.get("columns", [])
     categorical = {_pair(line, ":")[0] for line in sections.get("domains", [])}
     features = columns[: _number(info.get("n_features"), len(columns))]
     if len(features) > _FIELDS_LIMIT:
-        raise Unfit(f"model.ini lists more than {_FIELDS_LIMIT} columns")
+        raise Unfit(f"it is no H2O model (MOJO): its model.ini lists more than {_FIELDS_LIMIT} columns")
     category = info.get("category") or None
-    return Review(
+    return Signature(
         output_type=_OUTPUT_TYPES.get(category or ""),
         category=category,
         fields=[

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import mmap
 import struct
 from typing import TYPE_CHECKING, Any
 
-from mmsync.server.review.found import Field, Review, Unfit
+from mmsync.formats.found import Field, Signature, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-__all__ = ["review_catboost"]
+    from mmsync.formats.window import Window
+
+__all__ = ["read_catboost"]
 
 _MAGIC = b"CBM1"
 _HEADER = 8  # the magic and a length of four bytes
@@ -33,27 +33,29 @@ _CATEGORICAL_INDEX, _CATEGORICAL_NAME = 1, 2
 _NUMERIC_INDEX, _NUMERIC_NAME = 2, 4
 
 
-def review_catboost(path: Path) -> Review:
+def read_catboost(data: Window) -> Signature:
     """The features by their place in the training data, the category by the class names.
 
     Raises:
-        Unfit: The magic is missing.
+        Unfit: The magic is missing, or the file ends before the FlatBuffer does. It may go on: models with categorical
+            or text features do.
     """
-    with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise Unfit("The file is not a CatBoost model: it does not begin with CBM1")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _describe_if_readable(data)
+    head = data[:_HEADER]
+    if not head.startswith(_MAGIC) and not _MAGIC.startswith(head):
+        raise Unfit("it is no CatBoost model (CatBoost's begin with CBM1)")
+    if len(head) < _HEADER or data.size < _HEADER + _unsigned(data, len(_MAGIC)):
+        raise Unfit("it is no whole CatBoost model (cut off)", cut_off=True)
+    return _describe_if_readable(data)
 
 
-def _describe_if_readable(data: mmap.mmap) -> Review:
+def _describe_if_readable(data: Window) -> Signature:
     # Anything may be in there; an offset that leads outside is a struct.error, text that is no JSON a ValueError.
     with contextlib.suppress(struct.error, IndexError, ValueError, RecursionError):
         return _describe(_Table(data, _HEADER + _unsigned(data, _HEADER)))
-    return Review()
+    return Signature()
 
 
-def _describe(core: _Table) -> Review:
+def _describe(core: _Table) -> Signature:
     trees = core.table(_CORE_TREES)
     features: list[tuple[int, Field]] = []
     for kind, index, name, type_name in (
@@ -70,25 +72,25 @@ def _describe(core: _Table) -> Review:
     fields = [field for _, field in sorted(features, key=lambda feature: feature[0])]
     if isinstance(labels, list) and labels:
         category = "Binomial" if len(labels) == 2 else "Multinomial"  # noqa: PLR2004
-        return Review(_LABEL_TYPES.get(str(classes.get("class_label_type")), "str"), category, fields)
-    return Review("float8", "Regression", fields)
+        return Signature(_LABEL_TYPES.get(str(classes.get("class_label_type")), "str"), category, fields)
+    return Signature("float8", "Regression", fields)
 
 
 class _Table:
     """A FlatBuffer table: at ``at`` the distance back to its vtable, which says where each field is."""
 
-    def __init__(self, data: mmap.mmap, at: int) -> None:
+    def __init__(self, data: Window, at: int) -> None:
         self._data = data
         self._at = at
-        self._vtable = at - struct.unpack_from("<i", data, at)[0]
-        self._vtable_size = struct.unpack_from("<H", data, self._vtable)[0]
+        self._vtable = at - data.unpack("<i", at)
+        self._vtable_size = data.unpack("<H", self._vtable)
 
     def _field(self, place: int) -> int:
         """Where the field is; 0 where the table leaves it out."""
         slot = 4 + 2 * place
         if slot + 2 > self._vtable_size:
             return 0
-        offset: int = struct.unpack_from("<H", self._data, self._vtable + slot)[0]
+        offset: int = self._data.unpack("<H", self._vtable + slot)
         return self._at + offset if offset else 0
 
     def _target(self, place: int) -> int:
@@ -97,7 +99,7 @@ class _Table:
 
     def integer(self, place: int) -> int:
         at = self._field(place)
-        return struct.unpack_from("<i", self._data, at)[0] if at else 0
+        return self._data.unpack("<i", at) if at else 0
 
     def text(self, place: int) -> str:
         at = self._target(place)
@@ -119,6 +121,5 @@ class _Table:
             yield _Table(self._data, slot + _unsigned(self._data, slot))
 
 
-def _unsigned(data: mmap.mmap, at: int) -> int:
-    value: int = struct.unpack_from("<I", data, at)[0]
-    return value
+def _unsigned(data: Window, at: int) -> int:
+    return data.unpack("<I", at)

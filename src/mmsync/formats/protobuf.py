@@ -9,18 +9,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Iterator
 
-__all__ = ["NotProtobuf", "Span", "Walker"]
+    from mmsync.formats.window import Window
+
+__all__ = ["NotProtobuf", "Span", "TooManyFields", "Walker"]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _VARINT_LIMIT = 10  # bytes
-_FIELDS_LIMIT = 5_000_000
+_TEXT_LIMIT = 1 << 20  # bytes
+_FIELDS_LIMIT = 2_000_000
 
 
 class NotProtobuf(Exception):
     """The bytes are no message."""
+
+
+class TooManyFields(Exception):
+    """The message has more fields than are worth the time."""
 
 
 class Span(NamedTuple):
@@ -33,7 +39,7 @@ class Span(NamedTuple):
 class Walker:
     """Walks messages in ``data``; refuses to walk for ever."""
 
-    def __init__(self, data: mmap.mmap) -> None:
+    def __init__(self, data: Window) -> None:
         self._data = data
         self._left = _FIELDS_LIMIT
 
@@ -41,13 +47,14 @@ class Walker:
         """The number and the value of each field, in order: an int for a varint, a `Span` for anything else.
 
         Raises:
-            NotProtobuf: The bytes are no message, or one of more fields than any model has.
+            NotProtobuf: The bytes are no message.
+            TooManyFields: All walks together met more of them than any usual model has.
         """
         at, end = message
         while at < end:
             self._left -= 1
             if self._left < 0:
-                raise NotProtobuf("it has too many fields")
+                raise TooManyFields
             tag, at = self._varint(at, end)
             number, wire_type = tag >> 3, tag & 7
             if not number:
@@ -78,16 +85,17 @@ class Walker:
 
     def text(self, span: int | Span) -> str:
         """The text in ``span``, as far as it is UTF-8; empty for a number."""
-        return self._data[span.start : span.end].decode("utf-8", "replace") if isinstance(span, Span) else ""
+        if not isinstance(span, Span):
+            return ""
+        return self._data[span.start : min(span.end, span.start + _TEXT_LIMIT)].decode("utf-8", "replace")
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
         value = 0
-        for place in range(_VARINT_LIMIT):
-            if at >= end:
-                raise NotProtobuf("it ends within a number")
-            byte = self._data[at]
-            at += 1
+        data = self._data[at : min(at + _VARINT_LIMIT, end)]
+        for place, byte in enumerate(data):
             value |= (byte & 0x7F) << 7 * place
             if byte < 0x80:  # noqa: PLR2004  # the high bit says that more follows
-                return value, at
+                return value, at + place + 1
+        if len(data) < _VARINT_LIMIT:
+            raise NotProtobuf("it ends within a number")
         raise NotProtobuf(f"the number at byte {at} does not end")

@@ -1,42 +1,49 @@
-"""ONNX models: the graph's inputs as fields, its outputs as category and output type.
+"""ONNX models: the graph's inputs as fields, its outputs as category and output type; whole, and in one file.
 
-The signature is read from the protobuf framing, which needs no package and, skipping over weights, no memory. Where
-the package ``onnx`` is installed (extra ``onnx``) it also parses and checks models that are not very large.
+All is read from the protobuf framing, which needs no package and, skipping over weights, no memory.
 """
 
 from __future__ import annotations
 
-import mmap
 from typing import TYPE_CHECKING
 
-from mmsync.server.review.found import Field, Review, Unfit
-from mmsync.server.review.onnx_check import check_model
-from mmsync.server.review.onnx_graph import FLOAT, GraphReader, Value
-from mmsync.server.review.protobuf import NotProtobuf, Span
+from mmsync.formats.found import Field, Signature, Unfit
+from mmsync.formats.onnx_graph import FLOAT, GraphReader, Value
+from mmsync.formats.protobuf import NotProtobuf, Span, TooManyFields
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from mmsync.formats.window import Window
 
-__all__ = ["review_onnx"]
+__all__ = ["read_onnx"]
+
+_ONE_FILE = (
+    'save it as one file: onnx.save(onnx.load("m.onnx"), "m.onnx", save_as_external_data=False), '
+    "or export it so (torch.onnx.export(..., external_data=False))"
+)
 
 
-def review_onnx(path: Path) -> Review:
+def read_onnx(data: Window) -> Signature:
     """The signature of a model.
 
     Raises:
-        Unfit: It is no ONNX model, or one without outputs.
+        Unfit: It is no ONNX model, one without outputs, cut off, or one whose weights lie in another file.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        reader = GraphReader(data)
-        try:
-            graph = reader.model()
-            category, output_type = _judge(graph.outputs, reader, graph.nodes)
-        except NotProtobuf as error:
-            raise Unfit(f"The file is not an ONNX model: {error}") from error
-    check_model(path)
+    reader = GraphReader(data)
+    try:
+        graph = reader.model()
+        category, output_type = _judge(graph.outputs, reader, graph.nodes)
+        external = reader.external()
+    except NotProtobuf as error:
+        if reader.begun:
+            raise Unfit(f"it is no whole ONNX model (cut off or damaged: {error})", cut_off=True) from error
+        raise Unfit(f"it is no ONNX model ({error})") from error
+    except TooManyFields:
+        return Signature()
+    if external is not None:
+        raise Unfit(f"its weights are in another file{f' ({external})' if external else ''}", _ONE_FILE)
     # Before IR version 4 every weight was listed among the inputs too.
     inputs = [value for value in graph.inputs if value.name not in graph.weights]
-    return Review(
+    return Signature(
         output_type, category, [Field(name=value.name, description=None, type=value.type) for value in inputs]
     )
 

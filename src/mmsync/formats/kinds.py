@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from mmsync.files.lfs import claims_to_be_pointer
-
 __all__ = ["mistaken_for"]
 
 _MAGICS = (
@@ -27,21 +25,20 @@ _MAGICS = (
 )
 # Protocols 2 to 5 open with PROTO and their number; protocol 0 with a class or a container of text opcodes.
 _PICKLE = re.compile(rb"\x80[\x02-\x05](?:\x95|[\x00-\xff])|c[A-Za-z_][\w.]*\n[A-Za-z_]\w*\n|\(dp?\d?\n|\(lp?\d?\n")
-_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
-_XML = re.compile(rb"\s*<\?xml\b")
+_HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_XML = re.compile(rb"<\?xml\b")
+_SPACE = re.compile(rb"\s*")
 _TAR_MAGIC_AT = 257
 
 
 def mistaken_for(head: bytes) -> str | None:
     """Name what a file that begins with ``head`` is, with its article, or return None where nothing is sure."""
-    if claims_to_be_pointer(head):
-        return "a Git LFS pointer"
     for magic, kind in _MAGICS:
         if head.startswith(magic):
             return kind
     if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
         return "a tar archive"
-    text = head.removeprefix(b"\xef\xbb\xbf")
+    text = _without_comments(head.removeprefix(b"\xef\xbb\xbf"))
     if _HTML.match(text):
         return "an HTML page (a login or error page saved in place of the file?)"
     if _XML.match(text):
@@ -49,3 +46,14 @@ def mistaken_for(head: bytes) -> str | None:
     if _PICKLE.match(head):
         return "a Python pickle"
     return None
+
+
+def _without_comments(text: bytes) -> bytes:
+    """The text without the comments it begins with. Each byte is passed once: no expression tries them again."""
+    at = _SPACE.match(text).end()  # type: ignore[union-attr]  # it matches nothing as well
+    while text.startswith(b"<!--", at):
+        end = text.find(b"-->", at + 4)
+        if end < 0:
+            break
+        at = _SPACE.match(text, end + 3).end()  # type: ignore[union-attr]
+    return text[at:]
