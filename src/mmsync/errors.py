@@ -69,6 +69,18 @@ class FileFault(MmsyncError):
         super().__init__(f"{path}: {reason}")
 
 
+class Misfit(FileFault):
+    """A model file is not what its engine reads, or not all of it.
+
+    Attributes:
+        is_incomplete: Whether more of the file may be still to come.
+    """
+
+    def __init__(self, path: str, reason: str, hint: str = "", *, is_incomplete: bool = False) -> None:
+        super().__init__(path, reason, hint)
+        self.is_incomplete = is_incomplete
+
+
 class PlanRefused(MmsyncError):
     """A plan may not be carried out; nothing was written.
 

@@ -10,10 +10,11 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from mmsync.cachefile import CacheFile
+from mmsync.formats import INSPECTOR
 from mmsync.states import Content
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
     from pathlib import Path
     from types import TracebackType
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Held", "ImageKey", "Ledger", "image_key"]
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
     url TEXT NOT NULL, domain TEXT NOT NULL,
@@ -33,6 +34,9 @@ CREATE TABLE IF NOT EXISTS files (
     size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
     sha256 TEXT NOT NULL, content_size INTEGER NOT NULL, lfs INTEGER NOT NULL, seen INTEGER NOT NULL,
     PRIMARY KEY (dev, ino)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS fits (
+    sha256 TEXT NOT NULL, engine TEXT NOT NULL, inspector INTEGER NOT NULL, seen INTEGER NOT NULL,
+    PRIMARY KEY (sha256, engine)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sweeps (
     url TEXT NOT NULL, domain TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (url, domain)) WITHOUT ROWID
 """
@@ -76,6 +80,7 @@ class Ledger:
         self._now = now
         self._lock = threading.RLock()
         self._files: dict[_RowKey, _FileContent] | None = None  # None: not read yet
+        self._fits: set[tuple[str, str]] | None = None
         self._images: dict[ServerName, dict[ImageKey, Held]] = {}
         self._file = CacheFile(path, version=_VERSION, schema=_SCHEMA, what="ledger", warn=warn) if path else None
 
@@ -122,6 +127,21 @@ class Ledger:
                 files.pop(_row_key(key), None)
             self._write("DELETE FROM files WHERE dev = ? AND ino = ?", [_row_key(key)[:2] for key in keys])
 
+    def fits(self) -> AbstractSet[tuple[str, str]]:
+        """Return the contents found to be what an engine reads: sha256 and engine."""
+        with self._lock:
+            if self._fits is None:
+                query = "SELECT sha256, engine FROM fits WHERE inspector = ?"
+                self._fits = set(self._rows(query, (INSPECTOR,)))
+            return self._fits
+
+    def learn_fits(self, found: Iterable[tuple[str, str]]) -> None:
+        """Remember contents that are what an engine reads."""
+        with self._lock:
+            self._fits = {*self.fits(), *found}
+            rows = [(*each, INSPECTOR, self._now) for each in found]
+            self._write("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?)", rows)
+
     def images(self, server: ServerName) -> Mapping[ImageKey, Held]:
         """Return everything known of one server's images."""
         with self._lock:
@@ -155,6 +175,7 @@ class Ledger:
             )
             self._write("DELETE FROM images WHERE seen < ?", [(self._now - _KEPT,)])
             self._write("DELETE FROM files WHERE seen < ?", [(self._now - _KEPT,)])
+            self._write("DELETE FROM fits WHERE seen < ?", [(self._now - _KEPT,)])
             self._write("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?)", [(*server, self._now)])
 
     def _read_files(self) -> dict[_RowKey, _FileContent]:

@@ -15,7 +15,7 @@ from mmsync.apply.observe import rows
 from mmsync.apply.outcome import Progress, Verified
 from mmsync.errors import PlanRefused
 from mmsync.evidence import gather
-from mmsync.files import read_contents
+from mmsync.files import inspected, read_contents
 from mmsync.plan import Guards, Scope, Selection, Situation, compare, moved
 from mmsync.states import Content, Diagnostic
 
@@ -82,14 +82,16 @@ def make_plan(
         ModelManagerError: The server's list cannot be read.
     """
     client, server, ledger = connection.client, connection.server, connection.ledger
+    now_ns = time.time_ns() if now_ns is None else now_ns
     if contents is None:
         contents = read_contents(
             [wanted for wanted in manifest.models if wanted.name in options.selection],
             manifest.stats,
             ledger,
-            now_ns=time.time_ns() if now_ns is None else now_ns,
+            now_ns=now_ns,
             on_progress=_progress("hashing", on_event),
         )
+    contents = inspected(manifest.models, contents, ledger, now_ns=now_ns)
     listed, odd = rows(client.get_models() if models is None else models)
     observed = {name: row for name, (row, *others) in listed.items() if not others}
     ambiguous = frozenset(listed.keys() - observed.keys())

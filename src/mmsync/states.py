@@ -72,6 +72,7 @@ class Desired(NamedTuple):
         sha256: The pinned content in lower-case hex, or None.
         allow_signature_change: Whether inputs and output type may change.
         source: Where the manifest names it.
+        inspect: Whether the file must look like what its engine reads.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Desired(NamedTuple):
     sha256: str | None
     allow_signature_change: bool
     source: Source
+    inspect: bool = True
 
 
 class FileKey(NamedTuple):

@@ -52,7 +52,9 @@ def nothing_to_do(desk):
 def everything_changed(desk):
     three(desk)
     desk.file("a.json", json_bytes("A"))
-    desk.manifest("a BIGML a.json  description: first\nb UNICODE b.cbm\nc ONNX c.onnx  description: new")
+    desk.manifest(
+        "a BIGML a.json  description: first\nb UNICODE b.cbm  inspect: false\nc ONNX c.onnx  description: new"
+    )
     return ["plan", "--detailed-exitcode"]
 
 

@@ -87,7 +87,7 @@ def test_a_permanent_failure_waits_for_the_file_or_the_entry(root, watch, server
     write_manifest(root, {"a": "a.json", "bad": "bad.json"})
     process = watch(interval="0.4")
     process.until(lambda: server.holds(contents))
-    told = process.seen("model_failed", model="bad", code="refused")
+    told = process.seen("model_failed", model="bad", code="file/misfit")
     assert told["message"].endswith("it waits until its file or its entry changes")
     for value in (2, 3, 4):
         contents["a"] = json_model(value)
@@ -102,8 +102,8 @@ def test_a_permanent_failure_waits_for_the_file_or_the_entry(root, watch, server
     process.seen("model_recovered", model="bad")
     process.until(lambda: process.rounds() == 5)
     assert [(r["message"], r.get("waiting")) for r in process.of("reconciled")] == [
-        ("1 added, 1 not done; 0 unchanged", None),
-        *[("1 changed; 0 unchanged, 1 waiting for another file or entry", 1)] * 3,
+        ("1 added; 0 unchanged", None),
+        *[("1 changed; 0 unchanged", None)] * 3,
         ("1 added; 1 unchanged", None),
     ]
 

@@ -119,14 +119,14 @@ def test_a_file_that_is_missing_one_that_is_refused_and_a_folder_that_went(root,
     assert sorted(found[2:6]) == [
         "model_added: c added",
         (
+            "model_failed: error: ROOT/models.yaml:5:5: a: ROOT/a.json: it is no JSON: expecting value at line 1 column 1 "
+            "(export it again, or correct engine or file); it waits until its file or its entry changes"
+        ),
+        (
             "model_failed: error: ROOT/models.yaml:6:5: b: ROOT/sub/b.json: there is no such file (check the path; it is "
             "relative to the manifest)"
         ),
-        (
-            "model_failed: error: a: The file is not valid JSON: Expecting value: line 1 column 1 (char 0) (export the "
-            "file again, or correct its engine); it waits until its file or its entry changes"
-        ),
-        "reconciled: 1 added, 1 not done; 0 unchanged",
+        "reconciled: 1 added; 0 unchanged",
     ]
     assert found[6:] == [
         "model_recovered: a is as it should be",
@@ -150,7 +150,7 @@ def test_a_full_disk_under_the_ledger(root, watch, server, in_namespace, tmp_pat
     (root / "a.json").write_bytes(json_model(1))
     small = tmp_path / "small"
     small.mkdir()
-    script = f'mount -t tmpfs -o size=64k none "{small}"; head -c 1M /dev/zero > "{small}/fill" 2>/dev/null || true; exec "$@"'
+    script = f'mount -t tmpfs -o size=128k none "{small}"; head -c 1M /dev/zero > "{small}/fill" 2>/dev/null || true; exec "$@"'
     environment = {"MMSYNC_CACHE_DIR": str(small / "cache")}
     process = watch("--log-format", "text", before=[*in_namespace, "sh", "-ec", script, "sh"], env=environment)
     process.until(lambda: server.holds({"a": json_model(1)}))

@@ -44,9 +44,9 @@ def check_files(
     pinned = [wanted for wanted in manifest.models if wanted.sha256]
     contents = read_contents(pinned, manifest.stats, cache, now_ns=now_ns, on_progress=progress)
     found: list[Diagnostic] = []
-    seen: dict[tuple[str, str], _Finding | None] = {}
+    seen: dict[tuple[str, str, bool], _Finding | None] = {}
     for wanted in manifest.models:
-        which = wanted.path, wanted.engine
+        which = wanted.path, wanted.engine, wanted.inspect
         if which not in seen:
             seen[which] = _looked_into(wanted, manifest)
         if finding := seen[which]:
@@ -71,7 +71,7 @@ def _looked_into(wanted: Desired, manifest: Manifest) -> _Finding | None:
         if small and digest_file(wanted.path).lfs:
             way_on = f"to apply, fetch the file itself: {pull_command(wanted.path)}"
             return _Finding("warning", "file/lfs-pointer", "it is a Git LFS pointer", way_on)
-        unfit = misfit(wanted.path, wanted.engine)
+        unfit = misfit(wanted.path, wanted.engine) if wanted.inspect else None
     except FileFault as fault:
         return _Finding("error", "file/unreadable", fault.reason, fault.hint)
     if unfit is None:

@@ -2,7 +2,7 @@
 
 from mmsync.files.contents import DigestCache, is_racy, read_contents
 from mmsync.files.digest import digest_file
-from mmsync.files.inspection import guess_engine, misfit
+from mmsync.files.inspection import guess_engine, inspected, misfit
 from mmsync.files.lfs import Pointer, pull_command, read_pointer
 from mmsync.files.opening import file_key
 
@@ -12,6 +12,7 @@ __all__ = [
     "digest_file",
     "file_key",
     "guess_engine",
+    "inspected",
     "is_racy",
     "misfit",
     "pull_command",

@@ -4,19 +4,73 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mmsync.engines import EXTENSIONS
-from mmsync.files.opening import opened, translated
+from mmsync.errors import FileFault, Misfit
+from mmsync.files.contents import is_racy
+from mmsync.files.opening import file_key, opened, translated
 from mmsync.formats import Unfit, claims_to_be_pointer, inspect
+from mmsync.states import Content
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 
-__all__ = ["guess_engine", "misfit"]
+    from mmsync.states import Desired
+
+__all__ = ["FitCache", "guess_engine", "inspected", "misfit"]
 
 _HEAD_BYTES = 64 * 1024
 _BIGML_RESOURCE = re.compile(rb'"(?:resource|object)"\s*:')
+
+
+class FitCache(Protocol):
+    """Remembers which contents, by sha256, are what an engine reads; forgetting costs time, never correctness."""
+
+    def fits(self) -> AbstractSet[tuple[str, str]]:
+        """Return sha256 and engine of all that are known."""
+
+    def learn_fits(self, found: Iterable[tuple[str, str]]) -> None:
+        """Remember more of them."""
+
+
+def inspected(
+    desired: Iterable[Desired], contents: Mapping[str, Content | FileFault], cache: FitCache, *, now_ns: int
+) -> dict[str, Content | FileFault]:
+    """Return the contents with a `Misfit` in place of each that its engine cannot read.
+
+    Files of which the cache knows that they fit, Git LFS pointers and models with ``inspect: false`` are not opened.
+
+    Args:
+        desired: The models; those of which there is no content are left out.
+        contents: What their files hold.
+        cache: Asked first, and told of files that fit, unless they are too fresh to be sure which content that was.
+        now_ns: The time, ns since the epoch.
+    """
+    found, known, learned = dict(contents), cache.fits(), set()
+    for wanted in desired:
+        content = contents.get(wanted.name)
+        if not isinstance(content, Content) or content.lfs or not wanted.inspect:
+            continue
+        if (content.sha256, wanted.engine) in known:
+            continue
+        try:
+            with opened(wanted.path) as (descriptor, before), translated(wanted.path):
+                inspect(descriptor, wanted.engine, wanted.path)
+                same = file_key(before) == content.key == file_key(os.fstat(descriptor))
+        except Unfit as unfit:
+            hint = unfit.hint or (
+                "wait until it is whole" if unfit.cut_off else "export it again, or correct engine or file"
+            )
+            found[wanted.name] = Misfit(wanted.path, unfit.reason, hint, is_incomplete=unfit.cut_off)
+        except FileFault as fault:
+            found[wanted.name] = fault
+        else:
+            if same and not is_racy(content.key, now_ns):
+                learned.add((content.sha256, wanted.engine))
+    if learned:
+        cache.learn_fits(learned)
+    return found
 
 
 def misfit(path: str, engine: str) -> Unfit | None:

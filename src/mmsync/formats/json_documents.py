@@ -73,10 +73,11 @@ def _read(data: Window) -> Any:
     except json.JSONDecodeError as error:
         # Cut off, the fault is at the end of what there is, in a string that runs on, or in a word cut in two.
         end = len(text.rstrip())
-        if text.lstrip()[:1] in ("{", "[") and (error.pos >= end or error.msg.startswith("Unterminated string")):
+        begun = text.lstrip()[:1] in ("{", "[")
+        if begun and (error.pos >= end or error.msg.startswith("Unterminated string")):
             raise Unfit("it is no whole JSON text (cut off)", cut_off=True) from error
         what = f"it is no JSON: {error.msg.lower()} at line {error.lineno} column {error.colno}"
-        raise Unfit(what, cut_off=error.pos >= end - _CUT_MARGIN) from error
+        raise Unfit(what, cut_off=begun and error.pos >= end - _CUT_MARGIN) from error
     except UnicodeDecodeError as error:
         raise Unfit("it is no JSON (not UTF-8)", cut_off=error.end >= data.size) from error
     except RecursionError as error:

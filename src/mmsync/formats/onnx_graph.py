@@ -70,11 +70,11 @@ class GraphReader:
         version, graph, operators = 0, None, False
         for number, value in self._walk.fields(self._whole):
             if number == _MODEL_IR_VERSION and isinstance(value, int):
-                version = value
+                version, self.begun = value, 1 <= value < 1000  # noqa: PLR2004
             elif number == _MODEL_OPERATORS:
                 operators = True
             elif number == _MODEL_GRAPH and isinstance(value, Span):
-                graph, self.begun = value, True
+                graph = value
         if not 1 <= version < 1000 or graph is None:  # noqa: PLR2004  # 13 in 2026: anything near it will do
             self.begun = False
             raise NotProtobuf("it has no IR version or no graph")

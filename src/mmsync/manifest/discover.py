@@ -141,7 +141,8 @@ class _Search:
             self._note(rule, "discover-skipped", summary, "rename the file", warning=True)
             return None
         known.append(path)
-        return Desired(name, rule.engine, file, path, rule.description, None, rule.allow_signature_change, rule.source)
+        may_change = rule.allow_signature_change
+        return Desired(name, rule.engine, file, path, rule.description, None, may_change, rule.source, rule.inspect)
 
     def _note(
         self, rule: DiscoverRule, code: str, summary: str, way_on: str, *, model: str = "", warning: bool = False

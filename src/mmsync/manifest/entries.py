@@ -26,7 +26,7 @@ def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
     """Return the models listed, in the order of the file, without those that have faults."""
     defaults, scope, folder, taken, look = rules
     owned = re.compile("|".join(map(translate, scope))).match if scope else None
-    file_name, usual_engine, usual_text, may_change = page.file, *defaults
+    file_name, usual_engine, usual_text, may_change, is_inspected = page.file, *defaults
     models: list[Desired] = []
     # The loop is what a plan of ten thousand models spends its time on: nothing in it is looked up twice.
     for entry in items(page, node, "models", "list the models, or write `models: []` for none"):
@@ -59,6 +59,7 @@ def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
                 None,
                 may_change,
                 source,
+                is_inspected,
             )
         else:
             closely = read_closely(page, entry, rules, source)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Rules", "in_folder", "outside", "read_closely", "settle"]
 
-_KEYS = ("name", "engine", "file", "description", "sha256", "allow_signature_change")
+_KEYS = ("name", "engine", "file", "description", "sha256", "allow_signature_change", "inspect")
 _SHOWN = 5
 
 
@@ -76,11 +76,14 @@ def read_closely(page: Page, entry: Node, rules: Rules, source: Source) -> Desir
     allow = rules.defaults.allow_signature_change
     if "allow_signature_change" in found:
         allow = boolean(page, found["allow_signature_change"].value, "allow_signature_change")
+    inspect = rules.defaults.inspect
+    if "inspect" in found:
+        inspect = boolean(page, found["inspect"].value, "inspect")
     at_name = found["name"].value if name is not None else None
     settle(page, rules, source, at_name, found["file"].value if file is not None else None)
     if page.errors > errors_before or name is None or file is None or engine is None:
         return None
-    return Desired(name, engine, file, in_folder(rules.folder, file), description, sha256, allow, source)
+    return Desired(name, engine, file, in_folder(rules.folder, file), description, sha256, allow, source, inspect)
 
 
 def _name(page: Page, entry: Node, found: dict[str, Pair]) -> str | None:

@@ -44,6 +44,7 @@ class DiscoverRule:
         name: The template of the model's name, with ``{stem}`` and ``{parent}`` filled in.
         description: As in `Desired`; from ``defaults``.
         allow_signature_change: As in `Desired`; from ``defaults``.
+        inspect: As in `Desired`; from ``defaults``.
         folder: The manifest's folder as the user named it; empty means the working directory.
         admitted: The folders, links resolved, a file must be in: the manifest's own and the ``models_dirs``.
         scope: The globs one of which a name must match; None where the manifest gives none.
@@ -55,6 +56,7 @@ class DiscoverRule:
     name: str
     description: str | None
     allow_signature_change: bool
+    inspect: bool
     folder: str
     admitted: tuple[str, ...]
     scope: tuple[str, ...] | None

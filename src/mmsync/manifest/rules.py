@@ -53,6 +53,7 @@ def read_rules(
                     name=name,
                     description=defaults.description,
                     allow_signature_change=defaults.allow_signature_change,
+                    inspect=defaults.inspect,
                     folder=folder,
                     admitted=admitted,
                     scope=scope,

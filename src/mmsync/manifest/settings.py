@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Defaults", "read_defaults", "read_scope", "read_server", "read_version"]
 
 _SERVER_KEYS = ("url", "profile", "auth_type", "domain")
-_DEFAULTS_KEYS = ("engine", "description", "allow_signature_change")
+_DEFAULTS_KEYS = ("engine", "description", "allow_signature_change", "inspect")
 _AUTH_TYPES = ("standalone", "bearer")
 _SECRET_QUERY = re.compile(r"[?&;#][^=&]*(?:token|passw|secret|key|auth|sig)[^=&]*=", re.IGNORECASE)
 _USERINFO = re.compile(r"^(?:[^/?#]*:)?/*[^/?#]*@")
@@ -31,6 +31,7 @@ class Defaults(NamedTuple):
     engine: str | None = None
     description: str | None = None
     allow_signature_change: bool = False
+    inspect: bool = True
 
 
 def read_version(page: Page, root: Node, version: Node | None) -> None:
@@ -110,4 +111,5 @@ def read_defaults(page: Page, node: Node) -> Defaults:
     allow = "allow_signature_change" in found and boolean(
         page, found["allow_signature_change"].value, "allow_signature_change"
     )
-    return Defaults(engine, description, allow)
+    inspect = "inspect" not in found or boolean(page, found["inspect"].value, "inspect")
+    return Defaults(engine, description, allow, inspect)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmsync.errors import FileFault
+from mmsync.errors import FileFault, Misfit
 from mmsync.files.lfs import pull_command
 from mmsync.plan.guards import refusals
 from mmsync.plan.model import Change, Guards, Plan, Selection
@@ -161,9 +161,12 @@ def _by_name(change: Change) -> str:
 def _fault(wanted: Desired, content: Content | FileFault) -> Diagnostic | None:
     """Why this entry may not be applied, or None."""
     if isinstance(content, FileFault):
+        code = "file/unreadable"
+        if isinstance(content, Misfit):
+            code = "file/incomplete" if content.is_incomplete else "file/misfit"
         return Diagnostic(
             "error",
-            "file/unreadable",
+            code,
             f"{printable(wanted.name)}: {printable(str(content), 600)}",
             content.hint,
             wanted.source,

@@ -86,7 +86,12 @@ def of_plan(plan: Plan, *, waiting: Container[str]) -> Iterator[Problem]:
             continue
         told.add(note.model)  # the first is the gravest: they are ordered
         name = printable(note.model)
-        yield Problem("model", name, str(note), note.code, f"{name} is as it should be", note.severity)
+        is_incomplete = note.code == "file/incomplete"
+        message = f"incomplete, waiting: {note.summary}" if is_incomplete else str(note)
+        if note.code == "file/misfit":
+            message += "; it waits until its file or its entry changes"
+        severity = "warning" if is_incomplete else note.severity
+        yield Problem("model", name, message, note.code, f"{name} is as it should be", severity)
 
 
 def of_notes(notes: Iterable[Diagnostic], besides: Container[Diagnostic]) -> Iterator[Problem]:
