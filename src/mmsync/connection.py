@@ -8,7 +8,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from mmsync.errors import SettingsError
@@ -46,7 +46,8 @@ class Target:
         token: Never shown. Empty for ``local:``.
         auth_type: ``standalone`` or ``bearer``.
         domain: Where given, the server is of the older generation (LegacyClient).
-        timeout: Seconds to connect and between two bytes; None means the client's 30.
+        timeout: Seconds to connect, for the head of an answer and between two bytes; None means the client's 30.
+        max_list_bytes: The longest list of models that is read; None means the client's 64 MiB.
     """
 
     url: str
@@ -54,6 +55,7 @@ class Target:
     auth_type: str = "standalone"
     domain: str | None = None
     timeout: float | None = None
+    max_list_bytes: int | None = None
 
 
 @contextlib.contextmanager
@@ -131,9 +133,12 @@ def new_client(target: Target, url: str, token: str, *, jobs: int) -> Client | L
 
     auth = create_auth_from_token(token, target.auth_type)
     pool = 3 * jobs + 2  # while a job sends a file, the one before is saved and the next model is read
+    settings: dict[str, Any] = {"timeout": target.timeout, "pool_size": pool}
+    if target.max_list_bytes:
+        settings["max_list_bytes"] = target.max_list_bytes
     if target.domain:
-        return LegacyClient(url, target.domain, auth, timeout=target.timeout, pool_size=pool)
-    return Client(url, auth, timeout=target.timeout, pool_size=pool)
+        return LegacyClient(url, target.domain, auth, **settings)
+    return Client(url, auth, **settings)
 
 
 def is_exposed(target: Target) -> bool:

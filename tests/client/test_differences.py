@@ -62,6 +62,19 @@ def test_a_login_page_is_an_error_not_an_absence(wire, package):
         assert seen == (error, error)
 
 
+def test_a_list_with_a_row_that_names_no_model_is_an_error(wire, package):
+    seen = outcome(client_of(package, wire(lambda _: answer(200, [{"id": 1}])).url).get_models)
+    message = "The server's list of models has a row without a name"
+    assert seen == {OFFICIAL: [{"id": 1}], OURS: ("UnexpectedResponse", message)}[package]
+
+
+def test_another_model_than_asked_for_is_an_error(wire, package):
+    server = wire(lambda _: answer(200, {"id": 4, "name": "other"}))
+    seen = outcome(client_of(package, server.url).find_model, "m")
+    error = ("UnexpectedResponse", "The server was asked for 'm' and answered with 'other'")
+    assert seen == {OFFICIAL: {"id": 4, "name": "other"}, OURS: error}[package]
+
+
 def test_the_status_of_an_error_without_json_is_kept(wire, package):
     seen = outcome(client_of(package, wire(lambda _: answer(418, raw=b"teapot")).url).get_models)
     assert (
@@ -134,7 +147,8 @@ def test_a_name_never_leads_out_of_the_folder(wire, package, tmp_path):
     folder.mkdir()
     model = {"id": 1, "name": "../escaped", "engine": "ONNX", "image": {"id": 1, "size": 3, "image": "QUJD"}}
     downloader = importlib.import_module(f"{package}.downloader").FileSystemDownloader(folder)
-    client_of(package, wire(lambda _: answer(200, model)).url, downloader=downloader).get_model("x", download_file=True)
+    client = client_of(package, wire(lambda _: answer(200, model)).url, downloader=downloader)
+    client.get_model("../escaped", download_file=True)
     escaped = (tmp_path / "escaped.onnx").exists()
     assert escaped is (package == OFFICIAL)
 

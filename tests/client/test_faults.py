@@ -14,6 +14,7 @@ from mmsync.client import Client
 from mmsync.client.auth import HttpDevoStandAloneTokenAuth
 from mmsync.client.error import ModelManagerError, TransportError
 from support.clients import Clock, client_of
+from support.loopback import Loopback
 from support.wire import answer
 
 
@@ -140,6 +141,43 @@ def test_a_server_that_speaks_no_tls_is_not_tried_again():
     assert not caught.value.transient
     assert not caught.value.sent
     assert clock.slept == []
+
+
+@pytest.mark.parametrize("upload", [False, True])
+def test_plain_http_on_an_https_address_is_told_with_the_way_out(wire, tmp_path, upload):
+    def answer_plainly(connection):
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        connection.close()
+
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"x" * 3_000_000)
+    server = Loopback(lambda connection, _: connection.recv(65536) and answer_plainly(connection))
+    client = client_of(server.url.replace("http:", "https:"))
+    with pytest.raises(TransportError, match="does not speak TLS") as caught:
+        client.upload_image("ONNX", path) if upload else client.get_models()
+    server.close()
+    assert "http://" in caught.value.hint
+    assert not caught.value.transient
+
+
+@pytest.mark.parametrize("upload", [False, True])
+@pytest.mark.parametrize("last", [b"\x15\x03\x01\x00\x02\x02\x46", b""])
+def test_a_tls_port_on_an_http_address_is_told_with_the_way_out(tmp_path, upload, last):
+    """Some servers send a TLS alert, most just break off."""
+
+    def break_off(connection, _):
+        connection.recv(5)
+        connection.sendall(last)
+
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"x" * 3_000_000)
+    server = Loopback(break_off)
+    client = client_of(server.url, retry=Clock().policy())
+    with pytest.raises(TransportError) as caught:
+        client.upload_image("ONNX", path) if upload else client.get_models()
+    server.close()
+    assert "https" in caught.value.hint
+    assert "timeout" not in caught.value.hint
 
 
 def test_a_missing_certificate_file_is_ours_too(wire):

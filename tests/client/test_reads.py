@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from mmsync.client.downloader import FileSystemDownloader
 from mmsync.client.error import (
     EndpointNotFound,
     ModelManagerError,
@@ -183,3 +184,80 @@ def test_names_are_encoded_whole_and_names_that_cannot_be_are_refused_before_any
         with pytest.raises(ModelManagerError, match="Invalid name"):
             client.add_model(name, "ONNX", "no-such-file")
     assert len(server.requests) == 1
+
+
+DETAIL = {"id": 1, "name": "m", "engine": "ONNX", "image": {"id": 3, "size": 3, "image": "QUJD"}}
+READS = [
+    lambda client, _: client.find_detail("asked"),
+    lambda client, _: client.get_model("asked"),
+    lambda client, _: client.find_model("asked"),
+    lambda client, _: client.get_model("asked", download_file=True),
+    lambda client, _: client.download_image("asked"),
+    lambda client, _: client.delete_model("asked"),
+    lambda client, _: client.update_description("asked", "text"),
+    lambda client, path: client.add_model("asked", "ONNX", path, force=True),
+]
+
+
+@pytest.mark.parametrize("make", [client_of, legacy_of])
+@pytest.mark.parametrize("downloader", [None, lambda model: model["name"]])
+@pytest.mark.parametrize("read", READS)
+def test_the_description_of_another_model_is_an_error_and_nothing_is_written(wire, tmp_path, make, read, downloader):
+    server = wire(lambda _: answer(200, DETAIL))
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"ABC")
+    with pytest.raises(UnexpectedResponse, match="asked for 'asked' and answered with 'm'"):
+        read(make(server.url, downloader=downloader or FileSystemDownloader(tmp_path)), path)
+    assert not server.seen("POST")
+    assert not server.seen("DELETE")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", [None, " asked "])
+def test_a_name_that_is_missing_or_only_padded_is_no_other(wire, name):
+    assert client_of(wire(lambda _: answer(200, {"id": 1, "name": name})).url).find_detail("asked")["name"] == name
+
+
+def test_composed_and_decomposed_names_are_one(wire):
+    server = wire(lambda _: answer(200, {"id": 1, "name": "caf\u00e9"}))
+    assert client_of(server.url).find_detail("cafe\u0301")["id"] == 1
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_interim_answers_are_skipped(wire, status):
+    interim = b"HTTP/1.1 %d Interim\r\nLink: </a>; rel=preload\r\n\r\n" % status
+    server = wire(lambda _: interim * 3 + answer(200, [{"name": "m"}]))
+    client = client_of(server.url)
+    assert client.get_models() == client.get_models() == [{"name": "m"}]
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("call", ["get_models", "find_detail", "download_image"])
+def test_a_part_of_an_answer_is_not_taken_for_the_whole(wire, call):
+    part = answer(206, [{"name": "m"}], {"Content-Range": "bytes 0-15/500"})
+    server = wire(lambda _: part)
+    arguments = [] if call == "get_models" else ["m"]
+    with pytest.raises(UnexpectedResponse, match="HTTP 206") as caught:
+        getattr(client_of(server.url), call)(*arguments)
+    assert "proxy or cache" in caught.value.hint
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 5000])
+@pytest.mark.parametrize("separator", [",", ", ", " ,\n"])
+def test_a_list_of_any_length_and_spelling_is_read_as_it_is(wire, rows, separator):
+    """Also where a text looks like the end of a row, and a row like a list."""
+    listed = [{"id": at, "name": f"m{at}", "description": "}, {" * 20, "more": [{"a": [1]}, {}]} for at in range(rows)]
+    raw = "[" + separator.join(json.dumps(row) for row in listed) + "]\n"
+    for encoded in (raw.encode(), raw.encode("utf-16"), b"\xef\xbb\xbf" + raw.encode()):
+        assert client_of(wire(lambda _, encoded=encoded: answer(200, raw=encoded)).url).get_models() == listed
+
+
+@pytest.mark.parametrize("end", ["", ",", ",]", "}", "]]", "] x", ",null]", ",[]]"])
+def test_a_list_that_ends_badly_is_an_error_whatever_its_length(wire, end):
+    row = json.dumps({"name": "m", "description": "x" * 1000})
+    for rows in (1, 300, 1000):
+        raw = ("[" + ",".join([row] * rows) + end).encode()
+        with pytest.raises(UnexpectedResponse):
+            client_of(wire(lambda _, raw=raw: answer(200, raw=raw)).url).get_models()

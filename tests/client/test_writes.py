@@ -47,7 +47,8 @@ class Book:
         if kind == "read":
             return answer(200, self.stored) if self.stored else answer(204)
         if kind == "upload":
-            return answer(200, REVIEW)
+            file = request.body.split(b"octet-stream\r\n\r\n", 1)[1].rsplit(b"\r\n--", 1)[0]
+            return answer(200, {**REVIEW, "size": len(file)})
         if kind == "delete":
             self.stored = None
             return answer(204)
@@ -120,6 +121,56 @@ def test_a_create_lost_to_another_writer_is_reported_and_not_repeated(wire, file
         client_of(server.url).add_model("m", "ONNX", file)
     assert book.stored == theirs
     assert book.saves == 0
+
+
+class Race(Book):
+    """Somebody else makes the model at the moment a create arrives, which the server then refuses or loses."""
+
+    def __init__(self, refusal):
+        super().__init__()
+        self.refusal = refusal
+
+    def commit(self, kind, request):
+        if kind == "save" and "id" not in request.json():
+            self.stored = {"id": 9, "name": "m", "engine": "DT", "hidden": True, "image": {"id": 99, "size": 5}}
+            return self.refusal
+        return super().commit(kind, request)
+
+
+@pytest.mark.parametrize("refusal", [answer(409, {"msg": "exists"}), answer(400), answer(500), reset])
+def test_a_forced_create_that_lost_a_race_becomes_an_update(wire, file, refusal):
+    book = Race(refusal)
+    server = wire(book)
+    client_of(server.url).add_model("m", "ONNX", file, force=True)
+    assert book.saves == 1
+    assert (book.stored["id"], book.stored["engine"], book.stored["image"]["id"]) == (9, "ONNX", 7)
+    assert book.stored["hidden"]  # theirs stays what it was but for what was asked
+    assert len(server.seen("POST", "upload")) == 1
+
+
+@pytest.mark.parametrize("refusal", [answer(409, {"msg": "exists"}), reset])
+def test_without_force_it_does_not(wire, file, refusal):
+    book = Race(refusal)
+    with pytest.raises(ModelManagerError):
+        client_of(wire(book).url).add_model("m", "ONNX", file)
+    assert book.stored["id"] == 9
+    assert book.saves == 0
+
+
+def test_a_forced_create_that_is_refused_for_another_reason_is_not_repeated(wire, file):
+    book = Book(save=[answer(400, {"msg": "no such category"})])
+    server = wire(book)
+    with pytest.raises(ModelManagerError, match="no such category"):
+        client_of(server.url).add_model("m", "ONNX", file, force=True)
+    assert book.saves == 0
+    assert len([each for each in server.seen("POST") if "upload" not in each.target]) == 1
+
+
+def test_the_review_of_another_file_is_an_error(wire, file):
+    server = wire(lambda request: answer(200, {**REVIEW, "size": 6}) if request.method == "POST" else answer(204))
+    with pytest.raises(UnexpectedResponse, match="a file of 6 bytes; the one sent has 5"):
+        client_of(server.url).add_model("m", "ONNX", file)
+    assert len(server.seen("POST")) == 1
 
 
 def test_a_save_whose_fate_cannot_be_read_says_so(wire, file):

@@ -12,11 +12,13 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import requests
 
 from mmsync.server import running
+from support.fault_proxy import FaultProxy
 from support.watching import ServerView, inside, json_model, sha256, write_manifest
 
 
@@ -133,6 +135,26 @@ def test_a_manifest_broken_and_mended_is_told_once_and_the_last_good_one_stays(r
         ("info", "manifest_recovered", "the manifest is good again"),
     ]
     assert process.of("manifest_failed")[1]["message"].startswith(f"{stays}{path}:1:1: ")
+
+
+def test_a_server_that_is_too_slow_is_told_and_waited_for(root, watch, server):
+    contents = one(root)
+    fast = threading.Event()
+
+    def drip(exchange):
+        while not fast.wait(0.02):
+            exchange.connection.sendall(b"H")
+        exchange.answer(exchange.forward())
+
+    with FaultProxy(server.url) as proxy:
+        proxy.on("list", drip)
+        process = watch("--timeout", "0.3", server=SimpleNamespace(url=proxy.url, token=server.token))
+        failed = process.seen("server_failed", code="server-too-slow")
+        assert "is too slow" in failed["message"]
+        fast.set()
+        process.send(signal.SIGHUP)
+        process.until(lambda: server.holds(contents))
+    process.seen("server_recovered")
 
 
 def test_a_server_that_is_away_is_waited_for(root, watch, tmp_path):

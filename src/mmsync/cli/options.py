@@ -81,7 +81,13 @@ server_options = _stack(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
-        help="Per connection and read; 30 if not given.",
+        help="To connect, for an answer to begin, and between bytes; 30 if not given.",
+    ),
+    _option(
+        "--max-list-bytes",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="The longest list of models to read; 64 MiB if not given.",
     ),
 )
 
@@ -168,7 +174,17 @@ def take_server(options: dict[str, Any]) -> ServerOptions:
     context = click.get_current_context()
     one_of(context, options, "url", "profile")
     one_of(context, options, "token", "token_file")
-    names = ("url", "token", "token_file", "auth_type", "domain", "profile", "profiles_path", "timeout")
+    names = (
+        "url",
+        "token",
+        "token_file",
+        "auth_type",
+        "domain",
+        "profile",
+        "profiles_path",
+        "timeout",
+        "max_list_bytes",
+    )
     return ServerOptions(**{name: options.pop(name) for name in names})
 
 

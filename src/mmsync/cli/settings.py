@@ -30,6 +30,7 @@ class ServerOptions:
     profile: str | None = None
     profiles_path: str | None = None
     timeout: float | None = None
+    max_list_bytes: int | None = None
 
 
 def resolve(given: ServerOptions, manifest: ServerSettings | None) -> Target:
@@ -67,7 +68,7 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None) -> Target:
         raise SettingsError(
             f"no token for {_without_secrets(url)}", "set MMSYNC_TOKEN, or give --token-file or --profile"
         )
-    return Target(url, token or "", auth_type or "standalone", domain or None, given.timeout)
+    return Target(url, token or "", auth_type or "standalone", domain or None, given.timeout, given.max_list_bytes)
 
 
 def cache_folder() -> Path:

@@ -10,9 +10,12 @@ from mmsync.client.error import EndpointNotFound, ModelManagerError, UnexpectedR
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import requests
 
 __all__ = [
+    "body_chunks",
     "decode_response",
     "error_of",
     "is_success",
@@ -22,10 +25,12 @@ __all__ = [
     "validate_or_raise_error",
 ]
 
-# A list of a million models is below this; anything above is a mistake or an attack.
-_MAX_JSON = 1 << 29
+# A detail with very many clusters is below this; anything above is a mistake or an attack.
+_MAX_JSON = 64 << 20
 _MAX_ERROR = 1 << 20
 _CHUNK = 1 << 18
+# How much longer than on the wire a decoded body may be, once it is long: lists shrink to a fiftieth, bombs to a thousandth.
+_MAX_RATIO, _SHORT = 200, 1 << 20
 _NOT_OFFERED = frozenset({404, 405})
 # What a server answers to an upload for an engine it does not know (seen; its enum lookup fails).
 _UNKNOWN_ENGINE_STATUS = 500
@@ -120,19 +125,33 @@ def unexpected(response: requests.Response, what: str) -> UnexpectedResponse:
     )
 
 
-def _body(response: requests.Response, limit: int) -> bytes:
-    """Return the decoded body, leaving the connection fit for the next request.
+def body_chunks(response: requests.Response, limit: int, hint: str = "", *, size: int = _CHUNK) -> Iterator[bytes]:
+    """Yield the decoded body in pieces of about ``size`` bytes, leaving the connection fit for the next request.
 
     Raises:
-        UnexpectedResponse: It is longer than ``limit`` bytes.
-        TransportError: It was cut short.
+        UnexpectedResponse: It is longer than ``limit`` bytes, with ``hint``, or far longer than what came on the wire.
+        TransportError: It was cut short, or came too slowly.
     """
-    parts, size = [], 0
-    with translated(response.url):
-        for chunk in response.iter_content(_CHUNK):
-            parts.append(chunk)
-            size += len(chunk)
-            if size > limit:
-                response.close()
-                raise UnexpectedResponse(msg=f"A body of more than {limit} bytes", status=response.status_code)
-    return b"".join(parts)
+    done = 0
+    chunks = response.iter_content(size)
+    while True:
+        # Only the reading is translated: what the taker of a piece meets, such as a full disk, is not the network's.
+        with translated(response.url):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        done += len(chunk)
+        bloated = done > _SHORT and done > _MAX_RATIO * response.raw.tell()
+        if done > limit or bloated:
+            response.close()
+            what = f"A body that unpacks to more than {_MAX_RATIO} times its length"
+            raise UnexpectedResponse(
+                msg=what if bloated else f"A body of more than {limit} bytes",
+                status=response.status_code,
+                hint="" if bloated else hint,
+            )
+        yield chunk
+
+
+def _body(response: requests.Response, limit: int) -> bytes:
+    return b"".join(body_chunks(response, limit))

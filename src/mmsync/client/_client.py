@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mmsync.client._endpoint import EndpointRenderer, LatestEndpointRenderer, LegacyEndpointRenderer
+from mmsync.client._model_list import MAX_LIST_BYTES
 from mmsync.client._writing import Writing
 from mmsync.client.api import Api
 from mmsync.client.downloader import get_default_downloader
@@ -34,6 +35,7 @@ class BaseClient(Writing):
         downloader: Where downloaded files go; the current directory if None.
         pool_size: How many idle connections are kept. With at most as many threads, each uses one connection.
         retry: When requests are repeated; see `RetryPolicy` for what is done if None.
+        max_list_bytes: The longest list of models that is read; a longer one is an error.
         kwargs: Keywords of ``requests.request`` for every request: ``timeout`` (30 s by default), ``verify``,
             ``proxies``, ``cert``, ``headers`` and so on. They win over the environment (``HTTPS_PROXY``,
             ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``), which is read once. ``.netrc`` is never read.
@@ -55,12 +57,14 @@ class BaseClient(Writing):
         downloader: DownloaderCallable | None = None,
         pool_size: int = 32,
         retry: RetryPolicy | None = None,
+        max_list_bytes: int = MAX_LIST_BYTES,
         **kwargs: Any,
     ) -> None:
         self.endpoints = endpoints_renderer
         self.api = Api(auth=auth, pool_size=pool_size, retry=retry, **kwargs)
         self.api.hints[404] = endpoints_renderer.wrong_generation
         self.downloader = downloader or get_default_downloader()
+        self.max_list_bytes = max_list_bytes
 
     @property
     def url(self) -> str:
@@ -92,6 +96,7 @@ class Client(BaseClient):
         downloader: See there.
         pool_size: See there.
         retry: See there.
+        max_list_bytes: See there.
         kwargs: See there.
     """
 
@@ -103,10 +108,17 @@ class Client(BaseClient):
         downloader: DownloaderCallable | None = None,
         pool_size: int = 32,
         retry: RetryPolicy | None = None,
+        max_list_bytes: int = MAX_LIST_BYTES,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            auth, LatestEndpointRenderer(url), downloader=downloader, pool_size=pool_size, retry=retry, **kwargs
+            auth,
+            LatestEndpointRenderer(url),
+            downloader=downloader,
+            pool_size=pool_size,
+            retry=retry,
+            max_list_bytes=max_list_bytes,
+            **kwargs,
         )
 
 
@@ -120,6 +132,7 @@ class LegacyClient(BaseClient):
         downloader: See there.
         pool_size: See there.
         retry: See there.
+        max_list_bytes: See there.
         kwargs: See there.
     """
 
@@ -132,10 +145,17 @@ class LegacyClient(BaseClient):
         downloader: DownloaderCallable | None = None,
         pool_size: int = 32,
         retry: RetryPolicy | None = None,
+        max_list_bytes: int = MAX_LIST_BYTES,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            auth, LegacyEndpointRenderer(url, domain), downloader=downloader, pool_size=pool_size, retry=retry, **kwargs
+            auth,
+            LegacyEndpointRenderer(url, domain),
+            downloader=downloader,
+            pool_size=pool_size,
+            retry=retry,
+            max_list_bytes=max_list_bytes,
+            **kwargs,
         )
         # Whether details are read at /fast: None until the server has shown whether it heeds ?fast=True.
         self._at_fast: bool | None = None
@@ -151,16 +171,16 @@ class LegacyClient(BaseClient):
         """
         url = self.endpoints.model(name)
         if self._at_fast is None:
-            detail, bytes_came = self._detail(url, {"fast": True}, stop_at_bytes=True)
+            detail, bytes_came = self._detail(name, url, {"fast": True}, stop_at_bytes=True)
             if not bytes_came:
                 return detail
             self._at_fast = True
         if self._at_fast:
             try:
-                return self._detail(f"{url}/fast", {})[0]
+                return self._detail(name, f"{url}/fast", {})[0]
             except EndpointNotFound:
                 self._at_fast = False
-        return self._detail(url, {"fast": True})[0]
+        return self._detail(name, url, {"fast": True})[0]
 
     def _is_missing(self, detail: dict[str, Any]) -> bool:
         return "id" in detail and detail["id"] is None

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mmsync.client._answers import length_of, unexpected
-from mmsync.client._faults import translated
+from mmsync.client._answers import body_chunks, length_of, unexpected
 from mmsync.client._image_json import ImageSplitter, Malformed
 from mmsync.client.error import TransportError, UnexpectedResponse
 from mmsync.client.shapes import ImageContent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Protocol
 
     import requests
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["FileTarget", "fetch_detail", "fetch_image"]
 
 _CHUNK = 1 << 17
+_UNLIMITED = 1 << 62
+# Bytes of an image that are taken before its size must be known, and those dropped that nobody asked for.
+_UNDECLARED, _UNASKED = 64 << 20, 1 << 30
 
 
 class FileTarget:
@@ -72,7 +74,10 @@ class FileTarget:
 
 
 def fetch_image(
-    response: requests.Response, target: Target, on_progress: Callable[[int, int], object] | None = None
+    response: requests.Response,
+    target: Target,
+    on_progress: Callable[[int, int], object] | None = None,
+    size_of: Callable[[], object] = lambda: None,
 ) -> tuple[Any, ImageContent | None]:
     """Read a detail with its bytes; write those to ``target``.
 
@@ -80,6 +85,7 @@ def fetch_image(
         response: The answer, its body unread.
         target: Gets the bytes.
         on_progress: Called with (bytes done, bytes in all or an estimate of it).
+        size_of: Asks the server for the image's size, where neither that nor the answer's length was said.
 
     Returns:
         The detail, with an empty string for the bytes, and what they were; None for them where there were none.
@@ -90,12 +96,20 @@ def fetch_image(
     """
     digest, done = hashlib.sha256(), 0
     total = length_of(response) * 3 // 4
+    limit: object = None
 
     def take(data: bytes) -> None:
-        nonlocal done
+        nonlocal done, limit, total
+        done += len(data)
+        if limit is None and splitter.declared is not None:
+            limit = total = splitter.declared
+        elif limit is None and not total and done > _UNDECLARED:
+            limit = size_of()
+            if not isinstance(limit, int):
+                raise UnexpectedResponse(msg="The server does not say how large the image is", status=200)
+        _stop_past(limit, done, response)
         digest.update(data)
         target.write(data)
-        done += len(data)
         if on_progress is not None:
             on_progress(done, max(total, done))
 
@@ -108,10 +122,18 @@ def fetch_image(
         raise unexpected(response, "holds the image twice")
     size = image.get("size")
     if isinstance(size, int) and size != done:
-        raise UnexpectedResponse(
-            msg=f"The server sent {done} bytes of an image it says has {size}", status=response.status_code
-        )
+        raise _another_size(done, size, response)
     return detail, ImageContent(digest.hexdigest(), done, image.get("id"))
+
+
+def _stop_past(limit: object, done: int, response: requests.Response) -> None:
+    if isinstance(limit, int) and done > limit:
+        raise _another_size(f"more than {limit}", limit, response)
+
+
+def _another_size(sent: object, size: int, response: requests.Response) -> UnexpectedResponse:
+    said = f"The server sent {sent} bytes of an image it says has {size}"
+    return UnexpectedResponse(msg=said, status=response.status_code)
 
 
 class _BytesCame(Exception):
@@ -132,10 +154,14 @@ def fetch_detail(response: requests.Response, *, stop_at_bytes: bool) -> tuple[A
         TransportError: The answer was cut short.
         UnexpectedResponse: It is not JSON.
     """
+    done = 0
 
-    def take(_data: bytes) -> None:
+    def take(data: bytes) -> None:
+        nonlocal done
         if stop_at_bytes:
             raise _BytesCame
+        done += len(data)
+        _stop_past(_UNASKED if splitter.declared is None else splitter.declared, done, response)
 
     splitter = ImageSplitter(take)
     try:
@@ -147,7 +173,7 @@ def fetch_detail(response: requests.Response, *, stop_at_bytes: bool) -> tuple[A
 
 def _split(response: requests.Response, splitter: ImageSplitter) -> Any:
     try:
-        for chunk in _chunks(response):
+        for chunk in body_chunks(response, _UNLIMITED, size=_CHUNK):
             splitter.feed(chunk)
         if splitter.is_open:
             raise TransportError("The answer was cut short")
@@ -157,14 +183,3 @@ def _split(response: requests.Response, splitter: ImageSplitter) -> Any:
     finally:
         # Nothing where the body was read to its end; otherwise the connection is not fit for another request.
         response.close()
-
-
-def _chunks(response: requests.Response) -> Iterator[bytes]:
-    chunks = iter(response.iter_content(_CHUNK))
-    while True:
-        # Only the reading is translated: a full disk is not the network's fault.
-        with translated(response.url):
-            chunk = next(chunks, None)
-        if chunk is None:
-            return
-        yield chunk

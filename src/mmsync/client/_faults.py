@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from http.client import HTTPException
+from http.client import BadStatusLine, HTTPException, RemoteDisconnected
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
 
+from mmsync.client._pool import TooSlow
 from mmsync.client._upload import FileForm, FormAborted
 from mmsync.client.error import ModelManagerError, TransportError
 from mmsync.client.validator import without_userinfo
@@ -23,6 +24,9 @@ __all__ = ["translated"]
 _NEVER_CONNECTED = (NewConnectionError, ConnectTimeoutError)
 _NETWORK = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _HOPELESS = (requests.exceptions.SSLError, requests.exceptions.InvalidProxyURL)
+# What OpenSSL makes of bytes that are no TLS; and how a TLS alert begins, which is what a TLS server makes of http.
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
+_TLS_ALERT = "\x15\x03"
 
 
 @contextmanager
@@ -59,18 +63,34 @@ def _fault(error: Exception, url: str, *, unsent: bool) -> ModelManagerError:
     if isinstance(error, (LocationValueError, requests.exceptions.InvalidURL)):
         return ModelManagerError(msg=said)
     if isinstance(error, _HOPELESS):
-        return TransportError(f"No secure connection to {place}: {said}", sent=False, again=False)
+        hint = ""
+        if getattr(reason, "reason", None) in _NO_TLS:
+            said, hint = "what answers there does not speak TLS", "check the port, or write http:// in the address"
+        return TransportError(f"No secure connection to {place}: {said}", sent=False, again=False, hint=hint)
     if isinstance(error, requests.exceptions.ProxyError):
         return TransportError(f"The proxy to {place} failed: {said}", sent=False, connected=False)
     if isinstance(error, requests.ConnectTimeout) or any(isinstance(link, _NEVER_CONNECTED) for link in _chain(error)):
         return TransportError(f"Cannot connect to {place}: {said}", sent=False, connected=False)
-    if isinstance(error, requests.Timeout):
+    if isinstance(reason, TooSlow):
+        return TransportError(f"The server at {place} is too slow: {said}", sent=not unsent, timed_out=True)
+    if isinstance(error, requests.Timeout) or isinstance(reason, TimeoutError):
         return TransportError(f"No answer from {place} in time: {said}", sent=not unsent, timed_out=True)
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return TransportError(f"The answer from {place} cannot be decoded: {said}")
     if isinstance(error, (*_NETWORK, HTTPError, HTTPException, ConnectionError, TimeoutError)):
-        return TransportError(f"The connection to {place} broke: {said}", sent=not unsent)
+        return _broken(place, reason, said, unsent=unsent)
     return ModelManagerError(msg=said)
+
+
+def _broken(place: str, reason: BaseException, said: str, *, unsent: bool) -> TransportError:
+    if isinstance(reason, BadStatusLine) and str(reason).startswith(_TLS_ALERT):
+        hint = "write https:// in the address"
+        return TransportError(f"{place} answers with TLS, not with http", sent=False, again=False, hint=hint)
+    hint = ""
+    if isinstance(reason, (RemoteDisconnected, ConnectionResetError)):
+        other = "https" if place.startswith("http:") else "http"
+        hint = f"try again; if it stays so, check the address: a port for {other} breaks off like this"
+    return TransportError(f"The connection to {place} broke: {said}", sent=not unsent, hint=hint)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -39,10 +39,13 @@ class ImageSplitter:
 
     Attributes:
         found: Whether the image's string was met.
+        declared: The image's size as said before its bytes; None where it was not.
     """
 
     def __init__(self, sink: Callable[[bytes], object]) -> None:
         self.found = False
+        self.declared: int | None = None
+        self._object = 0  # where in the rest the image's object begins
         self._sink = sink
         self._rest = bytearray()
         self._stack: list[int] = []  # the open brackets, as byte values
@@ -101,10 +104,13 @@ class ImageSplitter:
                     if self.found:
                         raise Malformed("holds the image twice")
                     self.found = self._in_image = True
+                    self.declared = self._declared()
                 else:
                     self._string = len(self._rest) - 1
                 return at
             if mark in b"{[":
+                if self._keys == ["image"]:
+                    self._object = len(self._rest) + match.start() - start
                 self._stack.append(mark)
                 self._keys.append(None)
                 self._at_key = mark == _BRACE
@@ -119,6 +125,13 @@ class ImageSplitter:
                 self._at_key = False
         self._rest += piece[start:]
         return len(piece)
+
+    def _declared(self) -> int | None:
+        try:
+            size = json.loads(self._rest[self._object :] + b'"}').get("size")
+        except (ValueError, RecursionError):
+            return None
+        return size if isinstance(size, int) and not isinstance(size, bool) else None
 
     def _in_string(self, piece: bytes, start: int) -> int:
         """Go to the end of the open string or of the piece; return where."""

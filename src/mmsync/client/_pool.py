@@ -1,21 +1,89 @@
-"""Connections that notice an answer whose headers were cut short.
+"""Connections that notice an answer whose headers were cut short, and a server that is too slow.
 
 http.client takes the end of a connection for the end of the headers: half an answer would pass for a complete one
-with an empty body, which here means "saved" or "no such model".
+with an empty body, which here means "saved" or "no such model". And its time-out starts anew with every byte.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import queue
-from http.client import HTTPResponse, RemoteDisconnected
-from typing import Any
+import time
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected, parse_headers
+from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-__all__ = ["Adapter"]
+if TYPE_CHECKING:
+    import socket
+
+__all__ = ["Adapter", "TooSlow"]
+
+# Bytes a second that a server must send or take: below that for as long as the time-out, it is too slow.
+_MIN_RATE = 4096
+# What a server may say before its answer: "100 Continue", "103 Early Hints" (RFC 9110, RFC 8297).
+_MAX_INTERIM = 32
+_SWITCHING = 101
+
+
+class TooSlow(TimeoutError):
+    """The server sends or takes bytes, but fewer than it must."""
+
+
+class _Pace:
+    """Seconds waited for a server and the bytes that came of them. Work done between two waits does not count."""
+
+    def __init__(self, socket: socket.socket, *, whole: str = "") -> None:
+        self._socket = socket
+        self.whole = whole  # what must come within one time-out, however many bytes it has; empty asks for the rate
+        self._waited = 0.0
+        self._count = 0
+
+    def start(self, whole: str = "") -> None:
+        """Begin anew, with something else."""
+        self.whole, self._waited, self._count = whole, 0.0, 0
+
+    def add(self, seconds: float, count: int) -> None:
+        """Count ``count`` bytes after a wait.
+
+        Raises:
+            TooSlow: They are too few.
+        """
+        self._waited += seconds
+        self._count += count
+        limit = self._socket.gettimeout()
+        if not limit or self._waited < limit:
+            return
+        if self.whole:
+            raise TooSlow(f"{self.whole} did not come within {limit:g} s")
+        if self._count < limit * _MIN_RATE:
+            raise TooSlow(f"{self._count} bytes in {self._waited:.3g} s, fewer than {_MIN_RATE} a second")
+        self.start()
+
+
+class _PacedReader(io.RawIOBase):
+    """The reading end of a connection that watches the pace."""
+
+    def __init__(self, raw: io.RawIOBase, pace: _Pace) -> None:
+        self._raw = raw
+        self.pace = pace
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        began = time.monotonic()
+        count = self._raw.readinto(buffer)
+        if count:
+            self.pace.add(time.monotonic() - began, count)
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 class _Lines:
@@ -37,6 +105,19 @@ class _Lines:
 
 
 class _Response(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self._pace = _Pace(sock, whole="the head of the answer")
+        self.fp = io.BufferedReader(_PacedReader(self.fp.detach(), self._pace))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MAX_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # http.client's own step, a proxy's answer is read by it as well
+            if not 100 <= status < 200 or status == _SWITCHING:  # noqa: PLR2004 - the range of HTTP's interim answers
+                return version, status, reason
+            parse_headers(self.fp)
+        raise HTTPException(f"more than {_MAX_INTERIM} interim answers")
+
     def begin(self) -> None:
         lines = _Lines(self.fp)
         self.fp = lines  # type: ignore[assignment]  # http.client only reads lines of it until the headers end
@@ -47,13 +128,34 @@ class _Response(HTTPResponse):
                 self.fp = lines.source
         if not lines.last.endswith(b"\n"):
             raise RemoteDisconnected("the headers of the answer were cut short")
+        self._pace.start()
 
 
-class _Connection(HTTPConnection):
+class _Sending:
+    """The sending of a connection that watches the pace; http.client gives each piece one time-out, whatever its size."""
+
+    sock: Any
+
+    def send(self, data: Any) -> None:
+        if self.sock is None or not isinstance(data, bytes):
+            super().send(data)  # type: ignore[misc]  # the connection's
+            return
+        pace, rest = _Pace(self.sock), memoryview(data)
+        while rest:
+            began = time.monotonic()
+            try:
+                count = self.sock.send(rest)
+            except TimeoutError:
+                raise TooSlow(f"it took nothing for {self.sock.gettimeout():g} s") from None
+            rest = rest[count:]
+            pace.add(time.monotonic() - began, count)
+
+
+class _Connection(_Sending, HTTPConnection):
     response_class = _Response
 
 
-class _SecureConnection(HTTPSConnection):
+class _SecureConnection(_Sending, HTTPSConnection):
     response_class = _Response
 
 
@@ -96,6 +198,7 @@ class Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool of direct connections."""
+        self._made_with = args, kwargs
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
@@ -106,6 +209,22 @@ class Adapter(HTTPAdapter):
                 pool = manager.pools.get(key)
                 if isinstance(pool, _Quiet):
                     pool.close_idle()
+
+    def after_fork(self) -> None:
+        """Forget every pool in a child process: close its ends of the parent's sockets, take no lock to do it."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            # Two threads of the parent may have been amid a change of these: private, but the only way past locks.
+            for pool in list(manager.pools._container.values()):  # noqa: SLF001 - see above
+                if pool.pool is None:
+                    continue
+                for connection in list(pool.pool.queue):
+                    if connection is not None and connection.sock is not None:
+                        connection.sock.close()
+                # What closes the pool when it is collected would wait for a lock whose holder is gone.
+                pool.pool.__init__(pool.pool.maxsize)
+        self.proxy_manager = {}
+        args, kwargs = self._made_with
+        self.init_poolmanager(*args, **kwargs)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Make the pool of connections through a proxy."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from mmsync.client._answers import length_of, read_answer
 from mmsync.client._download import FileTarget, fetch_detail, fetch_image
+from mmsync.client._model_list import read_model_list
 from mmsync.client.downloader import FileSystemDownloader
 from mmsync.client.error import ModelNotFound, UnexpectedResponse
 from mmsync.printable import printable
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Reading"]
 
-_UNLIMITED = 1 << 62
+# What a downloader of somebody's own is handed in memory at most, as base64.
+_IN_MEMORY = 4 << 30
 # Details up to this many bytes are read as a whole; longer ones may hold an image and are read as they come.
 _SMALL = 1 << 20
 
@@ -33,23 +36,24 @@ class Reading:
         endpoints: The addresses.
         api: What sends the requests.
         downloader: Where downloaded files go.
+        max_list_bytes: The longest list of models that is read.
     """
 
     endpoints: EndpointRenderer
     api: Api
     downloader: DownloaderCallable
+    max_list_bytes: int
 
     def get_models(self) -> list[Model]:
         """Return every model the server lists, as it lists them; hidden ones are not among them.
 
         Raises:
-            UnexpectedResponse: The answer is not a list of objects.
+            UnexpectedResponse: The answer is not a list of objects with a name each, or is longer than
+                ``max_list_bytes``.
             ModelManagerError: Any other failure.
         """
-        rows = self.api.get(self.endpoints.models())
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise UnexpectedResponse(msg="The server's list of models is not a list of objects", status=200)
-        return cast("list[Model]", rows)
+        url = self.endpoints.models()
+        return self.api.retry.run(lambda: read_model_list(self.api.request(url), self.max_list_bytes))
 
     def get_model(self, name: str, download_file: bool | None = None) -> dict[str, Any]:  # noqa: FBT001 - the official signature
         """Return one model, without ``image``.
@@ -90,7 +94,7 @@ class Reading:
         Raises:
             ModelManagerError: Any failure.
         """
-        detail, _ = self._detail(self.endpoints.model(name), {"fast": True})
+        detail, _ = self._detail(name, self.endpoints.model(name), {"fast": True})
         return detail
 
     def download_image(
@@ -119,7 +123,7 @@ class Reading:
         return content
 
     def _detail(
-        self, url: str, params: dict[str, Any], *, stop_at_bytes: bool = False
+        self, name: str, url: str, params: dict[str, Any], *, stop_at_bytes: bool = False
     ) -> tuple[ModelDetail | None, bool]:
         """Return the detail at ``url`` without its bytes, and whether the server sent them all the same."""
 
@@ -132,18 +136,28 @@ class Reading:
             return fetch_detail(response, stop_at_bytes=stop_at_bytes)
 
         detail, bytes_came = self.api.retry.run(attempt)
-        detail = self._checked(detail)
+        detail = self._checked(detail, name)
         if detail is not None and isinstance(detail.get("image"), dict):
             detail["image"].pop("image", None)
         return detail, bytes_came
 
-    def _checked(self, detail: Any) -> Any:
-        """Return a detail, or None for what the server sends in place of a missing model."""
+    def _checked(self, detail: Any, name: str) -> Any:
+        """Return a detail, or None for what the server sends in place of a missing model.
+
+        Raises:
+            UnexpectedResponse: It is no detail, or that of another model than asked for.
+        """
         if not detail and not isinstance(detail, (bool, int, float)):
             return None
         if not isinstance(detail, dict):
             raise UnexpectedResponse(msg="The server's description of a model is not an object", status=200)
-        return None if self._is_missing(detail) else detail
+        if self._is_missing(detail):
+            return None
+        there = detail.get("name")
+        if isinstance(there, str) and _normal(there) != _normal(name):
+            asked, came = printable(name, 200), printable(there, 200)
+            raise UnexpectedResponse(msg=f"The server was asked for '{asked}' and answered with '{came}'", status=200)
+        return detail
 
     def _is_missing(self, detail: dict[str, Any]) -> bool:
         return "id" in detail and all(detail.get(key) is None for key in ("id", "name", "engine"))
@@ -163,10 +177,13 @@ class Reading:
                 raise UnexpectedResponse(msg="The download broke off, and what it was written to cannot be rewound")
             response = self.api.request(url, params={"fast": False}, headers=headers)
             began = True
-            return fetch_image(response, target, on_progress)
+            return fetch_image(response, target, on_progress, size_of)
+
+        def size_of() -> object:
+            return ((self.find_detail(name) or {}).get("image") or {}).get("size")
 
         detail, content = self.api.retry.run(attempt)
-        return self._checked(detail), content
+        return self._checked(detail, name), content
 
     def _downloaded(self, name: str) -> Any:
         """Return the detail with ``file`` set to where the downloader put the bytes; None if missing."""
@@ -179,8 +196,13 @@ class Reading:
                     model["file"] = file.keep(model) if content and content.size else downloader(model)
             return model
         url = self.endpoints.model(name)
-        answer = self.api.retry.run(lambda: read_answer(self.api.request(url, params={"fast": False}), _UNLIMITED))
-        model = self._checked(answer)
+        answer = self.api.retry.run(lambda: read_answer(self.api.request(url, params={"fast": False}), _IN_MEMORY))
+        model = self._checked(answer, name)
         if model is not None:
             model["file"] = downloader(model)
         return model
+
+
+def _normal(name: str) -> str:
+    """Return the name as any server may store it: composed, without white space around it."""
+    return unicodedata.normalize("NFC", name).strip()

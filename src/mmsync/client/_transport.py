@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -39,6 +41,11 @@ class _Session(requests.Session):
         adapter = Adapter(pool_maxsize=pool_size)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
+        self.keep_no_cookies()
+
+    def keep_no_cookies(self) -> None:
+        """Start with an empty jar that stays so."""
+        self.cookies = cookiejar_from_dict({})  # type: ignore[no-untyped-call]  # untyped in types-requests
         # Requests are independent of one another, as the official client's are: no cookie is kept.
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
@@ -60,6 +67,7 @@ class Transport:
     def __init__(self, pool_size: int) -> None:
         self.session = _Session(pool_size)
         self._settings: dict[tuple[str, str], dict[str, Any]] = {}
+        _transports.add(self)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -74,6 +82,13 @@ class Transport:
         for adapter in self.session.adapters.values():
             if isinstance(adapter, Adapter):
                 adapter.close_idle()
+
+    def after_fork(self) -> None:
+        """Drop the parent's connections in a child process, and the locks that its threads may have held."""
+        for adapter in self.session.adapters.values():
+            if isinstance(adapter, Adapter):
+                adapter.after_fork()
+        self.session.keep_no_cookies()
 
     def send(
         self, method: str, url: str, options: Mapping[str, Any], form: FileForm | None = None
@@ -152,6 +167,18 @@ class Transport:
         kept = found["kept"]
         # A copy: requests fills in what it misses.
         return {**kept, "proxies": dict(kept["proxies"] or {})}
+
+
+# Every transport alive, for a fork to find: on one connection, parent and child would read each other's answers.
+_transports: weakref.WeakSet[Transport] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for transport in list(_transports):
+        transport.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _check_headers(request: requests.PreparedRequest) -> None:

@@ -14,13 +14,14 @@ from mmsync.client.error import (
     ModelManagerError,
     ModelNotFound,
     ModelRefused,
+    TokenError,
     UnexpectedResponse,
 )
 from mmsync.client.shapes import save_body
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mmsync.client.shapes import ModelDetail, ModelReview
 
@@ -72,7 +73,18 @@ class Writing(Reading):
             unchanged_since=unchanged_since,
             on_progress=on_progress,
         )
-        self.save_model(save_body(name, engine, description, review, stored))
+        body = save_body(name, engine, description, review, stored)
+        try:
+            self.save_model(body)
+        except ModelManagerError as error:
+            if stored or not force or isinstance(error, TokenError):
+                raise
+            # Somebody may have made a model of that name while the file was sent: then it is replaced, as was asked.
+            stored = self.find_detail(name)
+            if stored is None:
+                raise
+            if not _shows(stored, body):
+                self.save_model(save_body(name, engine, description, review, stored))
 
     def upload_image(
         self,
@@ -116,6 +128,11 @@ class Writing(Reading):
         if not review.get("valid"):
             why = printable(str(review.get("errorDetail") or ""), 500)
             raise ModelRefused(msg=why or "The server refused the file without saying why", status=200)
+        size = review.get("size")
+        if isinstance(size, int) and size != form.size:
+            raise UnexpectedResponse(
+                msg=f"The server's review is of a file of {size} bytes; the one sent has {form.size}", status=200
+            )
         return cast("ModelReview", review)
 
     def save_model(self, body: ModelDetail | dict[str, Any]) -> None:
@@ -214,7 +231,7 @@ class Writing(Reading):
         return detail
 
 
-def _shows(detail: dict[str, Any], body: dict[str, Any]) -> bool:
+def _shows(detail: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
     """Return whether a model read back is the one that was sent."""
     engines = [str(side.get("engine") or "").casefold() for side in (detail, body)]
     if engines[0] != engines[1] or (detail.get("description") or "") != (body.get("description") or ""):

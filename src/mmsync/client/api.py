@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmsync.client._answers import decode_response, error_of, is_success, read_answer, validate_or_raise_error
 from mmsync.client._transport import Transport
+from mmsync.client.error import UnexpectedResponse
 from mmsync.client.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = ["Api", "decode_response", "valid_methods", "validate_or_raise_error"]
 valid_methods = ("get", "post", "patch", "put", "delete")
 
 _DEFAULT_TIMEOUT = 30
+_PARTIAL = 206
 # What requests.request takes besides the method and the address.
 _OPTIONS = frozenset(
     [
@@ -58,7 +60,8 @@ class Api:
 
     Attributes:
         auth: The authentication.
-        timeout: Seconds, or a pair of (connect, read) seconds.
+        timeout: Seconds, or a pair of (connect, read) seconds: for a connection, for the head of an answer, and
+            between two bytes. A body or an upload that goes on for longer needs 4 KiB a second.
         request_options: The other keywords.
         retry: When requests are repeated.
         hints: What to tell the reader of an error, by HTTP status.
@@ -122,6 +125,13 @@ class Api:
         """
         _check_options(kwargs)
         response = self.transport.send(method, endpoint, self.build_request_options(**kwargs), form)
+        if response.status_code == _PARTIAL:
+            response.close()
+            raise UnexpectedResponse(
+                msg="HTTP 206: the server sent a part, and was asked for the whole",
+                status=_PARTIAL,
+                hint="check the address; a proxy or cache on the way may be at fault",
+            )
         if is_success(response.status_code):
             return response
         raise self._error(response)

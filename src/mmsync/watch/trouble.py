@@ -45,7 +45,7 @@ def of_pass(error: Exception) -> Problem:
             kind, code, message = "token", "token", _sentence(error)
         case TransportError():
             # The wording of a network error varies from attempt to attempt; that it is one does not.
-            kind, code, message = "server", "network", _sentence(error)
+            kind, code, message = "server", "server-too-slow" if error.timed_out else "network", _sentence(error)
         case ModelManagerError():
             kind, code, message = "server", "server", _sentence(error)
         case SettingsError():
