@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mmsync.client.error import ModelManagerError, ModelNotFound, TokenError
-from mmsync.ledger import Held, image_key
-from mmsync.states import Evidence
+from mmsync.ledger import Held, VerifiedContent, image_key, vouched
+from mmsync.states import Evidence, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
@@ -42,6 +42,7 @@ def gather(
     jobs: int = 8,
     incomplete: Container[str] = frozenset(),
     on_progress: Callable[[str, int, int], None] | None = None,
+    on_downloads: Callable[[int, int], None] | None = None,
 ) -> dict[str, Found]:
     """Find out for each model whether the server holds the content wanted.
 
@@ -58,6 +59,7 @@ def gather(
         incomplete: Names of models whose engine or description matters and is not in the list: their details are read
             to fill in what is missing, whatever the ledger knows.
         on_progress: Called with the model's name, the bytes downloaded and the bytes in all.
+        on_downloads: Called before the first download with how many there will be, and of how many bytes.
 
     Returns:
         What was found, by name.
@@ -77,61 +79,91 @@ def gather(
     if not open_questions:
         return found
 
-    def ask(question: tuple[Observed, Content]) -> tuple[Found, tuple[ImageKey, Held] | None]:
-        return _ask(*question, client, known, verify, incomplete, on_progress)
-
     with ThreadPoolExecutor(max(1, min(jobs, len(open_questions)))) as pool:
         learned: list[tuple[ImageKey, Held]] = []
+        verified: list[tuple[str, VerifiedContent]] = []
         try:
-            for answered, lesson in pool.map(ask, open_questions):
-                found[answered.observed.name] = answered
+            unsettled: list[_Unsettled] = []
+            for seen in pool.map(
+                lambda each: _look(each[0], each[1], client, known, verify, incomplete), open_questions
+            ):
+                if isinstance(seen, Found):
+                    found[seen.observed.name] = seen
+                else:
+                    unsettled.append(seen)
+            if unsettled and on_downloads:
+                on_downloads(len(unsettled), sum(each.content.size for each in unsettled))
+            downloaded = pool.map(lambda each: _download(each, client, on_progress), unsettled)
+            for each, (settled, lesson) in zip(unsettled, downloaded, strict=True):
+                name = each.observed.name
+                found[name] = settled
                 if lesson:
                     learned.append(lesson)
+                    if settled.evidence.verdict == "same":
+                        verified.append((name, VerifiedContent(each.content.sha256, shown=each.shape)))
         finally:
             # What was downloaded before an interruption is not downloaded again.
             pool.shutdown(wait=False, cancel_futures=True)
             ledger.learn(server, learned)
+            ledger.learn_verified(server, verified)
     return found
 
 
+class _Unsettled(NamedTuple):
+    """A model whose bytes must be downloaded to tell, with the signature the server shows."""
+
+    observed: Observed
+    content: Content
+    shape: Shape
+
+
 def _remembered(observed: Observed, content: Content, known: Mapping[ImageKey, Held]) -> Evidence | None:
-    key = image_key(observed)
-    held = known.get(key) if key else None
+    held = vouched(observed, known)
     if held is None:
         return None
-    sha256, size = held
+    sha256, size, _ = held
     return Evidence("same" if sha256 == content.sha256 else "different", "ledger", sha256, size)
 
 
-def _ask(
+def _look(
     observed: Observed,
     content: Content,
     client: Client | LegacyClient,
     known: Mapping[ImageKey, Held],
     verify: Verify,
     incomplete: Container[str],
-    on_progress: Callable[[str, int, int], None] | None,
-) -> tuple[Found, tuple[ImageKey, Held] | None]:
-    """Settle one model with the server's help; the second value is what the ledger should learn."""
+) -> Found | _Unsettled:
+    """Settle one model by its detail, as far as that goes."""
     try:
         detail = client.find_detail(observed.name)
-        if detail is None:
-            why = "the server lists it, but does not show it; it may just have been deleted"
-            return Found(observed, Evidence("unknown", "none", why=why)), None
-        size, moved = _image(detail, observed)
-        if moved:
-            why = "its content was replaced while the plan was made"
-            return Found(observed, Evidence("unknown", "none", why=why)), None
-        observed = _named(observed, detail, size.image_id)
-        if observed.name in incomplete:
-            observed = _described(observed, detail)
-        answer = _remembered(observed, content, known)
-        if answer:
-            return Found(observed, answer), None
-        if size.bytes is not None and size.bytes != content.size:
-            return Found(observed, Evidence("different", "size", size=size.bytes)), None
-        if verify == "never":
-            return Found(observed, Evidence("unknown", "size", size=size.bytes)), None
+    except TokenError:
+        raise
+    except ModelManagerError as fault:
+        return _unknown(observed, str(fault) or type(fault).__name__)
+    if detail is None:
+        return _unknown(observed, "the server lists it, but does not show it; it may just have been deleted")
+    size, moved = _image(detail, observed)
+    if moved:
+        return _unknown(observed, "its content was replaced while the plan was made")
+    observed = _named(observed, detail, size.image_id)
+    if observed.name in incomplete:
+        observed = _described(observed, detail)
+    answer = _remembered(observed, content, known)
+    if answer and size.bytes in (None, answer.size):
+        return Found(observed, answer)
+    if size.bytes is not None and size.bytes != content.size:
+        return Found(observed, Evidence("different", "size", size=size.bytes))
+    if verify == "never":
+        return Found(observed, Evidence("unknown", "size", size=size.bytes))
+    return _Unsettled(observed, content, Shape.of(detail))
+
+
+def _download(
+    question: _Unsettled, client: Client | LegacyClient, on_progress: Callable[[str, int, int], None] | None
+) -> tuple[Found, tuple[ImageKey, Held] | None]:
+    """Settle one model by its bytes; the second value is what the ledger should learn."""
+    observed, content, _ = question
+    try:
         image = client.download_image(
             observed.name,
             on_progress=(lambda done, total: on_progress(observed.name, done, total)) if on_progress else None,
@@ -139,15 +171,19 @@ def _ask(
     except TokenError:
         raise
     except ModelNotFound:
-        why = "it was deleted while the plan was made"
-        return Found(observed, Evidence("unknown", "none", why=why)), None
+        return _unknown(observed, "it was deleted while the plan was made"), None
     except ModelManagerError as fault:
-        return Found(observed, Evidence("unknown", "none", why=str(fault) or type(fault).__name__)), None
+        return _unknown(observed, str(fault) or type(fault).__name__), None
     verdict: Literal["same", "different"] = "same" if image.sha256 == content.sha256 else "different"
     evidence = Evidence(verdict, "download", image.sha256, image.size)
     key = image_key(observed)
     sure = key is not None and _is_of(observed, image.image_id, client)
-    return Found(observed, evidence), (key, Held(image.sha256, image.size)) if key and sure else None
+    held = Held(image.sha256, image.size, observed.update_date)
+    return Found(observed, evidence), (key, held) if key and sure else None
+
+
+def _unknown(observed: Observed, why: str) -> Found:
+    return Found(observed, Evidence("unknown", "none", why=why))
 
 
 def _is_of(observed: Observed, image_id: int | str | None, client: Client | LegacyClient) -> bool:

@@ -1,4 +1,4 @@
-"""The ledger: which content each server image holds, and the digests of files seen before.
+"""The ledger: which content each server image holds, what was verified under each name, the digests of files seen before.
 
 A cache in one SQLite file. Deleting, losing or corrupting it costs time, never correctness: where the file fails
 (see `mmsync.cachefile`) there is one warning, and the ledger lives in memory for the rest of the run.
@@ -6,12 +6,14 @@ A cache in one SQLite file. Deleting, losing or corrupting it costs time, never 
 
 from __future__ import annotations
 
+import json
 import threading
+import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from mmsync.cachefile import CacheFile
 from mmsync.formats import INSPECTOR
-from mmsync.states import Content
+from mmsync.states import Content, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
@@ -20,15 +22,24 @@ if TYPE_CHECKING:
 
     from mmsync.states import FileKey, Observed, ServerName
 
-__all__ = ["Held", "ImageKey", "Ledger", "image_key"]
+__all__ = ["Held", "ImageKey", "Kept", "Ledger", "VerifiedContent", "image_key", "vouched"]
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
     url TEXT NOT NULL, domain TEXT NOT NULL,
     model TEXT NOT NULL, created TEXT NOT NULL, image TEXT NOT NULL,
-    sha256 TEXT NOT NULL, size INTEGER NOT NULL, seen INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, size INTEGER NOT NULL, updated INTEGER, seen INTEGER NOT NULL,
     PRIMARY KEY (url, domain, model, created, image)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS verified (
+    turn INTEGER PRIMARY KEY AUTOINCREMENT,
+    url TEXT NOT NULL, domain TEXT NOT NULL, name TEXT NOT NULL,
+    sha256 TEXT NOT NULL, declared TEXT, shown TEXT, seen INTEGER NOT NULL,
+    UNIQUE (url, domain, name, sha256));
+CREATE TABLE IF NOT EXISTS descriptions (
+    url TEXT NOT NULL, domain TEXT NOT NULL, name TEXT NOT NULL,
+    sent TEXT NOT NULL, shown TEXT NOT NULL, seen INTEGER NOT NULL,
+    PRIMARY KEY (url, domain, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
     dev TEXT NOT NULL, ino TEXT NOT NULL,
     size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
@@ -42,12 +53,23 @@ CREATE TABLE IF NOT EXISTS sweeps (
 """
 # A byte gone bad in the file can make any value one of another type.
 _SOUND = "typeof(sha256) = 'text' AND typeof({size}) = 'integer'"
+_KEEP_NAMED = (
+    "UPDATE verified SET seen = ? WHERE turn = (SELECT MAX(turn) FROM verified WHERE url = ? AND domain = ? AND name = ?)",
+    "UPDATE descriptions SET seen = ? WHERE url = ? AND domain = ? AND name = ?",
+)
+_FORGET = (
+    "DELETE FROM images WHERE seen < ?",
+    "DELETE FROM files WHERE seen < ?",
+    "DELETE FROM fits WHERE seen < ?",
+    "DELETE FROM verified WHERE seen < ?",
+    "DELETE FROM descriptions WHERE seen < ?",
+)
 _DAY = 86_400
 _KEPT = 90 * _DAY
 
 
 class ImageKey(NamedTuple):
-    """What names an image on a server for ever: ids are never reused, and a replacement has a new image id."""
+    """What names an image on a server: a replacement has a new image id, until the server is put back to a backup."""
 
     model: str
     created: str
@@ -55,10 +77,32 @@ class ImageKey(NamedTuple):
 
 
 class Held(NamedTuple):
-    """The content an image holds: sha256 in hex, size in bytes."""
+    """The content an image holds: sha256 in hex, size in bytes, and the model's update date then, where known."""
 
     sha256: str
     size: int
+    updated: int | None = None
+
+
+class VerifiedContent(NamedTuple):
+    """Content that the server was seen to hold under a name as mmsync wanted it.
+
+    Attributes:
+        sha256: The content.
+        declared: The signature as its file declares it.
+        shown: The signature as the server showed it.
+    """
+
+    sha256: str
+    declared: Shape = Shape()
+    shown: Shape = Shape()
+
+
+class Kept(NamedTuple):
+    """A description as it was sent, and as the server shows it ever since."""
+
+    sent: str
+    shown: str
 
 
 _RowKey = tuple[
@@ -82,6 +126,8 @@ class Ledger:
         self._files: dict[_RowKey, _FileContent] | None = None  # None: not read yet
         self._fits: set[tuple[str, str]] | None = None
         self._images: dict[ServerName, dict[ImageKey, Held]] = {}
+        self._verified: dict[tuple[ServerName, str], list[VerifiedContent]] = {}  # of this run, the latest last
+        self._kept: dict[ServerName, dict[str, Kept]] = {}
         self._file = CacheFile(path, version=_VERSION, schema=_SCHEMA, what="ledger", warn=warn) if path else None
 
     def __enter__(self) -> Self:
@@ -153,9 +199,61 @@ class Ledger:
         with self._lock:
             self._known(server).update(learned)
             self._write(
-                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(*server, *key, *held, self._now) for key, held in learned],
             )
+
+    def void(self, server: ServerName) -> None:
+        """Forget which content the server's images hold: it hands out their ids again."""
+        with self._lock:
+            self._images[server] = {}
+            self._write("DELETE FROM images WHERE url = ? AND domain = ?", [tuple(server)])
+
+    def verified(self, server: ServerName, name: str) -> Sequence[VerifiedContent]:
+        """Return the contents once verified under a name, the latest first."""
+        with self._lock:
+            query = "SELECT sha256, declared, shown FROM verified WHERE url = ? AND domain = ? AND name = ?"
+            query += " AND typeof(sha256) = 'text' ORDER BY turn DESC"
+            recent = [*reversed(self._verified.get((server, name), ()))]
+            known = {each.sha256 for each in recent}
+            rows = self._rows(query, (*server, name))
+            return recent + [
+                VerifiedContent(row[0], _shape(row[1]), _shape(row[2])) for row in rows if row[0] not in known
+            ]
+
+    def learn_verified(self, server: ServerName, found: Iterable[tuple[str, VerifiedContent]]) -> None:
+        """Remember contents that were verified just now; what is not known of one is kept from before."""
+        rows = []
+        with self._lock:
+            for name, each in found:
+                before = next(
+                    (old for old in self.verified(server, name) if old.sha256 == each.sha256), VerifiedContent("")
+                )
+                declared = each.declared if each.declared.is_known else before.declared
+                shown = each.shown if each.shown.is_known else before.shown
+                recent = self._verified.setdefault((server, name), [])
+                recent[:] = [old for old in recent if old.sha256 != each.sha256]
+                recent.append(VerifiedContent(each.sha256, declared, shown))
+                if _is_storable(name):
+                    rows.append((*server, name, each.sha256, _text(declared), _text(shown), self._now))
+            statement = "INSERT OR REPLACE INTO verified (url, domain, name, sha256, declared, shown, seen)"
+            self._write(f"{statement} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def kept(self, server: ServerName) -> Mapping[str, Kept]:
+        """Return the descriptions that the server shows otherwise than they were sent, by name."""
+        with self._lock:
+            if server not in self._kept:
+                query = "SELECT name, sent, shown FROM descriptions WHERE url = ? AND domain = ?"
+                self._kept[server] = {name: Kept(sent, shown) for name, sent, shown in self._rows(query, tuple(server))}
+            return self._kept[server]
+
+    def learn_kept(self, server: ServerName, found: Iterable[tuple[str, Kept]]) -> None:
+        """Remember how the server shows descriptions."""
+        learned = list(found)
+        with self._lock:
+            self._kept[server] = {**self.kept(server), **dict(learned)}
+            rows = [(*server, name, *kept, self._now) for name, kept in learned if _is_storable(name + "".join(kept))]
+            self._write("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def seen(self, server: ServerName, observed: Iterable[Observed]) -> None:
         """Note which images the server still lists, and drop rows of images and files gone for 90 days.
@@ -168,14 +266,18 @@ class Ledger:
             query = "SELECT 1 FROM sweeps WHERE url = ? AND domain = ? AND at BETWEEN ? AND ?"
             if self._file.rows(query, (*server, self._now - _DAY, self._now)):
                 return
+            observed = list(observed)
             keys = [key for model in observed if (key := image_key(model))]
             self._write(
                 "UPDATE images SET seen = ? WHERE url = ? AND domain = ? AND model = ? AND created = ? AND image = ?",
                 [(self._now, *server, *key) for key in keys],
             )
-            self._write("DELETE FROM images WHERE seen < ?", [(self._now - _KEPT,)])
-            self._write("DELETE FROM files WHERE seen < ?", [(self._now - _KEPT,)])
-            self._write("DELETE FROM fits WHERE seen < ?", [(self._now - _KEPT,)])
+            names = [(self._now, *server, model.name) for model in observed if _is_storable(model.name)]
+            # Of each name the latest content is kept as long as the model is; those before it for their time only.
+            for statement in _KEEP_NAMED:
+                self._write(statement, names)
+            for statement in _FORGET:
+                self._write(statement, [(self._now - _KEPT,)])
             self._write("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?)", [(*server, self._now)])
 
     def _read_files(self) -> dict[_RowKey, _FileContent]:
@@ -188,11 +290,11 @@ class Ledger:
 
     def _known(self, server: ServerName) -> dict[ImageKey, Held]:
         if server not in self._images:
-            query = "SELECT model, created, image, sha256, size FROM images WHERE url = ? AND domain = ?"
+            query = "SELECT model, created, image, sha256, size, updated FROM images WHERE url = ? AND domain = ?"
             query += f" AND {_SOUND.format(size='size')}"
             self._images[server] = {
-                (model, created, image): (sha256, size)  # type: ignore[misc]  # plain tuples, equal to the named ones: naming ten thousand is half of reading them
-                for model, created, image, sha256, size in self._rows(query, tuple(server))
+                (model, created, image): (sha256, size, updated)  # type: ignore[misc]  # plain tuples, equal to the named ones: naming ten thousand is half of reading them
+                for model, created, image, sha256, size, updated in self._rows(query, tuple(server))
             }
         return self._images[server]
 
@@ -214,3 +316,37 @@ def image_key(model: Observed) -> ImageKey | None:
         return None
     created = model.creation_date
     return ImageKey(str(model.id), "" if created is None else str(created), str(model.image_id))
+
+
+def vouched(model: Observed, known: Mapping[ImageKey, Held]) -> Held | None:
+    """Return the content that a listed model is known to hold.
+
+    Where its update date is another than when that was learned, something was done to it since, be it only its
+    description: a server put back to a backup hands out image ids again, and nothing else tells.
+    """
+    key = image_key(model)
+    held = known.get(key) if key else None
+    if held is None:
+        return None
+    updated = held[2]  # a plain tuple, perhaps: see `Ledger`
+    if updated is not None and model.update_date is not None and updated != model.update_date:
+        return None
+    return held
+
+
+def _is_storable(text: str) -> bool:
+    """Whether SQLite takes the text: a server's JSON may hold half a pair of surrogates, which no UTF-8 can."""
+    return text.isascii() or text == text.encode("utf-8", "replace").decode()
+
+
+def _text(shape: Shape) -> str | None:
+    if not shape.is_known:
+        return None
+    text = json.dumps(shape)
+    return f"{zlib.crc32(text.encode()):08x}{text}"  # a signature gone bad would refuse good models for ever
+
+
+def _shape(text: object) -> Shape:
+    if isinstance(text, str) and text[:8] == f"{zlib.crc32(text[8:].encode('utf-8', 'surrogatepass')):08x}":
+        return Shape(*json.loads(text[8:]))
+    return Shape()

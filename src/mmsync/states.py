@@ -7,7 +7,10 @@ ledger or the server. All are frozen: a plan made from them cannot change under 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "Content",
@@ -18,6 +21,7 @@ __all__ = [
     "FileKey",
     "Observed",
     "ServerName",
+    "Shape",
     "Source",
     "Verdict",
 ]
@@ -144,6 +148,33 @@ class Observed(NamedTuple):
     image_id: int | str | None = None
     creation_date: int | None = None
     update_date: int | None = None
+
+
+class Shape(NamedTuple):
+    """A model's signature, which queries that call it depend on; None where it is not known.
+
+    Attributes:
+        inputs: By name, with their types.
+        output: The type of what it answers.
+    """
+
+    inputs: dict[str, str | None] | None = None
+    output: str | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything of it is known."""
+        return self != (None, None)
+
+    @classmethod
+    def of(cls, model: Mapping[str, Any]) -> Self:
+        """Return the signature in a server's ModelDetail or ModelReview, where it says one."""
+        fields, output = model.get("fields"), model.get("outputType")
+        inputs = None
+        if isinstance(fields, list):
+            named = [field for field in fields if isinstance(field, dict) and field.get("name") is not None]
+            inputs = {str(field["name"]): None if field.get("type") is None else str(field["type"]) for field in named}
+        return cls(inputs, None if output is None else str(output))
 
 
 Verdict = Literal["same", "different", "unknown"]

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING
 from mmsync.apply.failure import failed, skipped
 from mmsync.apply.observe import holds
 from mmsync.apply.outcome import Attempt, Outcome
-from mmsync.apply.signature import breaks
+from mmsync.apply.signature import Guard, declared
 from mmsync.apply.spelling import is_respelled
 from mmsync.apply.staleness import completed, image_id, moved, seen
 from mmsync.client import save_body
 from mmsync.client.error import ModelManagerError, UnexpectedResponse
 from mmsync.errors import FileFault
 from mmsync.files.lfs import pull_command
+from mmsync.states import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mmsync.client import Client, LegacyClient, ModelDetail
+    from mmsync.ledger import VerifiedContent
     from mmsync.plan import Change
+
+    Past = Callable[[Change], tuple[Sequence[VerifiedContent], str | None]]
 
 __all__ = ["carry_out"]
 
@@ -33,6 +37,7 @@ def carry_out(
     reread: Callable[[], ModelDetail | None],
     on_progress: Callable[[int, int], None],
     *,
+    past: Past = lambda _: ((), None),
     clock: Callable[[], float] = time.monotonic,
 ) -> Attempt:
     """Do what the change says, unless the server or the file is no longer as planned.
@@ -43,6 +48,8 @@ def carry_out(
         reread: Reads the model's detail as it is now; called just before the first write.
         on_progress: Called with bytes sent and bytes in all; an exception it raises aborts the upload and comes
             out of this function.
+        past: Returns the contents once verified under the change's name, the latest first, and the one that the
+            server is known to hold.
         clock: Seconds, for how long an upload took.
 
     Returns:
@@ -63,8 +70,8 @@ def carry_out(
             # Without its image's id the stored model cannot be saved again, and without its fields it would lose them:
             # then its bytes are sent again, and the review says both.
             if change.reasons == ("description",) and image_id(stored) is not None and "fields" in stored:
-                return _describe(change, client, stored, on_progress, clock)
-        return _upload_and_save(change, client, stored, on_progress, clock)
+                return _describe(change, client, stored, on_progress, past, clock)
+        return _upload_and_save(change, client, stored, on_progress, past, clock)
     except (ModelManagerError, FileFault, OSError) as fault:
         return failed(change, fault)
 
@@ -74,6 +81,7 @@ def _describe(
     client: Client | LegacyClient,
     stored: ModelDetail,
     on_progress: Callable[[int, int], None],
+    past: Past,
     clock: Callable[[], float],
 ) -> Attempt:
     """Save the stored detail with the new description; where the server then shows the old one, add in full.
@@ -92,7 +100,7 @@ def _describe(
         if not fault.permanent:
             raise
         # A server that takes no detail without a fresh upload (inferred: never seen) gets a full add.
-        return _upload_and_save(change, client, stored, on_progress, clock)
+        return _upload_and_save(change, client, stored, on_progress, past, clock)
     now = client.find_detail(change.name)
     if now is None:
         return skipped(change, "stale", "it was deleted while its description was saved")
@@ -105,7 +113,7 @@ def _describe(
     is_ignored = shown == (stored.get("description") or "") and not is_respelled(description, shown)
     if there is not None and (shown == description or not is_ignored):
         return Attempt(Outcome(change, "applied"), there)
-    return _upload_and_save(change, client, completed(change.before, now), on_progress, clock)
+    return _upload_and_save(change, client, completed(change.before, now), on_progress, past, clock)
 
 
 def _still_holds(change: Change, client: Client | LegacyClient, image: int | str) -> bool:
@@ -121,6 +129,7 @@ def _upload_and_save(
     client: Client | LegacyClient,
     stored: ModelDetail | None,
     on_progress: Callable[[int, int], None],
+    past: Past,
     clock: Callable[[], float],
 ) -> Attempt:
     desired, content = change.desired, change.content
@@ -129,6 +138,15 @@ def _upload_and_save(
     if content.lfs:
         why = f"{desired.file} is a Git LFS pointer, not the model; fetch it with: {pull_command(desired.path)}"
         return skipped(change, "lfs-pointer", why, permanent=True)
+    file = declared(desired.path, desired.engine, content)
+    verified, present = past(change)
+    guard = None
+    if stored is not None:
+        pinned = desired.sha256 is not None
+        guard = Guard(verified, content.sha256, present, file, Shape.of(stored), is_pinned=pinned)
+    broken = guard.before_upload() if guard and not desired.allow_signature_change else ""
+    if broken:
+        return skipped(change, "signature", broken, permanent=True)
     began = clock()
     review = client.upload_image(desired.engine, desired.path, expected_sha256=content.sha256, on_progress=on_progress)
     ours = review.get("imageId")
@@ -143,10 +161,10 @@ def _upload_and_save(
         if stale:
             return skipped(change, "stale", stale, uploaded=content.size)
         stored = None if now is None else completed(seen(stored), now)
-    broken = breaks(stored or {}, review)
-    if broken and not desired.allow_signature_change:
-        why = f"{'; '.join(broken)}; queries that call it would break (allow_signature_change: true permits it)"
-        return skipped(change, "signature", why, permanent=True, uploaded=content.size)
+    shown = Shape.of(review)
+    broken = guard.before_save(shown) if guard and not desired.allow_signature_change else ""
+    if broken:
+        return skipped(change, "signature", broken, permanent=True, uploaded=content.size)
     try:
         client.save_model(save_body(desired.name, desired.engine, desired.description, review, stored))
     except ModelManagerError as fault:
@@ -155,7 +173,8 @@ def _upload_and_save(
         now = _shown(client, change.name) if stored is None or isinstance(fault, UnexpectedResponse) else None
         if now is None or str(image_id(now)) != str(ours):
             return failed(change, fault, uploaded=content.size, taken=stored is None and now is not None)
-    return Attempt(Outcome(change, "applied", uploaded=content.size), ours)
+    said = guard.done(shown) if guard else ""
+    return Attempt(Outcome(change, "applied", message=said, uploaded=content.size), ours, file, shown)
 
 
 def _shown(client: Client | LegacyClient, name: str) -> ModelDetail | None:

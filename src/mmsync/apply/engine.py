@@ -10,12 +10,12 @@ from mmsync.apply.readback import read_back
 from mmsync.apply.workers import Aborted, Stop, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from mmsync.apply.outcome import Event
     from mmsync.client import Client, LegacyClient
-    from mmsync.ledger import Ledger
-    from mmsync.plan import Plan
+    from mmsync.ledger import Ledger, VerifiedContent
+    from mmsync.plan import Change, Plan
 
 __all__ = ["Aborted", "Stop", "apply_changes"]
 
@@ -48,7 +48,14 @@ def apply_changes(
         grace: Seconds.
         clock: Seconds, monotonic.
     """
-    run = Workers(plan.changes, client, max(1, jobs), stop, clock, fail_fast=fail_fast)
+    held = {(model, image): content[0] for (model, _, image), content in ledger.images(plan.server).items()}
+
+    def past(change: Change) -> tuple[Sequence[VerifiedContent], str | None]:
+        there = change.before
+        present = there.sha256 or held.get((str(there.id), str(there.image_id))) if there else None
+        return ledger.verified(plan.server, change.name), present
+
+    run = Workers(plan.changes, client, max(1, jobs), stop, clock, past, fail_fast=fail_fast)
     yield from run.events(grace)
     attempts = run.attempts
     # A file skipped as changed may be one whose remembered digest is wrong: the next run must read it anew.

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from mmsync.states import Shape
+
 if TYPE_CHECKING:
     from mmsync.plan import Change
 
 __all__ = ["Attempt", "Event", "Finished", "Outcome", "Phase", "Progress", "Started", "Status", "Verified"]
 
 Status = Literal["verified", "applied", "skipped", "failed", "not-attempted"]
+_UNKNOWN = Shape()
 Phase = Literal["hashing", "uploading", "downloading", "verifying"]
 
 
@@ -47,10 +50,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An outcome and, where bytes were uploaded, the image they became."""
+    """An outcome and, where bytes were uploaded, the image they became.
+
+    Attributes:
+        declared: The signature the file declares, where it was read.
+        shown: The signature the server's review of it says.
+    """
 
     outcome: Outcome
     image_id: int | str | None = None
+    declared: Shape = _UNKNOWN
+    shown: Shape = _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

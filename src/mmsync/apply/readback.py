@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mmsync.apply.observe import holds, observe_one, rows
 from mmsync.apply.spelling import is_respelled
 from mmsync.client.error import ModelManagerError
-from mmsync.ledger import Held, image_key
+from mmsync.ledger import Held, VerifiedContent, image_key
 from mmsync.plan.compare import same_engine
 from mmsync.printable import printable
 
@@ -42,6 +42,12 @@ def read_back(
     learned: list[tuple[ImageKey, Held]] = []
     outcomes = [_final(attempt, observed.get(attempt.outcome.change.name, ()), client, learned) for attempt in attempts]
     ledger.learn(plan.server, learned)
+    sent = [
+        (outcome.change.name, VerifiedContent(outcome.change.after.sha256, attempt.declared, attempt.shown))
+        for attempt, outcome in zip(attempts, outcomes, strict=True)
+        if outcome.ok and outcome.uploaded and outcome.change.after
+    ]
+    ledger.learn_verified(plan.server, sent)
     return tuple(outcomes), ""
 
 
@@ -74,9 +80,10 @@ def _final(
     except ModelManagerError:
         return outcome
     key = image_key(there)
-    # Only an image id seen on both sides ties the bytes sent to the row read.
-    if key is not None and attempt.image_id is not None and outcome.uploaded and not renamed:
-        learned.append((key, Held(after.sha256, after.size)))
+    # Only an image id seen on both sides ties the bytes sent to the row read, or those already there.
+    is_known = outcome.uploaded or (change.before and change.before.sha256 == after.sha256)
+    if key is not None and attempt.image_id is not None and is_known and not renamed:
+        learned.append((key, Held(after.sha256, after.size, there.update_date)))
     return _otherwise(outcome, there, after) or replace(outcome, status="verified")
 
 

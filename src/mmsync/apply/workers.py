@@ -17,6 +17,7 @@ from mmsync.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mmsync.apply.change import Past
     from mmsync.apply.outcome import Event
     from mmsync.client import Client, LegacyClient
     from mmsync.plan import Change
@@ -53,6 +54,7 @@ class Workers:
         jobs: int,
         stop: Stop | None,
         clock: Callable[[], float],
+        past: Past,
         *,
         fail_fast: bool,
     ) -> None:
@@ -62,6 +64,7 @@ class Workers:
         self._client = client
         self._stop = stop
         self._clock = clock
+        self._past = past
         self._fail_fast = fail_fast
         self._halt = threading.Event()
         self._abort = threading.Event()
@@ -165,7 +168,8 @@ class Workers:
                 on_sent()
 
         try:
-            attempt = carry_out(change, self._client, self._ahead.reader(change.name), on_progress, clock=self._clock)
+            reader = self._ahead.reader(change.name)
+            attempt = carry_out(change, self._client, reader, on_progress, past=self._past, clock=self._clock)
         except Aborted:
             why = "the upload was broken off before its end; the server's model is as it was"
             attempt = Attempt(Outcome(change, "failed", "interrupted", why))

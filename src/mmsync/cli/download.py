@@ -14,7 +14,7 @@ from mmsync.cli.placing import draft_in
 from mmsync.client.error import ModelManagerError, TokenError
 from mmsync.errors import FileFault
 from mmsync.files import digest_file
-from mmsync.ledger import Held, image_key
+from mmsync.ledger import Held, image_key, vouched
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
@@ -150,9 +150,9 @@ class _Work:
         """Answer without a download where that can be: the ledger, or a size that differs."""
         if there is None:
             return None
-        key = image_key(each.observed)
+        known = vouched(each.observed, self.known)
         # The ledger hands out plain tuples: ten thousand are read for every plan.
-        held = Held(*self.known[key]) if key and key in self.known else None
+        held = Held(*known) if known else None
         if held and not there.lfs and held.sha256 == there.sha256:
             return Download(each, "there", held.sha256, held.size)
         if self.force:
@@ -230,4 +230,4 @@ def _lesson(result: Download) -> tuple[ImageKey, Held] | None:
         observed = observed._replace(image_id=result.image_id)
     key = image_key(observed)
     sure = key is not None and str(observed.image_id) == str(result.image_id)
-    return (key, Held(result.sha256, result.size)) if key and sure else None
+    return (key, Held(result.sha256, result.size, observed.update_date)) if key and sure else None

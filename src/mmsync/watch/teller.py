@@ -105,7 +105,7 @@ class Teller:
         after = change.after
         self._log(
             _DONE[change.action],
-            f"{name} {_PAST[change.action]}{reasons}",
+            f"{name} {_PAST[change.action]}{reasons}" + (f": {outcome.message}" if outcome.message else ""),
             model=name,
             reasons=list(change.reasons) or None,
             sha256=after.sha256 if after else None,
