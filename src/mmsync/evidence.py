@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mmsync.ledger import ImageKey, Ledger
     from mmsync.states import Content, Observed, ServerName
 
-__all__ = ["Found", "Verify", "gather"]
+__all__ = ["Found", "Verify", "gather", "gone_back"]
 
 Verify = Literal["auto", "always", "never"]
 
@@ -69,9 +69,12 @@ def gather(
     """
     found: dict[str, Found] = {}
     open_questions: list[tuple[Observed, Content]] = []
-    known: Mapping[ImageKey, Held] = {} if verify == "always" else ledger.images(server)
+    ours = ledger.images(server)
+    known: Mapping[ImageKey, Held] = {} if verify == "always" else ours
     for observed, content in wanted:
         answer = _remembered(observed, content, known)
+        if answer and answer.verdict == "different" and ledger.is_latest(server, observed.name, content.sha256):
+            answer = None  # somebody replaced it, or the list is some seconds behind: the model itself says
         if answer and observed.name not in incomplete:
             found[observed.name] = Found(observed, answer)
         else:
@@ -79,14 +82,15 @@ def gather(
     if not open_questions:
         return found
 
+    def look(question: tuple[Observed, Content]) -> Found | _Unsettled:
+        return _look(question[0], question[1], client, known, ours, verify, incomplete)
+
     with ThreadPoolExecutor(max(1, min(jobs, len(open_questions)))) as pool:
         learned: list[tuple[ImageKey, Held]] = []
         verified: list[tuple[str, VerifiedContent]] = []
         try:
             unsettled: list[_Unsettled] = []
-            for seen in pool.map(
-                lambda each: _look(each[0], each[1], client, known, verify, incomplete), open_questions
-            ):
+            for seen in pool.map(look, open_questions):
                 if isinstance(seen, Found):
                     found[seen.observed.name] = seen
                 else:
@@ -130,10 +134,11 @@ def _look(
     content: Content,
     client: Client | LegacyClient,
     known: Mapping[ImageKey, Held],
+    ours: Mapping[ImageKey, Held],
     verify: Verify,
     incomplete: Container[str],
 ) -> Found | _Unsettled:
-    """Settle one model by its detail, as far as that goes."""
+    """Settle one model by its detail, as far as that goes. ``ours`` says of which details we know, believed or not."""
     try:
         detail = client.find_detail(observed.name)
     except TokenError:
@@ -143,7 +148,10 @@ def _look(
     if detail is None:
         return _unknown(observed, "the server lists it, but does not show it; it may just have been deleted")
     size, moved = _image(detail, observed)
-    if moved:
+    newer = _newer(observed, detail, size.image_id)
+    if newer != observed and vouched(newer, ours):
+        observed = newer  # the list is behind what we did ourselves
+    elif moved:
         return _unknown(observed, "its content was replaced while the plan was made")
     observed = _named(observed, detail, size.image_id)
     if observed.name in incomplete:
@@ -201,6 +209,40 @@ def _is_of(observed: Observed, image_id: int | str | None, client: Client | Lega
     except ModelManagerError:
         return False
     return detail is not None and detail.get("updateDate") == observed.update_date
+
+
+def _newer(observed: Observed, detail: ModelDetail, image_id: int | str | None) -> Observed:
+    """Return the row as the detail has it, where it shows another image or date."""
+    updated: object = detail.get("updateDate")
+    if not isinstance(updated, int) or isinstance(updated, bool):
+        updated = observed.update_date
+    if updated == observed.update_date and image_id in (None, observed.image_id):
+        return observed
+    engine: object = detail.get("engine")
+    description: object = detail.get("description")
+    return observed._replace(
+        engine=engine if isinstance(engine, str) else observed.engine,
+        description=description if isinstance(description, str) else observed.description,
+        image_id=observed.image_id if image_id is None else image_id,
+        update_date=updated,
+    )
+
+
+def gone_back(observed: Iterable[Observed], known: Mapping[ImageKey, Held]) -> tuple[Observed, int] | None:
+    """Return a model whose image has a lower id than one it held before, and that id; None where there is none.
+
+    Ids of images only grow, until a server is put back to a backup: then it hands out again those that it had since.
+    """
+    highest: dict[tuple[str, str], int] = {}
+    for model, created, image in known:
+        if image.isascii() and image.isdigit():
+            key = model, created
+            highest[key] = max(highest.get(key, 0), int(image))
+    for row in observed:
+        key_now = image_key(row)
+        if key_now and isinstance(row.image_id, int) and row.image_id < (was := highest.get(key_now[:2], 0)):
+            return row, was
+    return None
 
 
 def _named(observed: Observed, detail: ModelDetail, image_id: int | str | None) -> Observed:

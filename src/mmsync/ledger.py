@@ -221,6 +221,10 @@ class Ledger:
                 VerifiedContent(row[0], _shape(row[1]), _shape(row[2])) for row in rows if row[0] not in known
             ]
 
+    def is_latest(self, server: ServerName, name: str, sha256: str) -> bool:
+        """Whether this is the content that was last verified under a name."""
+        return any(each.sha256 == sha256 for each in self.verified(server, name)[:1])
+
     def learn_verified(self, server: ServerName, found: Iterable[tuple[str, VerifiedContent]]) -> None:
         """Remember contents that were verified just now; what is not known of one is kept from before."""
         rows = []

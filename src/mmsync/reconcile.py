@@ -6,17 +6,21 @@ what it needs comes in as arguments, what it found goes out as values.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmsync.apply.engine import apply_changes
-from mmsync.apply.observe import rows
-from mmsync.apply.outcome import Progress, Verified
+from mmsync.apply.observe import row_of, rows
+from mmsync.apply.outcome import Downloads, Progress, Verified
+from mmsync.client.error import ModelManagerError
 from mmsync.errors import PlanRefused
-from mmsync.evidence import gather
-from mmsync.files import inspected, read_contents
+from mmsync.evidence import gather, gone_back
+from mmsync.files import ToldOnly, inspected, read_contents
+from mmsync.ledger import vouched
 from mmsync.plan import Guards, Scope, Selection, Situation, compare, moved
+from mmsync.printable import printable
 from mmsync.states import Content, Diagnostic
 
 if TYPE_CHECKING:
@@ -43,7 +47,7 @@ class Options:
         selection: Which models to look at.
         guards: The limits on deleting.
         prune: Whether orphans are to be deleted.
-        verify: How far to go to find out what the server holds.
+        verify: How far to go to find out what the server holds; ``always`` reads every model file again as well.
         jobs: How many models to ask about, or to carry out, at a time.
     """
 
@@ -75,7 +79,8 @@ def make_plan(
         contents: What the model files hold, by name, where the caller knows (the watcher's settled files);
             otherwise they are looked at here.
         models: The server's list, where the caller has just read it.
-        on_event: Called with ``Progress`` while files are hashed and contents downloaded, from any thread.
+        on_event: Called with ``Progress`` while files are hashed and contents downloaded, from any thread, and with
+            ``Downloads`` before the first download.
         now_ns: The time in ns since the epoch; files changed within two seconds before it are not remembered.
 
     Raises:
@@ -87,7 +92,7 @@ def make_plan(
         contents = read_contents(
             [wanted for wanted in manifest.models if wanted.name in options.selection],
             manifest.stats,
-            ledger,
+            ToldOnly(ledger) if options.verify == "always" else ledger,
             now_ns=now_ns,
             on_progress=_progress("hashing", on_event),
         )
@@ -95,6 +100,8 @@ def make_plan(
     listed, odd = rows(client.get_models() if models is None else models)
     observed = {name: row for name, (row, *others) in listed.items() if not others}
     ambiguous = frozenset(listed.keys() - observed.keys())
+    odd += _restored(observed, connection)
+    observed |= _late(contents, listed, connection)
     ledger.seen(server, observed.values())
     found = gather(
         [
@@ -109,6 +116,7 @@ def make_plan(
         jobs=options.jobs,
         incomplete=_incomplete(manifest, observed),
         on_progress=_progress("verifying", on_event),
+        on_downloads=(lambda models, size: on_event(Downloads(models, size))) if on_event else None,
     )
     situation = Situation(
         server=server,
@@ -119,6 +127,7 @@ def make_plan(
         evidence={name: answer.evidence for name, answer in found.items()},
         scope=Scope(manifest.scope),
         ambiguous=ambiguous,
+        kept=ledger.kept(server),
         notes=(*manifest.warnings, *odd),
     )
     return compare(situation, selection=options.selection, guards=options.guards, prune=options.prune)
@@ -132,6 +141,7 @@ def apply_plan(
     stop: Stop | None = None,
     fail_fast: bool = False,
     on_event: Callable[[Event], None] | None = None,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> tuple[Outcome, ...]:
     """Carry out a plan and return what became of each change, in the plan's order.
 
@@ -142,6 +152,7 @@ def apply_plan(
         stop: Asked whether to stop: what is in flight finishes, nothing new begins.
         fail_fast: Whether the first failure ends the run.
         on_event: Called with every event, always from the calling thread.
+        sleep: Waits so many seconds, for a server whose list is behind.
 
     Raises:
         PlanRefused: A guard forbids the plan; nothing was written.
@@ -149,7 +160,8 @@ def apply_plan(
     if plan.refusals:
         raise PlanRefused("the plan is refused; nothing was written", plan.refusals)
     outcomes: tuple[Outcome, ...] = ()
-    for event in apply_changes(plan, connection.client, connection.ledger, jobs=jobs, stop=stop, fail_fast=fail_fast):
+    client, ledger = connection.client, connection.ledger
+    for event in apply_changes(plan, client, ledger, jobs=jobs, stop=stop, fail_fast=fail_fast, sleep=sleep):
         if on_event:
             on_event(event)
         if isinstance(event, Verified):
@@ -175,6 +187,47 @@ def check_saved(plan: Plan, saved: Mapping[str, object], name: str) -> None:
             [Diagnostic("error", "plan/stale", difference) for difference in differences],
             "plan again, look at it, and apply that",
         )
+
+
+def _restored(observed: Mapping[str, Observed], connection: Connection) -> list[Diagnostic]:
+    """Forget what was known of the images of a server that was put back to a backup, and say so."""
+    client, server, ledger = connection.client, connection.server, connection.ledger
+    back = gone_back(observed.values(), ledger.images(server))
+    if back is None:
+        return []
+    row, was = back
+    there = None
+    with contextlib.suppress(ModelManagerError):
+        there = row_of(client, row.name)  # the list may be behind
+    if there is None or not isinstance(there.image_id, int) or there.image_id >= was:
+        return []
+    ledger.void(server)
+    return [
+        Diagnostic(
+            "warning",
+            "server/restored",
+            f"The image ids of the server went back ({printable(row.name)} had {was}, has {there.image_id}): it seems to "
+            "have been put back to a backup",
+            "what was known of its models is found out anew, this once",
+        )
+    ]
+
+
+def _late(
+    contents: Mapping[str, Content | FileFault], listed: Mapping[str, object], connection: Connection
+) -> dict[str, Observed]:
+    """Return the models that mmsync has put there and the list does not show yet: it may be some seconds behind."""
+    client, server, ledger = connection.client, connection.server, connection.ledger
+    found = {}
+    for name, content in contents.items():
+        if name in listed or not isinstance(content, Content) or not ledger.is_latest(server, name, content.sha256):
+            continue
+        row = None
+        with contextlib.suppress(ModelManagerError):  # whether it is there is asked once more before anything is sent
+            row = row_of(client, name, hidden=False)
+        if row and vouched(row, ledger.images(server)):
+            found[name] = row
+    return found
 
 
 def _incomplete(manifest: Manifest, observed: Mapping[str, Observed]) -> frozenset[str]:

@@ -104,60 +104,15 @@ def test_a_description_alone_uploads_nothing(site, proxy, view, first, then):
     assert not site.plan().changes
 
 
-def test_a_description_that_did_not_stick_is_saved_with_a_fresh_upload(site, proxy, view):
-    """A server that ignores the description of a save whose image is not new."""
-    site.model("m", bigml(), description="old")
-    site.apply()
-    site.entries["m"]["description"] = "new"
-
-    def ignored(exchange):
-        exchange.body = json.dumps({**json.loads(exchange.body), "description": "old"}).encode()
-        exchange.answer(exchange.forward())
-
-    proxy.clear()
-    proxy.on("save", ignored, times=1)
-    outcome = only(site.apply())
-    assert outcome.status == "verified"
-    assert proxy.count("upload") == 1
-    assert view.detail("m")["description"] == "new"
-    assert view.digest("m") == sha256(bigml())
-    assert not site.plan().changes
-
-
-@pytest.mark.parametrize(
-    ("sent", "respelled"),
-    [("  both\tends \n", str.strip), ("a long description", lambda text: text[:6]), ("Fraud", str.upper)],
-)
-def test_a_description_the_server_puts_its_own_way_is_not_uploaded_for_again_and_again(
-    site, proxy, view, sent, respelled
-):
-    def respelling(exchange):
-        body = json.loads(exchange.body)
-        exchange.body = json.dumps({**body, "description": respelled(body["description"])}).encode()
-        exchange.answer(exchange.forward())
-
-    proxy.on("save", respelling)
-    site.model("m", bigml(), description=sent)
-    for uploads in (1, 0, 0):
-        proxy.exchanges.clear()
-        outcome = only(site.apply())
-        assert (outcome.status, outcome.code, outcome.permanent) == ("failed", "read-back", True)
-        assert "keeps the description as" in outcome.message
-        assert proxy.count("upload") == uploads
-    assert proxy.count("bytes") == 0  # what the image holds was learnt all the same
-    site.entries["m"]["description"] = view.detail("m")["description"]
-    assert not site.plan().changes
-
-
-@pytest.mark.parametrize("key", ["description", "engine"])
-def test_what_a_server_never_keeps_is_not_tried_again_by_itself(site, proxy, view, key):
+def test_an_engine_a_server_never_shows_is_not_tried_again_by_itself(site, proxy, view):
     def shown(found):
-        other = {"description": None, "engine": "OTHER"}[key]
-        return [{**row, key: other} for row in found] if isinstance(found, list) else {**found, key: other}
+        return (
+            [{**row, "engine": "OTHER"} for row in found] if isinstance(found, list) else {**found, "engine": "OTHER"}
+        )
 
     for kind in ("list", "detail", "bytes"):
         proxy.on(kind, rewritten(shown))
-    site.model("m", bigml(), description="wanted")
+    site.model("m", bigml())
     outcome = only(site.apply())
     assert (outcome.status, outcome.code, outcome.permanent) == ("failed", "read-back", True)
 

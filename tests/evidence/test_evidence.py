@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
+
 import pytest
 
+from mmsync.apply import Downloads
 from mmsync.errors import PlanRefused
 from mmsync.plan import plan_digest
 from mmsync.reconcile import Options
@@ -355,3 +358,51 @@ def test_a_review_of_another_shape_is_one_models_failure(site, proxy, view, odd)
     assert outcomes[1].code != "internal", outcomes[1].message
     assert view.names() == ["m000", "m002"]
     assert not proxy.count("save", name="m001")  # without the image's id the model would have no bytes
+
+
+def test_a_file_written_through_a_memory_map_is_seen_where_everything_is_verified(site, proxy):
+    """Writes to a page that is dirty already move no stamp, so the digest remembered is believed."""
+    file = site.model("m", json_bytes("planned"))
+    later = file.stat().st_mtime_ns + 60_000_000_000
+    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 0) as mapped:
+        mapped[9:16] = b"mapped1"
+        site.apply()
+        before = file.stat()
+        assert not site.plan(now_ns=later).changes
+        mapped[9:16] = b"mapped2"
+        after = file.stat()
+        if (before.st_mtime_ns, before.st_ctime_ns) != (after.st_mtime_ns, after.st_ctime_ns):
+            pytest.skip("this file system stamps every write")
+        assert not site.plan(now_ns=later).changes, "nothing shows it"
+        (change,) = site.plan(Options(verify="always"), now_ns=later).changes
+        assert change.after.sha256 == sha256(file.read_bytes())
+        assert site.plan(now_ns=later).changes, "what was read is remembered"
+
+
+def test_what_a_cold_plan_downloads_is_said_before_it_begins(site, proxy):
+    site.models(3, size=1000)
+    site.model("other", json_bytes("other"))
+    site.apply()
+    site.model("other", json_bytes("of another size"))
+    site.ledger.unlink()
+    told = []
+
+    def on_event(event):
+        if isinstance(event, Downloads):
+            told.append((event, proxy.count("bytes")))
+
+    site.plan(on_event=on_event)
+    total = sum((site.folder / f"m00{n}.json").stat().st_size for n in range(3))
+    assert told == [(Downloads(3, total), 0)]
+    told.clear()
+    site.plan(on_event=on_event)
+    assert told == []
+    site.ledger.unlink()
+    done = site.run("plan")
+    assert "Downloading 3 models (3.1 kB) of the size of their files" in done.stderr
+    assert "--verify never" in done.stderr
+    assert "Downloading" not in done.stdout
+    site.ledger.unlink()
+    assert site.run("plan", "--quiet").stderr == ""
+    site.ledger.unlink()
+    assert "Downloading" not in site.run("plan", "--verify", "never").stderr

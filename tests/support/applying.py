@@ -108,6 +108,7 @@ class Site:
         entries: The manifest's models by name, as dictionaries; written to disk by `save`.
         scope: The manifest's scope.
         ledger: The ledger's file.
+        slept: The seconds an apply in this process would have waited for the server.
     """
 
     folder: Path
@@ -116,6 +117,7 @@ class Site:
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     scope: tuple[str, ...] = ("*",)
     ledger: Path | None = None
+    slept: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -166,7 +168,7 @@ class Site:
             made = make_plan(manifest, connection, options)
             if between:
                 between(made)
-            return apply_plan(made, connection, **{"jobs": options.jobs, **settings})
+            return apply_plan(made, connection, **{"jobs": options.jobs, "sleep": self.slept.append, **settings})
 
     def open_ledger(self) -> Ledger:
         return Ledger(self.ledger, warn=lambda sentence: None, now=1_800_000_000)

@@ -1,5 +1,5 @@
 """Doing: a plan × a client → outcomes, one per change."""
 
-from mmsync.apply.outcome import Event, Finished, Outcome, Progress, Started
+from mmsync.apply.outcome import Downloads, Event, Finished, Outcome, Progress, Started
 
-__all__ = ["Event", "Finished", "Outcome", "Progress", "Started"]
+__all__ = ["Downloads", "Event", "Finished", "Outcome", "Progress", "Started"]

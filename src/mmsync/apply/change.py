@@ -9,7 +9,6 @@ from mmsync.apply.failure import failed, skipped
 from mmsync.apply.observe import holds
 from mmsync.apply.outcome import Attempt, Outcome
 from mmsync.apply.signature import Guard, declared
-from mmsync.apply.spelling import is_respelled
 from mmsync.apply.staleness import completed, image_id, moved, seen
 from mmsync.client import save_body
 from mmsync.client.error import ModelManagerError, UnexpectedResponse
@@ -84,10 +83,7 @@ def _describe(
     past: Past,
     clock: Callable[[], float],
 ) -> Attempt:
-    """Save the stored detail with the new description; where the server then shows the old one, add in full.
-
-    A server that shows a third one puts descriptions its own way, or somebody else wrote one: no upload changes that.
-    """
+    """Save the stored detail with the new description. How the server shows it is read back with all the others."""
     description = change.after.description or "" if change.after else ""
     if stored.get("engine") is None and change.after is not None:
         stored = {**stored, "engine": change.after.engine}
@@ -107,13 +103,9 @@ def _describe(
     there, was = image_id(now), image_id(stored)
     if there is not None and str(there) != str(was) and not _still_holds(change, client, there):
         return skipped(change, "stale", "its content was replaced by other hands while its description was saved")
-    shown = now.get("description") or ""
-    if unanswered and shown != description:
+    if unanswered and (now.get("description") or "") != description:
         raise unanswered
-    is_ignored = shown == (stored.get("description") or "") and not is_respelled(description, shown)
-    if there is not None and (shown == description or not is_ignored):
-        return Attempt(Outcome(change, "applied"), there)
-    return _upload_and_save(change, client, completed(change.before, now), on_progress, past, clock)
+    return Attempt(Outcome(change, "applied"), there)
 
 
 def _still_holds(change: Change, client: Client | LegacyClient, image: int | str) -> bool:

@@ -30,6 +30,7 @@ def apply_changes(
     fail_fast: bool = False,
     grace: float = 10.0,
     clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[Event]:
     """Carry out a plan's changes and yield what happens; the last event is ``Verified`` with every outcome.
 
@@ -47,6 +48,7 @@ def apply_changes(
         fail_fast: Whether the first failure ends the run.
         grace: Seconds.
         clock: Seconds, monotonic.
+        sleep: Waits so many seconds, for a server whose list is behind.
     """
     held = {(model, image): content[0] for (model, _, image), content in ledger.images(plan.server).items()}
 
@@ -66,5 +68,10 @@ def apply_changes(
         why = "the server did not answer in time, so the changes were not read back"
         yield Verified(tuple(attempt.outcome for attempt in attempts), why)
         return
-    outcomes, note = read_back(plan, attempts, client, ledger)
+
+    def wait(seconds: float) -> None:
+        if not (stop and stop.is_set()):  # whoever stopped us is waiting
+            sleep(seconds)
+
+    outcomes, note = read_back(plan, attempts, client, ledger, jobs=jobs, wait=wait)
     yield Verified(outcomes, note)

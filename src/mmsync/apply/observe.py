@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmsync.apply.staleness import image_id
 from mmsync.states import Diagnostic, Observed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from mmsync.client import Client, LegacyClient, Model
 
-__all__ = ["holds", "observe_one", "rows"]
+__all__ = ["holds", "observe_one", "row_of", "rows"]
 
 
 def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list[Diagnostic]]:
@@ -28,15 +28,7 @@ def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list
         if not isinstance(name, str):
             nameless += 1
             continue
-        row = Observed(
-            name,
-            _id(model.get("id")),
-            _text(model.get("engine")),
-            _text(model.get("description")),
-            _id(model.get("imageId")),
-            _whole(model.get("creationDate")),
-            _whole(model.get("updateDate")),
-        )
+        row = _row(name, model, model.get("imageId"))
         found[name] = (*found[name], row) if name in found else (row,)
     odd = []
     if nameless:
@@ -44,6 +36,20 @@ def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list
             Diagnostic("warning", "server/nameless", f"The server lists {nameless} models without a name; left alone")
         )
     return found, odd
+
+
+def row_of(client: Client | LegacyClient, name: str, *, hidden: bool = True) -> Observed | None:
+    """Return the row of one model as its detail says it, which may be newer than the list; None where there is none.
+
+    Without ``hidden``, a model that no list shows is none.
+
+    Raises:
+        ModelManagerError: The detail cannot be read.
+    """
+    detail = client.find_detail(name)
+    if detail is None or (detail.get("hidden") and not hidden):
+        return None
+    return _row(name, detail, image_id(detail))
 
 
 def observe_one(client: Client | LegacyClient, row: Observed) -> Observed:
@@ -71,6 +77,18 @@ def holds(client: Client | LegacyClient, name: str, image: int | str, sha256: st
     """
     found = client.download_image(name)
     return found.sha256 == sha256 and (found.image_id is None or str(found.image_id) == str(image))
+
+
+def _row(name: str, model: Mapping[str, Any], image: object) -> Observed:
+    return Observed(
+        name,
+        _id(model.get("id")),
+        _text(model.get("engine")),
+        _text(model.get("description")),
+        _id(image),
+        _whole(model.get("creationDate")),
+        _whole(model.get("updateDate")),
+    )
 
 
 def _id(value: object) -> int | str | None:

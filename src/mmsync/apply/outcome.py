@@ -10,7 +10,7 @@ from mmsync.states import Shape
 if TYPE_CHECKING:
     from mmsync.plan import Change
 
-__all__ = ["Attempt", "Event", "Finished", "Outcome", "Phase", "Progress", "Started", "Status", "Verified"]
+__all__ = ["Attempt", "Downloads", "Event", "Finished", "Outcome", "Phase", "Progress", "Started", "Status", "Verified"]
 
 Status = Literal["verified", "applied", "skipped", "failed", "not-attempted"]
 _UNKNOWN = Shape()
@@ -81,6 +81,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Downloads:
+    """So many models are about to be downloaded to compare them, of so many bytes in all."""
+
+    models: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A change has its outcome."""
 
@@ -100,4 +108,4 @@ class Verified:
     note: str = ""
 
 
-Event = Started | Progress | Finished | Verified
+Event = Started | Progress | Downloads | Finished | Verified

@@ -1,20 +1,25 @@
-"""Reading back: one list of the server's models says what each change became, and the ledger learns it."""
+"""Reading back: the server's list, and where it shows something else the models themselves, say what each change became.
+
+A list may be some seconds behind (a read replica, a caching proxy), and a server may keep a text its own way: neither
+is somebody's doing, and is told apart from that before anything is said. The ledger learns what was found.
+"""
 
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from mmsync.apply.observe import holds, observe_one, rows
+from mmsync.apply.observe import holds, observe_one, row_of, rows
 from mmsync.apply.spelling import is_respelled
 from mmsync.client.error import ModelManagerError
-from mmsync.ledger import Held, VerifiedContent, image_key
+from mmsync.ledger import Held, Kept, VerifiedContent, image_key
 from mmsync.plan.compare import same_engine
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mmsync.apply.outcome import Attempt, Outcome
     from mmsync.client import Client, LegacyClient
@@ -24,81 +29,155 @@ if TYPE_CHECKING:
 
 __all__ = ["read_back"]
 
+_LAG = 2.5  # seconds a list or a replica may be behind
+
+
+class _Finding(NamedTuple):
+    """What one look at the server says of an attempt.
+
+    Attributes:
+        outcome: What became of the change, if there is no other look.
+        is_doubtful: Whether another look may say something else.
+        lesson: Which content the image there holds.
+        kept: How the server shows the description.
+        shown: The description there, where it is neither the one sent nor known to be that in the server's own way.
+    """
+
+    outcome: Outcome
+    is_doubtful: bool = False
+    lesson: tuple[ImageKey, Held] | None = None
+    kept: Kept | None = None
+    shown: str | None = None
+
 
 def read_back(
-    plan: Plan, attempts: Sequence[Attempt], client: Client | LegacyClient, ledger: Ledger
+    plan: Plan,
+    attempts: Sequence[Attempt],
+    client: Client | LegacyClient,
+    ledger: Ledger,
+    *,
+    jobs: int,
+    wait: Callable[[float], object],
 ) -> tuple[tuple[Outcome, ...], str]:
     """Turn ``applied`` outcomes into ``verified``, or ``failed`` where the server shows something else.
+
+    Args:
+        plan: The plan.
+        attempts: What was done.
+        client: The way to the server.
+        ledger: Learns what the server holds, and how it shows descriptions.
+        jobs: How many models to ask about at a time.
+        wait: Waits for so many seconds, or less where the run is to end.
 
     Returns:
         The final outcomes in the order of ``attempts``, and why nothing could be read back (or an empty text).
     """
-    if not any(attempt.outcome.status == "applied" for attempt in attempts):
+    applied = {each.outcome.change.name: each for each in attempts if each.outcome.status == "applied"}
+    if not applied:
         return tuple(attempt.outcome for attempt in attempts), ""
     try:
-        observed, _ = rows(client.get_models())
+        listed, _ = rows(client.get_models())
     except ModelManagerError as fault:
         return tuple(attempt.outcome for attempt in attempts), f"the changes could not be read back: {fault}"
-    learned: list[tuple[ImageKey, Held]] = []
-    outcomes = [_final(attempt, observed.get(attempt.outcome.change.name, ()), client, learned) for attempt in attempts]
-    ledger.learn(plan.server, learned)
+    known = ledger.kept(plan.server)
+    looks = {name: _look(attempt, listed.get(name, ()), known.get(name), client) for name, attempt in applied.items()}
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        for pause in (0.0, _LAG):
+            doubtful = [applied[name] for name, look in looks.items() if look.is_doubtful]
+            if doubtful and pause:
+                wait(pause)
+            again = pool.map(lambda attempt: _ask(attempt, client), doubtful)
+            looks.update((attempt.outcome.change.name, look) for attempt, look in zip(doubtful, again, strict=True))
+        odd = [(applied[name], look) for name, look in looks.items() if look.shown is not None]
+        settled = pool.map(lambda each: _insist(each[0], each[1], client), odd)
+        looks.update((attempt.outcome.change.name, look) for (attempt, _), look in zip(odd, settled, strict=True))
+    ledger.learn(plan.server, [look.lesson for look in looks.values() if look.lesson])
+    ledger.learn_kept(plan.server, [(name, look.kept) for name, look in looks.items() if look.kept])
     sent = [
-        (outcome.change.name, VerifiedContent(outcome.change.after.sha256, attempt.declared, attempt.shown))
-        for attempt, outcome in zip(attempts, outcomes, strict=True)
-        if outcome.ok and outcome.uploaded and outcome.change.after
+        (name, VerifiedContent(change.after.sha256, applied[name].declared, applied[name].shown))
+        for name, (outcome, *_) in looks.items()
+        if outcome.ok and outcome.uploaded and (change := outcome.change).after
     ]
     ledger.learn_verified(plan.server, sent)
-    return tuple(outcomes), ""
+    outcomes = (attempt.outcome for attempt in attempts)
+    return tuple(looks[each.change.name].outcome if each.change.name in looks else each for each in outcomes), ""
 
 
-def _final(
-    attempt: Attempt,
-    listed: Sequence[Observed],
-    client: Client | LegacyClient,
-    learned: list[tuple[ImageKey, Held]],
-) -> Outcome:
-    outcome = attempt.outcome
-    change = outcome.change
-    if outcome.status != "applied":
-        return outcome
-    if change.action == "delete":
-        return _wrong(outcome, "the server still lists it") if listed else replace(outcome, status="verified")
-    if len(listed) != 1:
-        shown = "does not list it" if not listed else f"lists {len(listed)} models of this name"
-        return _wrong(outcome, f"it was saved, but the server {shown}")
-    there = listed[0]
-    after = change.after
-    if after is None:
-        return outcome
+def _ask(attempt: Attempt, client: Client | LegacyClient) -> _Finding:
+    """Look at the model itself."""
     try:
-        if _is_incomplete(there, after):
+        row = row_of(client, attempt.outcome.change.name)
+    except ModelManagerError:
+        return _Finding(attempt.outcome)
+    return _look(attempt, (row,) if row else (), None, client, is_detail=True)
+
+
+def _look(
+    attempt: Attempt,
+    found: Sequence[Observed],
+    kept: Kept | None,
+    client: Client | LegacyClient,
+    *,
+    is_detail: bool = False,
+) -> _Finding:
+    outcome = attempt.outcome
+    after, before = outcome.change.after, outcome.change.before
+    if after is None:
+        return _wrong(outcome, "the server still lists it") if found else _Finding(replace(outcome, status="verified"))
+    if len(found) != 1:
+        shown = "does not list it" if not found else f"lists {len(found)} models of this name"
+        return _wrong(outcome, f"it was saved, but the server {shown}")
+    there = found[0]
+    try:
+        if _is_incomplete(there, after) and not is_detail:
             there = observe_one(client, there)
         image = there.image_id
         renamed = image is not None and attempt.image_id is not None and str(image) != str(attempt.image_id)
-        if image is not None and renamed and not holds(client, there.name, image, after.sha256):
+        if image is not None and renamed and not (is_detail and holds(client, there.name, image, after.sha256)):
             return _wrong(outcome, "it was saved, but another hand has replaced its content since")
     except ModelManagerError:
-        return outcome
+        return _Finding(outcome)
     key = image_key(there)
     # Only an image id seen on both sides ties the bytes sent to the row read, or those already there.
-    is_known = outcome.uploaded or (change.before and change.before.sha256 == after.sha256)
-    if key is not None and attempt.image_id is not None and is_known and not renamed:
-        learned.append((key, Held(after.sha256, after.size, there.update_date)))
-    return _otherwise(outcome, there, after) or replace(outcome, status="verified")
+    is_known = outcome.uploaded or (before and before.sha256 == after.sha256)
+    is_ours = key is not None and attempt.image_id is not None and is_known and not renamed
+    lesson = (key, Held(after.sha256, after.size, there.update_date)) if key and is_ours else None
+    dates = (before.update_date if before else None, there.update_date)
+    # Of before the change, be it a list or a replica that lags, is what has neither our image nor a newer date.
+    is_new = bool(lesson and outcome.uploaded) or (None not in dates and dates[0] != dates[1])
+    return _compared(outcome, there, after, kept, is_new=is_new)._replace(lesson=lesson)
 
 
-def _otherwise(outcome: Outcome, there: Observed, after: After) -> Outcome | None:
-    """Return what to report where the server shows another engine or description than was saved."""
+def _compared(outcome: Outcome, there: Observed, after: After, kept: Kept | None, *, is_new: bool) -> _Finding:
+    """Say whether the server shows the engine and the description that were saved."""
     if there.engine is not None and not same_engine(there.engine, after.engine):
         # Not tried again by itself: a server that knows the engine by another name would be sent the bytes for ever.
-        why = f"it was saved, but the server shows engine {printable(there.engine)}"
-        return replace(_wrong(outcome, why), permanent=True)
-    shown = there.description or ""
-    if after.description is None or shown == after.description:
-        return None
-    if not shown or is_respelled(after.description, shown):
-        return _respelled(outcome, shown)
-    return _wrong(outcome, "it was saved, but the server shows another description")
+        finding = _wrong(outcome, f"it was saved, but the server shows engine {printable(there.engine)}")
+        return finding._replace(outcome=replace(finding.outcome, permanent=True))
+    shown, sent = there.description or "", after.description
+    done = _Finding(replace(outcome, status="verified"))
+    if sent is None or shown == sent or kept == (sent, shown):
+        return done
+    if is_new and (not shown or is_respelled(sent, shown)):
+        return _keeps(outcome, Kept(sent, shown))
+    finding = _wrong(outcome, "it was saved, but the server shows another description")
+    return finding._replace(is_doubtful=not is_new, shown=shown)
+
+
+def _insist(attempt: Attempt, before: _Finding, client: Client | LegacyClient) -> _Finding:
+    """Save a description that is shown otherwise once more: shown the same again, it is the server's way of it."""
+    change, after = attempt.outcome.change, attempt.outcome.change.after
+    if after is None or after.description is None or before.shown is None:
+        return before
+    try:
+        client.update_description(change.name, after.description)
+        row = row_of(client, change.name)
+    except ModelManagerError:
+        return before
+    look = _look(attempt, (row,) if row else (), None, client, is_detail=True)
+    if look.shown == before.shown:
+        return _keeps(attempt.outcome, Kept(after.description, before.shown))._replace(lesson=look.lesson)
+    return look
 
 
 def _is_incomplete(there: Observed, after: After) -> bool:
@@ -106,13 +185,13 @@ def _is_incomplete(there: Observed, after: After) -> bool:
     return None in (there.id, there.image_id, there.engine) or (there.description is None and bool(after.description))
 
 
-def _respelled(outcome: Outcome, shown: str) -> Outcome:
-    why = (
-        f"it was saved, but the server keeps the description as {json.dumps(printable(shown), ensure_ascii=False)}; "
-        "write it that way in the manifest"
-    )
-    return replace(outcome, status="failed", code="read-back", message=why, permanent=True)
+def _keeps(outcome: Outcome, kept: Kept) -> _Finding:
+    shown = json.dumps(printable(kept.shown), ensure_ascii=False)
+    why = f"the server keeps the description as {shown}; it is not sent again unless the manifest or the server changes it"
+    message = "; ".join(part for part in (outcome.message, why) if part)
+    return _Finding(replace(outcome, status="verified", message=message), kept=kept)
 
 
-def _wrong(outcome: Outcome, why: str) -> Outcome:
-    return replace(outcome, status="failed", code="read-back", message=f"{why}; plan again to see what is left to do")
+def _wrong(outcome: Outcome, why: str) -> _Finding:
+    message = f"{why}; plan again to see what is left to do"
+    return _Finding(replace(outcome, status="failed", code="read-back", message=message), is_doubtful=True)

@@ -145,7 +145,9 @@ planning_options = _stack(
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
         show_default=True,
-        help="How far to go to learn what the server holds.",
+        help="How far to go to learn what the server holds: auto asks the ledger, then sizes, then downloads; always "
+        "downloads whatever is of the same size, and reads every model file again (one written through a memory map "
+        "may not show it); never downloads nothing and leaves such models alone.",
     ),
     jobs_option("How many files to send, or models to ask about, at a time."),
 )

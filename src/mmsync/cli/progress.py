@@ -12,7 +12,9 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import IO, TYPE_CHECKING
 
+from mmsync.apply.outcome import Downloads
 from mmsync.report.gauge import Gauge
+from mmsync.report.sizes import counted, human_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,6 +87,9 @@ class _Lines(Sink):
     def __call__(self, event: Event) -> None:
         self._gauge.take(event)
         now = self._clock()
+        if isinstance(event, Downloads):
+            self._stream.write(f"{_announced(event)}\n")
+            self._stream.flush()
         if now < self._due:
             return
         with self._lock:
@@ -114,6 +119,12 @@ class _Bars(Sink):
 
     def __call__(self, event: Event) -> None:
         self._gauge.take(event)
+        if isinstance(event, Downloads):
+            with self._lock, suppress(Exception):
+                if self._live:
+                    self._live.console.print(_announced(event), markup=False, highlight=False)  # above the bars
+                else:
+                    self._stream.write(f"{_announced(event)}\n")
         if not self._is_settled and self._clock() >= self._begins:
             with self._lock:
                 if not self._is_settled:
@@ -148,6 +159,13 @@ class _Bars(Sink):
         live.start(refresh=True)
         console.show_cursor(show=True)  # rich hides it; a killed run would leave it so
         return live
+
+
+def _announced(event: Downloads) -> str:
+    return (
+        f"Downloading {counted(event.models, 'model')} ({human_bytes(event.total_bytes)}) of the size of their files, "
+        "to compare them; the ledger remembers what they hold (with --verify never they are left alone instead)"
+    )
 
 
 class _Frame:

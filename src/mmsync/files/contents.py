@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mmsync.states import Content, Desired, FileKey
 
-__all__ = ["DigestCache", "is_racy", "read_contents"]
+__all__ = ["DigestCache", "ToldOnly", "is_racy", "read_contents"]
 
 _MARGIN_NS = 2_000_000_000
 # hashlib holds the interpreter's lock for small inputs, and a thread costs more than they do.
@@ -30,6 +30,19 @@ class DigestCache(Protocol):
 
     def put(self, contents: Sequence[Content]) -> None:
         """Remember contents, each under its own key."""
+
+
+class ToldOnly:
+    """A cache that is told what was read and never asked: every file is read again.
+
+    A file written through a memory map may change without its stamps moving; no cache can know.
+    """
+
+    def __init__(self, cache: DigestCache) -> None:
+        self.put = cache.put
+
+    def get(self, _key: FileKey) -> None:
+        """Know nothing."""
 
 
 def is_racy(key: FileKey, now_ns: int) -> bool:

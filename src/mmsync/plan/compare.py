@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.errors import FileFault, Misfit
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Situation", "compare", "order", "same_engine"]
 
+_NOTHING: Mapping[str, tuple[str, str]] = MappingProxyType({})
 _SEVERITIES = ("error", "warning", "info")
 
 
@@ -37,6 +39,7 @@ class Situation(NamedTuple):
         evidence: For each selected name on the server, whether it holds the content.
         scope: The names the manifests own.
         ambiguous: Names the server lists more than once; they are in no ``observed``.
+        kept: By name, a description as it was sent and as the server shows it: no difference.
         notes: Diagnostics from reading and observing, to be passed on.
     """
 
@@ -48,6 +51,7 @@ class Situation(NamedTuple):
     evidence: Mapping[str, Evidence]
     scope: Scope = Scope(())
     ambiguous: frozenset[str] = frozenset()
+    kept: Mapping[str, tuple[str, str]] = _NOTHING
     notes: Sequence[Diagnostic] = ()
 
 
@@ -89,7 +93,7 @@ def compare(
             continue
         there = observed.get(name)
         evidence = evidences.get(name) if there else None
-        reasons = _reasons(wanted, there, evidence) if there else ()
+        reasons = _reasons(wanted, there, evidence, situation.kept) if there else ()
         if there is None or reasons:
             change = change_of(Sides(wanted, content, there, evidence), reasons)
             changes.append(change)
@@ -230,12 +234,16 @@ def _delete(there: Observed) -> Change:
     return Change(there.name, "delete", (), before(there, None), None, "none", None)
 
 
-def _reasons(wanted: Desired, there: Observed, evidence: Evidence | None) -> tuple[Reason, ...]:
+def _reasons(
+    wanted: Desired, there: Observed, evidence: Evidence | None, kept: Mapping[str, tuple[str, str]]
+) -> tuple[Reason, ...]:
     """Say in which ways the server's model is not the one wanted."""
     # A server that leaves the engine out says nothing about it: that is no difference.
     engine = there.engine is not None and not same_engine(there.engine, wanted.engine)
     content = evidence is not None and evidence.verdict == "different"
-    description = wanted.description is not None and wanted.description != (there.description or "")
+    shown = there.description or ""
+    description = wanted.description is not None and wanted.description != shown
+    description = description and kept.get(wanted.name) != (wanted.description, shown)
     if not (engine or content or description):
         return ()
     found: list[tuple[Reason, bool]] = [("engine", engine), ("content", content), ("description", description)]

@@ -35,7 +35,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from mmsync.apply.outcome import Finished, Progress, Started, Verified
+from mmsync.apply.outcome import Downloads, Finished, Progress, Started, Verified
 from mmsync.printable import printable
 from mmsync.report.outcome_text import DONE, applied_sentence, tally
 from mmsync.report.shown import shown_name
@@ -115,6 +115,8 @@ class EventLines:
                 hook = {"name": name, "phase": phase, "done_bytes": done, "total_bytes": total}
                 message = f"{shown_name(name)}: {phase} {human_bytes(done)} of {human_bytes(total)}"
                 return [_line("info", message, timestamp, type="apply_progress", hook=hook)]
+            case Downloads():
+                return []  # a plan's, whose commentary goes to stderr
             case Finished(outcome):
                 self._told[outcome.change.name] = outcome.ok
                 return [_outcome_line(outcome, timestamp)]

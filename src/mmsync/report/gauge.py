@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mmsync.apply.outcome import Finished, Progress, Started, Verified
+from mmsync.apply.outcome import Downloads, Finished, Progress, Started, Verified
 from mmsync.report.bar import bar_line, shortened
 from mmsync.report.shown import shown_name
 from mmsync.report.sizes import counted, human_bytes, human_part, human_seconds
@@ -85,6 +85,9 @@ class Gauge:
                         stage.settle(name, total)  # nothing else tells the end of these
                     else:
                         stage.current[name] = (done, total)
+                case Downloads(models, total):
+                    stage = self._stage("verifying")
+                    stage.expected_models, stage.expected_bytes = models, total
                 case Finished(outcome):
                     change = outcome.change
                     # Settled whatever became of it: what failed is not waited for any more.

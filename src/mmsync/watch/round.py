@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.errors import FileFault
+from mmsync.files import ToldOnly
 from mmsync.printable import printable
 from mmsync.reconcile import Options, apply_plan, make_plan
 from mmsync.watch import trouble
@@ -160,7 +161,7 @@ class Rounds:
                     selected,
                     settling,
                     self.forced,
-                    connection.ledger,
+                    ToldOnly(connection.ledger) if self._options.verify == "always" else connection.ledger,
                     admitted,
                     now=now,
                     now_ns=self._wall(),
