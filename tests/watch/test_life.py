@@ -38,6 +38,7 @@ def test_a_signal_ends_it_with_the_shell_s_code(root, watch, server, number, cod
     contents = one(root)
     process = watch()
     process.until(lambda: server.holds(contents))
+    process.seen("reconciled")
     assert process.stop(number) == code
     assert process.events()[-2:] == ["watch_stopping", "watch_stopped"]
 
@@ -511,7 +512,8 @@ def test_the_service_manager_reads_ok_only_where_there_is_no_problem(root, watch
 def test_text_logs_are_for_people(root, watch, server):
     contents = one(root)
     process = watch("--log-format", "text")
-    process.until(lambda: server.holds(contents))
+    process.until(lambda: any("reconciled:" in line for line in list(process.other)))
+    assert server.holds(contents)
     process.stop()
     assert [line.split("Z ", 1)[1] for line in process.other] == [
         "watch_started: watching",
