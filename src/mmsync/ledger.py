@@ -216,7 +216,7 @@ class Ledger:
             query += " AND typeof(sha256) = 'text' ORDER BY turn DESC"
             recent = [*reversed(self._verified.get((server, name), ()))]
             known = {each.sha256 for each in recent}
-            rows = self._rows(query, (*server, name))
+            rows = self._rows(query, (*server, name)) if _is_storable(name) else ()
             return recent + [
                 VerifiedContent(row[0], _shape(row[1]), _shape(row[2])) for row in rows if row[0] not in known
             ]

@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from mmsync.ledger import Held, ImageKey, Ledger
-from mmsync.states import Content, FileKey, Observed, ServerName
+from mmsync.ledger import Held, ImageKey, Kept, Ledger, VerifiedContent, vouched
+from mmsync.states import Content, FileKey, Observed, ServerName, Shape
 
 SERVER = ServerName("https://models.example", "self")
 KEY = ImageKey("1", "1000", "7")
@@ -192,3 +192,68 @@ def test_processes_share_one_ledger(path, warnings):
     assert [writer.wait(60) for writer in writers] == [0, 0, 0, 0]
     with opened(path, warnings) as ledger:
         assert len(ledger.images(SERVER)) == 80
+
+
+OURS = VerifiedContent("c" * 64, Shape({"x": "float8"}, "str"), Shape({"X": None}, None))
+
+
+def test_what_was_verified_under_a_name_is_kept_latest_first(path, warnings):
+    later = VerifiedContent("d" * 64)
+    for keep in (path, None):
+        with opened(keep, warnings) as ledger:
+            ledger.learn_verified(SERVER, [("m", OURS), ("m", later), ("n", later)])
+            assert list(ledger.verified(SERVER, "m")) == [later, OURS]
+            # Verified again by a download, which says nothing of what the file declares: that is kept.
+            ledger.learn_verified(SERVER, [("m", OURS._replace(declared=Shape(), shown=Shape({"X": "str"})))])
+            assert list(ledger.verified(SERVER, "m")) == [OURS._replace(shown=Shape({"X": "str"})), later]
+    with opened(path, warnings) as ledger:
+        assert list(ledger.verified(SERVER, "m")) == [OURS._replace(shown=Shape({"X": "str"})), later]
+        assert ledger.is_latest(SERVER, "m", OURS.sha256)
+        assert not ledger.is_latest(SERVER, "m", later.sha256)
+        assert not ledger.is_latest(ServerName("https://models.example", "other"), "m", OURS.sha256)
+    assert warnings == []
+
+
+@pytest.mark.parametrize("damage", ["x", "", "00000000{}", 7, b"\x00", '{"x": 1}'])
+def test_a_signature_gone_bad_is_none(path, warnings, damage):
+    with opened(path, warnings) as ledger:
+        ledger.learn_verified(SERVER, [("m", OURS)])
+        ledger._file.connection.execute("UPDATE verified SET declared = ?", (damage,))
+    with opened(path, warnings) as ledger:
+        assert list(ledger.verified(SERVER, "m")) == [OURS._replace(declared=Shape())]
+    assert warnings == []
+
+
+def test_the_latest_content_of_a_name_is_kept_as_long_as_the_model_is(path, warnings):
+    with opened(path, warnings) as ledger:
+        ledger.learn_verified(SERVER, [("m", VerifiedContent("d" * 64)), ("m", OURS), ("gone", OURS)])
+        ledger.learn_kept(SERVER, [("m", Kept("a", "b")), ("gone", Kept("a", "b"))])
+    row = Observed("m", 1, "ONNX", "", 7, 1000, 2000)
+    for days in (30, 60, 91):
+        with opened(path, warnings, NOW + days * DAY) as ledger:
+            ledger.seen(SERVER, [row])
+    with opened(path, warnings, NOW + 91 * DAY) as ledger:
+        assert list(ledger.verified(SERVER, "m")) == [OURS]
+        assert list(ledger.verified(SERVER, "gone")) == []
+        assert ledger.kept(SERVER) == {"m": Kept("a", "b")}
+
+
+def test_half_a_pair_of_surrogates_from_a_server_costs_no_ledger(path, warnings):
+    odd = "bad \ud800"
+    with opened(path, warnings) as ledger:
+        ledger.learn_verified(SERVER, [(odd, OURS)])
+        ledger.learn_kept(SERVER, [("m", Kept("sent", odd))])
+        ledger.seen(SERVER, [Observed(odd, 1, "ONNX", "", 7, 1000, 2000)])
+        ledger.learn(SERVER, [(KEY, HELD)])
+    with opened(path, warnings) as ledger:
+        assert ledger.images(SERVER) == {KEY: HELD}
+    assert warnings == []
+
+
+def test_an_image_is_vouched_for_only_under_the_date_it_was_learned_with():
+    row = Observed("m", 1, "ONNX", "", 7, 1000, 2000)
+    assert vouched(row, {KEY: HELD._replace(updated=2000)}) == HELD._replace(updated=2000)
+    assert vouched(row, {KEY: HELD._replace(updated=1999)}) is None
+    # What one of the two does not say cannot be compared.
+    assert vouched(row._replace(update_date=None), {KEY: HELD._replace(updated=1999)})
+    assert vouched(row, {KEY: HELD})
