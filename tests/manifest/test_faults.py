@@ -142,11 +142,16 @@ def test_a_fault_in_an_anchor_is_told_once(tmp_path):
     assert faults_of(str(manifest), check_files=False).count("no key 'nam'") == 1
 
 
-@pytest.mark.parametrize("text", ["[" * 200_000, "- " * 200_000, "{a: " * 100_000, "? " * 100_000])
-def test_nesting_without_end_is_refused_not_died_of(tmp_path, text):
+@pytest.mark.parametrize("libyaml", [True, False])
+@pytest.mark.parametrize("start", ["[", "{", "- ", "{a: ", "? ", "[{a: "])
+@pytest.mark.parametrize("repeats", [60, 1200, 100_000])
+def test_nesting_without_end_is_refused_not_died_of(tmp_path, monkeypatch, start, repeats, libyaml):
+    monkeypatch.setattr(loader, "loader_class", partial(loader.loader_class, pure=not libyaml))
     manifest = tmp_path / "models.yaml"
-    manifest.write_text(text, "utf-8")
-    assert "nested too deeply" in faults_of(str(manifest))
+    manifest.write_text(start * repeats, "utf-8")
+    told = faults_of(str(manifest))
+    assert "nested too deeply" in told
+    assert "quotes" not in told
 
 
 def test_a_chain_of_aliases_is_refused(tmp_path):

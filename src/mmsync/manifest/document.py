@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mmsync.manifest.aliases import expands_too_far
 from mmsync.manifest.loader import NULL, TooDeep, TooMany, compose
-from mmsync.manifest.syntax import end_of, explain
+from mmsync.manifest.syntax import TOO_DEEP, end_of, explain
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -42,9 +42,7 @@ def read_document(page: Page) -> Node | None:
     try:
         root = compose(data)
     except TooDeep as deep:
-        page.fault(
-            deep.parent, "too-deep", "nested too deeply for a manifest", "models are a plain list of flat mappings"
-        )
+        page.fault(deep.parent, *TOO_DEEP)
         return None
     except TooMany:
         page.fault(None, "too-large", "the manifest holds more than any could", "is it the right file?")

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from mmsync.manifest.page import Page
 
-__all__ = ["end_of", "explain"]
+__all__ = ["TOO_DEEP", "end_of", "explain"]
+
+TOO_DEEP = ("too-deep", "nested too deeply for a manifest", "models are a plain list of flat mappings")
+"""Code, summary and way on of a document that is nested deeper than any manifest."""
 
 # What YAML 1.1 lets a file hold (section 5.1, "c-printable").
 _NOT_PRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
@@ -52,6 +55,10 @@ def explain(page: Page, error: YAMLError, text: str) -> None:
     if "another document" in words:
         source = _source(page, text, mark.line, mark.column)
         page.fault(source, "several-documents", "a second YAML document", "one file holds one manifest: remove `---`")
+        return
+    if "nesting depth" in words:  # PyYAML 6.0.4's own limit, met while it looks ahead of ours
+        source = _source(page, text, mark.line, mark.column)
+        page.fault(source, *TOO_DEEP)
         return
     if "cannot start any token" in words:
         _bad_start(page, text, mark.line, mark.column)
