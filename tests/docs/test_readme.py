@@ -19,7 +19,7 @@ PAGES = ["README.md", "examples/quickstart/README.md"]
 PRINTED = {
     "main job": "python3 -m venv .venv && .venv/bin/pip install --quiet '.[server,onnx]' && "
     ".venv/bin/mmsync apply -f examples/quickstart/models.yaml --url local:.model-manager",
-    "tests": "python3 -m venv .venv && .venv/bin/pip install --quiet --editable '.[dev]' && .venv/bin/pytest",
+    "tests": "python3 -m venv .venv && .venv/bin/pip install --quiet -c tests/constraints.txt -e '.[dev]' && .venv/bin/pytest",
 }
 
 
