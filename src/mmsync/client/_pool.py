@@ -123,6 +123,9 @@ class _Response(HTTPResponse):
         self.fp = lines  # type: ignore[assignment]  # http.client only reads lines of it until the headers end
         try:
             super().begin()
+        except BaseException:
+            self.close()  # http.client leaves that to the collection of garbage where the connection broke
+            raise
         finally:
             if self.fp is not None:
                 self.fp = lines.source
