@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
     from mmsync.client import Client, LegacyClient
     from mmsync.ledger import Ledger
 
-__all__ = ["LOCAL", "Connection", "IfMissing", "Target", "connect", "is_exposed", "new_client", "open_client"]
+__all__ = [
+    "LOCAL",
+    "Connection",
+    "IfMissing",
+    "Target",
+    "connect",
+    "expanded",
+    "is_exposed",
+    "new_client",
+    "open_client",
+]
 
 LOCAL = "local:"
 
@@ -91,7 +102,7 @@ def connect(
     target = Target(url, token, auth_type, domain, timeout)
     with contextlib.ExitStack() as stack:
         client, server = stack.enter_context(open_client(target, jobs=jobs, warn=warn))
-        path = None if ledger is None else Path(ledger).expanduser()
+        path = None if ledger is None else expanded(ledger)
         yield Connection(client, server, stack.enter_context(Ledger(path, warn=warn, now=int(time.time()))))
 
 
@@ -113,7 +124,7 @@ def open_client(
         if url.startswith(LOCAL):
             from mmsync.server import running  # noqa: PLC0415 - an extra, and only for local:
 
-            folder = Path(url.removeprefix(LOCAL)).expanduser()
+            folder = expanded(url.removeprefix(LOCAL))
             name = f"{LOCAL}{folder.resolve()}"
             if if_missing != "make" and not folder.exists():
                 if if_missing == "refuse":
@@ -139,6 +150,21 @@ def new_client(target: Target, url: str, token: str, *, jobs: int) -> Client | L
     if target.domain:
         return LegacyClient(url, target.domain, auth, **settings)
     return Client(url, auth, **settings)
+
+
+def expanded(path: Path | str) -> Path:
+    """Return the path with ``~`` or ``~USER`` replaced by that home folder.
+
+    Raises:
+        SettingsError: There is no such user, or nothing tells where the home folder is.
+    """
+    text = os.path.expanduser(path)  # noqa: PTH111 - Path's raises what nobody expects
+    if text == str(path) and text.startswith("~"):
+        home = text.partition("/")[0]
+        raise SettingsError(
+            f"{text}: no home folder is known for {home}", f"write ./{text} if it is a name, or set HOME"
+        )
+    return Path(text)
 
 
 def is_exposed(target: Target) -> bool:

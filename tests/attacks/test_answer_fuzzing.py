@@ -135,7 +135,12 @@ class Server:
     def save(self, body):
         name, image = body.get("name"), (body.get("image") or {}).get("id")
         there = self.models.get(name)
-        if type(image) is not int or image not in self.images or (there is None) is not (body.get("id") is None) or name is None:
+        if (
+            type(image) is not int
+            or image not in self.images
+            or (there is None) is not (body.get("id") is None)
+            or name is None
+        ):
             return 400, {"code": 1, "msg": "no such model or image"}
         if there is not None and body["id"] != there["id"]:
             return 400, {"code": 1, "msg": "another id"}
@@ -184,7 +189,10 @@ def lies(dice, status, body):
                 (200, []),
                 (200, None),
                 (204, None),
-                (200, {"id": 5, "name": "stranger", "engine": "MLSTATS", "image": {"id": 5, "size": 3, "image": "QUJD"}}),
+                (
+                    200,
+                    {"id": 5, "name": "stranger", "engine": "MLSTATS", "image": {"id": 5, "size": 3, "image": "QUJD"}},
+                ),
                 (200, {"valid": True, "imageId": dice.randrange(10**6, 10**9), "size": 3}),
                 (200, {"valid": False, "errorDetail": dice.choice(ODD)}),
                 (206, body),

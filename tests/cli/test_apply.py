@@ -368,13 +368,16 @@ def test_a_saved_plan_is_applied_from_anywhere_its_server_and_manifest_are_named
     saved(desk)
     monkeypatch.delenv("MMSYNC_URL")
     ran = desk("apply", "plan.json")
+    assert "plan.json:1:1 names it" in ran.err
+    assert desk.view.names() == []
+    ran = desk("apply", "plan.json", "--allow-server", desk.url)
     assert (ran.code, ran.err) == (0, "")
     assert desk.view.names() == ["a", "b"]
 
 
 def test_a_saved_plan_takes_server_and_token_from_the_manifests_profile(desk, monkeypatch):
     two(desk)
-    desk.file("modelmanager.ini", f"[production]\nurl = {desk.url}\ntoken = {TOKEN}\n".encode())
+    desk.profile("production", TOKEN)
     desk.file("models.yaml", b"server: {profile: production}\n" + (desk.folder / "models.yaml").read_bytes())
     monkeypatch.delenv("MMSYNC_URL")
     monkeypatch.delenv("MMSYNC_TOKEN")

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -158,6 +159,7 @@ def test_an_older_server_is_imported_with_its_domain(shell, monkeypatch):
             fill(client, shell.folder, {"odds": MODELS["odds"]})
         assert shell("import", "--url", address.url, "--domain", "team").code == 0
         assert read_manifest(["models.yaml"]).server.domain == "team"
+        monkeypatch.setenv("MMSYNC_ALLOWED_SERVERS", address.url)
         assert plan(shell)[0] == 0
 
 
@@ -165,7 +167,7 @@ def test_the_profile_is_named_and_the_token_nowhere(shell, server, monkeypatch):
     token, url = os.environ["MMSYNC_TOKEN"], os.environ["MMSYNC_URL"]
     monkeypatch.delenv("MMSYNC_TOKEN")
     monkeypatch.delenv("MMSYNC_URL")
-    (shell.folder / "modelmanager.ini").write_text(f"[prod]\nurl = {url}\ntoken = {token}\n")
+    (Path(os.environ["HOME"]) / "modelmanager.ini").write_text(f"[prod]\nurl = {url}\ntoken = {token}\n")
     ran = shell("import", "--profile", "prod")
     assert ran.code == 0
     text = (shell.folder / "models.yaml").read_text()

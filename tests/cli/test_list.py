@@ -71,7 +71,9 @@ def test_a_manifest_says_whose_each_model_is(shell):
 def test_the_manifests_server_is_used(shell):
     with serve([row("a")]) as server:
         (shell.folder / "models.yaml").write_text(f"version: 1\nserver: {{url: '{server.url}'}}\nmodels: []\n")
-        assert shell("list").code == 0
+        assert "names it" in shell("list").err
+        assert not server.requests
+        assert shell("list", "--allow-server", server.url).code == 0
 
 
 def test_discovered_models_are_managed(shell):

@@ -193,8 +193,7 @@ def given_as(way, desk, monkeypatch):
         case "profile":
             monkeypatch.delenv("MMSYNC_URL")
             monkeypatch.setenv("MMSYNC_PROFILE", "production")
-            text = f"[production]\nurl = {desk.url}\ntoken = {TOKEN}\n"
-            desk.file("modelmanager.ini", text.encode())
+            desk.profile("production", TOKEN)
     return []
 
 

@@ -41,7 +41,7 @@ def token_file_missing(desk):
 
 
 def token_file_empty(desk):
-    desk.file("token", b"\n")
+    desk.file("token", b"\n").chmod(0o600)
     return ["plan", "--token-file", "token"]
 
 
@@ -95,19 +95,21 @@ def profile_file_missing(desk):
 
 def profile_missing(desk):
     nowhere(desk)
-    desk.file("modelmanager.ini", b"[testing]\nurl = http://h\ntoken = x\n")
+    desk.environment.setenv("HOME", str(desk.folder / "home"))
+    desk.profile("testing", "x")
     return ["plan", "--profile", "production"]
 
 
 def profile_without_token(desk):
     nowhere(desk)
-    desk.file("modelmanager.ini", b"[production]\nurl = http://h\n")
+    desk.environment.setenv("HOME", str(desk.folder / "home"))
+    desk.profile("production", "")
     return ["plan", "--profile", "production"]
 
 
 def profile_malformed(desk):
     nowhere(desk)
-    desk.file("mine.ini", b"token = x\n")
+    desk.file("mine.ini", b"token = x\n").chmod(0o600)
     return ["plan", "--profile", "production", "--profiles-path", "mine.ini"]
 
 
@@ -175,7 +177,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_manifest(desk, monke
     assert desk("plan", "--url", desk.url).code == 0
     monkeypatch.delenv("MMSYNC_URL")
     desk.manifest(head=f"server: {{url: '{desk.url}'}}\n")
-    assert desk("plan").code == 0
+    assert desk("plan", "--allow-server", desk.url).code == 0
 
 
 def test_a_flag_wins_over_the_variable_of_the_other_way_to_say_it(desk, monkeypatch):
@@ -200,11 +202,13 @@ def test_a_token_file_may_be_written_with_any_editor(text, desk):
 def test_a_profile_gives_server_and_token_and_flags_still_win(desk, monkeypatch):
     nowhere(desk)
     desk.manifest(head="server: {profile: production}\n")
-    desk.file("modelmanager.ini", f"[production]\nurl = {desk.url}\ntoken = {TOKEN}\nauth_type = bearer\n".encode())
+    desk.profile("production", TOKEN, "auth_type = bearer")
     assert desk("plan").code == 0
     assert desk("plan", "--profile", "production").code == 0
-    assert desk("plan", "--token", "wrong").code == 1
-    assert desk("plan", "--profile", "production", "--profiles-path", desk.folder).code == 0
+    assert "unset MMSYNC_TOKEN" in desk("plan", "--token", "wrong").err
+    assert "Token invalid" in desk("plan", "--token", "wrong", "--allow-server", desk.url).err
+    desk.profile("production", TOKEN, folder="kept")
+    assert desk("plan", "--profile", "production", "--profiles-path", "kept").code == 0
 
 
 def test_both_ways_to_send_the_token_work(desk):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from mmsync.client import Client
 from mmsync.client.auth import HttpDevoStandAloneTokenAuth
 from support.applying import View
 from support.commands import Ran, Shell
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TOKEN = "mark-of-a-t0ken"
 
@@ -52,6 +50,15 @@ class Desk:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         return path
+
+    def profile(self, name: str, token: str, *more: str, url: str = "", folder: str = "") -> Path:
+        """Write a profile of this server, or of ``url``, in the home folder or in ``folder``."""
+        place = self.folder / folder if folder else Path(os.environ["HOME"])
+        place.mkdir(parents=True, exist_ok=True)
+        text = "\n".join([f"[{name}]", f"url = {url or self.url}", f"token = {token}", *more, ""])
+        (place / "modelmanager.ini").write_text(text)
+        (place / "modelmanager.ini").chmod(0o600)
+        return place / "modelmanager.ini"
 
     def manifest(self, models: str = "", *, scope: str = '["*"]', head: str = "", name: str = "models.yaml") -> Path:
         """Write a manifest; ``models`` are lines ``NAME ENGINE FILE [KEY: VALUE]…`` parted by two spaces."""

@@ -16,7 +16,9 @@ from mmsync.errors import PlanRefused, SettingsError
 
 if TYPE_CHECKING:
     from mmsync.apply import Event
+    from mmsync.cli.settings import ServerOptions
     from mmsync.connection import Connection
+    from mmsync.manifest import ServerSettings
     from mmsync.plan import Plan
     from mmsync.reconcile import Options
 
@@ -54,17 +56,21 @@ def apply(**given: Any) -> int:
         if value is not None and not value.strip():
             raise click.UsageError(f"{what} is empty: give it a value, or leave it out")
     options = planning(given)
-    document = None
+    document = settings = None
     if given["saved"]:
-        document, options, server = _saved(given, options, server)
-    with replan(given, server, exclusive=True, options=options) as (made, connection):
+        document, options, settings = _saved(given, options, server)
+    with replan(given, server, exclusive=True, options=options, settings=settings) as (made, connection):
         _check(made, given, document)
         return _carry_out(made, connection, given, options.jobs)
 
 
-def _saved(given: dict[str, Any], options: Options, server: Any) -> tuple[dict[str, Any], Options, Any]:
+def _saved(
+    given: dict[str, Any], options: Options, server: ServerOptions
+) -> tuple[dict[str, Any], Options, ServerSettings | None]:
     """Read the saved plan and plan again the way it was planned."""
-    from mmsync.plan import read_document, saved_options  # noqa: PLC0415 - only with a saved plan
+    from mmsync.manifest import ServerSettings  # noqa: PLC0415 - only with a saved plan
+    from mmsync.plan import read_document, saved_options  # noqa: PLC0415 - the same
+    from mmsync.states import Source  # noqa: PLC0415 - the same
 
     name = given["saved"]
     try:
@@ -81,11 +87,11 @@ def _saved(given: dict[str, Any], options: Options, server: Any) -> tuple[dict[s
     source = click.get_current_context().get_parameter_source("manifests")
     if source == click.core.ParameterSource.DEFAULT:
         given["manifests"] = tuple(document["manifests"])
+    settings = None
     if server.url is None and server.profile is None and not _names_a_server(given):
-        server = dataclasses.replace(server, url=document["server"]["url"])
-        if server.domain is None:
-            server = dataclasses.replace(server, domain=document["server"].get("domain") or None)
-    return document, dataclasses.replace(options, selection=selection, prune=prune), server
+        at = document["server"]
+        settings = ServerSettings(at["url"], domain=at.get("domain") or None, source=Source(name, 1, 1))
+    return document, dataclasses.replace(options, selection=selection, prune=prune), settings
 
 
 def _names_a_server(given: dict[str, Any]) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from mmsync.cli.settings import ServerOptions
+from mmsync.errors import SettingsError
 from mmsync.plan.model import Guards, Selection
 
 if TYPE_CHECKING:
@@ -77,6 +79,15 @@ server_options = _stack(
     _option("--domain", metavar="DOMAIN", help="The domain, for servers before 2.4.0 (LegacyClient)."),
     _option("--profile", metavar="NAME", help="A profile of modelmanager.ini: URL, token and auth type."),
     _option("--profiles-path", metavar="PATH", help="Where the profiles are: a file or a folder."),
+    _option(
+        "--allow-server",
+        "allowed",
+        multiple=True,
+        metavar="ORIGIN",
+        envvar="MMSYNC_ALLOWED_SERVERS",
+        help="Let the token go to ORIGIN (https://HOST[:PORT], https://*.DOMAIN) where the manifest, a saved plan or a "
+        "profile names the server; may be repeated.",
+    ),
     _option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
@@ -174,6 +185,11 @@ def take_server(options: dict[str, Any]) -> ServerOptions:
         UsageError: Two ways of saying the same were given at once.
     """
     context = click.get_current_context()
+    if options["url"] is None and os.environ.get("MMSYNC_URL") is not None and not _is_flag(context, "profile"):
+        raise SettingsError(
+            "MMSYNC_URL is set, but to nothing: an undefined variable of a workflow?",
+            "set it to the server's address, or unset it",
+        )
     one_of(context, options, "url", "profile")
     one_of(context, options, "token", "token_file")
     names = (
@@ -186,6 +202,7 @@ def take_server(options: dict[str, Any]) -> ServerOptions:
         "profiles_path",
         "timeout",
         "max_list_bytes",
+        "allowed",
     )
     return ServerOptions(**{name: options.pop(name) for name in names})
 
@@ -198,13 +215,15 @@ def one_of(context: click.Context, options: dict[str, Any], first: str, second: 
     """
     if options[first] is None or options[second] is None:
         return
-    rank = {
-        name: context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE for name in (first, second)
-    }
+    rank = {name: _is_flag(context, name) for name in (first, second)}
     if rank[first] == rank[second]:
         flags = [f"--{name.replace('_', '-')}" for name in (first, second)]
         raise click.UsageError(f"{flags[0]} and {flags[1]} contradict each other: give one of them")
     options[second if rank[first] else first] = None
+
+
+def _is_flag(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
 
 
 def take_selection(options: dict[str, Any]) -> Selection:

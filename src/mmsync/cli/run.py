@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mmsync.cli.settings import ServerOptions
     from mmsync.connection import Connection
+    from mmsync.manifest import ServerSettings
     from mmsync.plan import Plan
 
 __all__ = ["planning", "replan"]
@@ -38,7 +39,12 @@ def planning(given: dict[str, Any]) -> Options:
 
 @contextlib.contextmanager
 def replan(
-    given: dict[str, Any], server: ServerOptions, *, exclusive: bool = False, options: Options | None = None
+    given: dict[str, Any],
+    server: ServerOptions,
+    *,
+    exclusive: bool = False,
+    options: Options | None = None,
+    settings: ServerSettings | None = None,
 ) -> Iterator[tuple[Plan, Connection]]:
     """Read the manifest, open the server, make the plan while progress is shown, and keep it open for the body.
 
@@ -47,18 +53,21 @@ def replan(
         server: Flags and environment.
         exclusive: Whether to hold the machine's lock for the server, from before it is observed.
         options: How to plan, where that is not in ``given``.
+        settings: What a saved plan says of the server, in place of the manifest's ``server``.
     """
+    server = server.with_token()
     chosen = options or planning(given)
     # What is listed before the lock is held may be changed by whoever holds it: only a plan may ask early.
     early = None if exclusive else EarlyList(server)
     desired = read_manifest(given["manifests"], models_dirs=given["models_dirs"])
     if out := given.get("out"):
         refuse_input(out, desired)
-    models = early.models(resolve(server, desired.server)) if early else None
+    named = settings or desired.server
+    models = early.models(resolve(server, named)) if early else None
     wait = given.get("lock_timeout", 0.0)
     with connected(
         server,
-        desired.server,
+        named,
         jobs=chosen.jobs,
         exclusive=exclusive,
         lock_timeout=wait,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmsync.connection import LOCAL, Target
+from mmsync.cli.output import warn
+from mmsync.cli.trust import AllowedServers, origin, without_secrets
+from mmsync.connection import LOCAL, Target, expanded
 from mmsync.errors import SettingsError
+from mmsync.printable import printable
 
 if TYPE_CHECKING:
     from mmsync.client.profile import Profile
@@ -20,7 +26,12 @@ __all__ = ["ServerOptions", "cache_folder", "lock_folder", "read_token", "resolv
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """The server options as given by flags and environment; None where neither gives one."""
+    """The server options as given by flags and environment; None where neither gives one.
+
+    Attributes:
+        allowed: Patterns of origins that may be sent the token although a manifest, a saved plan or a profile named
+            them (see `AllowedServers`).
+    """
 
     url: str | None = None
     token: str | None = field(default=None, repr=False)
@@ -31,30 +42,46 @@ class ServerOptions:
     profiles_path: str | None = None
     timeout: float | None = None
     max_list_bytes: int | None = None
+    allowed: tuple[str, ...] = ()
+
+    def with_token(self) -> ServerOptions:
+        """Return the same with the token file read: what can be read only once, a pipe, is not read again.
+
+        Raises:
+            SettingsError: It cannot be read, or holds no token.
+        """
+        return self if self.token_file is None else replace(self, token=read_token(self), token_file=None)
 
 
 def resolve(given: ServerOptions, manifest: ServerSettings | None) -> Target:
-    """Settle which server to talk to.
+    """Settle which server to talk to, and that the token may go there.
 
-    A profile gives URL, token and auth type at once; a token or auth type given by flag or environment wins over
-    the profile's.
+    A token given by flag or environment goes to the URL that flag or environment gives, a profile's token to the
+    profile's URL; to any other only if its origin is allowed. The same holds for what a manifest says of the tenant
+    and of how the token is sent.
 
     Raises:
-        SettingsError: Nothing names a server or a token, or the profile or the token file cannot be read.
+        SettingsError: Nothing names a server or a token, the profile or the token file cannot be read, or the token
+            may not go to the server.
     """
-    url, profile = given.url, given.profile
-    auth_type, domain = given.auth_type, given.domain
-    if manifest is not None:
-        if url is None and profile is None:
-            url, profile = manifest.url, manifest.profile
-        auth_type = auth_type or manifest.auth_type
-        domain = manifest.domain if domain is None else domain
+    allowed = AllowedServers(given.allowed)
     token = read_token(given)
+    url, profile, auth_type, domain = given.url, given.profile, given.auth_type, given.domain
+    named_here = manifest is not None and url is None and profile is None  # by whoever wrote the manifest or the plan
+    if manifest is not None and named_here:
+        url, profile = manifest.url, manifest.profile
+    place = "" if manifest is None or manifest.source is None else str(manifest.source)
     if profile is not None and url is None:
         values = _profile(profile, given.profiles_path)
         url = values["url"]
+        if token:
+            _may_be_told(url, f"profile {profile} names it", allowed, profile=True)
         token = token or values["token"]
         auth_type = auth_type or values["auth_type"]
+    elif named_here and url and url[: len(LOCAL)].lower() == LOCAL:
+        url = _confined(url, place, manifest.source.file if manifest and manifest.source else "")
+    elif named_here and url and token:
+        _may_be_told(url, f"{place} names it", allowed)
     if not url:
         raise SettingsError(
             "no server is named",
@@ -66,16 +93,63 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None) -> Target:
             raise SettingsError("--url local: needs a folder", "for example --url local:.model-manager")
     elif not token:
         raise SettingsError(
-            f"no token for {_without_secrets(url)}", "set MMSYNC_TOKEN, or give --token-file or --profile"
+            f"no token for {without_secrets(url)}", "set MMSYNC_TOKEN, or give --token-file or --profile"
         )
+    if manifest is not None:
+        if token and not named_here and url not in allowed:
+            _same(url, place, "auth_type", auth_type or "standalone", None if auth_type else manifest.auth_type)
+            _same(url, place, "domain", "none", manifest.domain if domain is None else None)
+        auth_type = auth_type or manifest.auth_type
+        domain = manifest.domain if domain is None else domain
     return Target(url, token or "", auth_type or "standalone", domain or None, given.timeout, given.max_list_bytes)
+
+
+def _may_be_told(url: str, who: str, allowed: AllowedServers, *, profile: bool = False) -> None:
+    if url in allowed:
+        return
+    place = origin(url)
+    shown = without_secrets(url)
+    if place is None:
+        raise SettingsError(
+            f"the token is not sent to {shown}: {who}, not you, and it is not a plain address",
+            "if the server is yours, give its address as --url or MMSYNC_URL",
+        )
+    way_on = "unset MMSYNC_TOKEN to use the profile's own token" if profile else f"set MMSYNC_URL={shown}"
+    raise SettingsError(
+        f"the token that flag or environment give is not sent to {shown}: {who}, and not flag or environment",
+        f"if that server is yours, {way_on}, or allow it with --allow-server {place} or MMSYNC_ALLOWED_SERVERS={place}",
+    )
+
+
+def _same(url: str, where: str, what: str, ours: str, theirs: str | None) -> None:
+    if theirs is None or theirs == ours:
+        return
+    place = origin(url)
+    allow = f", or allow the manifest to say so with --allow-server {place}" if place else ""
+    raise SettingsError(
+        f"{where}: {what} {printable(theirs)} is not what flags and environment say ({ours}) for "
+        f"{without_secrets(url)}",
+        f"if it is right, give --{what.replace('_', '-')} {printable(theirs)}{allow}",
+    )
+
+
+def _confined(url: str, where: str, file: str) -> str:
+    """Return the ``local:`` of a manifest or plan with its folder made absolute, if it is inside the file's own."""
+    home = Path(file).parent
+    folder = (home / url[len(LOCAL) :]).resolve()
+    if not folder.is_relative_to(home.resolve()):
+        raise SettingsError(
+            f"{where}: the server's folder {printable(url)} is outside the folder of {file}",
+            "if you want it there, give it as --url",
+        )
+    return f"{LOCAL}{folder}"
 
 
 def cache_folder() -> Path:
     """Return the folder of the ledger: MMSYNC_CACHE_DIR, or the platform's cache folder for this user."""
     given = os.environ.get("MMSYNC_CACHE_DIR")
     if given:
-        return Path(given).expanduser()
+        return expanded(given)
     from platformdirs import user_cache_path  # noqa: PLC0415 - not needed where the variable is set
 
     return user_cache_path("mmsync", appauthor=False)
@@ -85,7 +159,7 @@ def lock_folder() -> Path:
     """Return the folder of the locks: one for all of this user's mmsyncs on the machine, whatever their ledgers."""
     given = os.environ.get("MMSYNC_LOCK_DIR")
     if given:
-        return Path(given).expanduser()
+        return expanded(given)
     # Not the cache folder: two ledgers must still take turns. gettempdir() would follow TMPDIR, which differs
     # between a shell and a service, so the machine's own folder comes first.
     shared = Path("/tmp")  # noqa: S108 - the folder made in it is this user's alone, and checked to be
@@ -94,28 +168,38 @@ def lock_folder() -> Path:
 
 
 def _profile(name: str, place: str | None) -> Profile:
-    """Read a profile; a place that was named must be there, where the library goes on to the usual ones."""
+    """Read a profile from the place that was named, or else from the home folder: never from a folder one happens to be in."""
     from mmsync.client.error import ProfileError, ProfileValueRequired  # noqa: PLC0415 - imports the HTTP library
-    from mmsync.client.profile import read_profile_from_file  # noqa: PLC0415 - the same
+    from mmsync.client.profile import PROFILES_FILE, read_profile  # noqa: PLC0415 - the same
 
-    searched = "modelmanager.ini, here or in the home folder" if place is None else place
-    if place is not None:
-        path = Path(place).expanduser()
-        if not (path.exists() or (path.name == place and (Path.home() / place).exists())):
+    if place is None:
+        file = expanded("~") / PROFILES_FILE
+    else:
+        file = expanded(place)
+        if file.name == place and not file.exists():
+            file = expanded("~") / place
+        if not file.exists():
             raise SettingsError(f"no profiles in {place}: there is no such file or folder", "correct --profiles-path")
+        if file.is_dir():
+            file /= PROFILES_FILE
+    if not file.is_file():
+        raise SettingsError(
+            f"no profile file {_shown(file)}",
+            "--profiles-path names another place; --url and MMSYNC_TOKEN do without a profile",
+        )
+    warn_if_open(file, "the profile file")
     try:
-        return read_profile_from_file(name, place)
+        return read_profile(name, str(file))
     except ProfileValueRequired as fault:
-        raise SettingsError(f"profile {name} has no {fault.msg.strip(chr(39))}", f"add it in {searched}") from fault
+        raise SettingsError(f"profile {name} has no {fault.msg.strip(chr(39))}", f"add it in {_shown(file)}") from fault
     except ProfileError as fault:
-        if fault.searched:
-            # A named place that is a file was found above: what is missing has the usual name.
-            raise SettingsError(
-                f"no profile file: looked for modelmanager.ini in {', '.join(fault.searched)}",
-                "--profiles-path names another place; --url and MMSYNC_TOKEN do without a profile",
-            ) from fault
-        way_on = fault.hint or f"profiles are read from {searched}; --profiles-path names another place"
+        way_on = fault.hint or f"profiles are read from {_shown(file)}; --profiles-path names another place"
         raise SettingsError(f"profile {name}: {fault.msg}", way_on) from fault
+
+
+def _shown(file: Path) -> str:
+    home = os.environ.get("HOME")
+    return f"~/{file.relative_to(home)}" if home and file.is_relative_to(home) else str(file)
 
 
 def read_token(given: ServerOptions) -> str | None:
@@ -128,8 +212,9 @@ def read_token(given: ServerOptions) -> str | None:
         return _clean(given.token, "the token")
     if given.token_file is None:
         return None
-    path = Path(given.token_file).expanduser()
+    path = expanded(given.token_file)
     try:
+        warn_if_open(path, "the token file")
         text = path.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
     except (OSError, UnicodeDecodeError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else "not text"
@@ -150,8 +235,10 @@ def _clean(text: str, what: str) -> str:
     return token
 
 
-def _without_secrets(url: str) -> str:
-    # By hand: whether it can be parsed at all is found out later.
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}".partition("?")[0]
+@cache  # said once, though a watch reads the file again and again
+def warn_if_open(path: Path, what: str) -> None:
+    """Warn of a file with a token in it that every user of the machine can read."""
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        if stat.S_ISREG(found.st_mode) and found.st_mode & 0o007:
+            warn(f"{what} {path} can be read by every user of this machine; chmod go= {path}")

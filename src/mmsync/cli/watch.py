@@ -15,6 +15,7 @@ import click
 
 from mmsync.cli import options as opt
 from mmsync.cli.exits import ExitCode
+from mmsync.connection import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,6 +78,9 @@ def watch(**given: Any) -> int:
     from mmsync.watch.watching import Watching  # noqa: PLC0415 - the same
 
     server = opt.take_server(given)
+    token_file = expanded(server.token_file) if server.token_file else None
+    if token_file is not None and token_file.exists() and not token_file.is_file():
+        server = server.with_token()  # a pipe: empty the second time
     watching = Watching(
         manifests=given["manifests"],
         models_dirs=given["models_dirs"],
@@ -86,7 +90,7 @@ def watch(**given: Any) -> int:
         poll=given["poll"],
         on_drift=given["on_drift"],
         once=given["once"],
-        extra_files=(os.path.expanduser(server.token_file),) if server.token_file else (),  # noqa: PTH111 - paths stay text
+        extra_files=(str(token_file),) if server.token_file else (),
     )
     with _outside(given, server) as outside, _signals(outside.orders):
         well = Watcher(watching, outside).run()

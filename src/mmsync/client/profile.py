@@ -24,9 +24,16 @@ from mmsync.client.validator import is_valid_url, without_userinfo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Profile", "get_required_profile_value", "read_profile_from_file", "resolve_profile_file"]
+__all__ = [
+    "PROFILES_FILE",
+    "Profile",
+    "get_required_profile_value",
+    "read_profile",
+    "read_profile_from_file",
+    "resolve_profile_file",
+]
 
-_FILE_NAME = "modelmanager.ini"
+PROFILES_FILE = "modelmanager.ini"
 
 
 class Profile(TypedDict):
@@ -43,12 +50,23 @@ def read_profile_from_file(profile: str, path: str | os.PathLike[str] | None = N
 
     Searched are ``path``, the current directory and the home directory, in this order, for ``modelmanager.ini``,
     or for the file ``path`` names. ``path`` may be a folder, a file, or the mere name of a file; ``~`` is expanded.
+    Whoever may write in the current directory so decides which server gets the token: where that is not the caller,
+    name the file. (The command line never reads profiles from the current directory unless told to.)
 
     Raises:
         ProfileError: No file, no such profile, a malformed file, an invalid address or authentication type.
         ProfileValueRequired: ``url`` or ``token`` is missing or empty.
     """
-    file = resolve_profile_file(*_search(os.path.expanduser(path or "")))
+    return read_profile(profile, resolve_profile_file(*_search(os.path.expanduser(path or ""))))
+
+
+def read_profile(profile: str, file: str) -> Profile:
+    """Return the profile of that name from this file; nothing else is looked at.
+
+    Raises:
+        ProfileError: No such profile, a malformed file, an invalid address or authentication type.
+        ProfileValueRequired: ``url`` or ``token`` is missing or empty.
+    """
     config = configparser.ConfigParser()
     try:
         with Path(file).open(encoding="utf-8-sig") as lines:
@@ -86,8 +104,8 @@ def _search(path: str) -> tuple[list[str], str | None]:
         folder, name = os.path.split(path)
     elif os.path.basename(path) == path and any(os.path.isfile(os.path.join(place, path)) for place in folders):
         folder, name = "", path
-    if folder and folder not in folders:
-        folders.insert(0, folder)
+    if folder:
+        folders = list(dict.fromkeys([folder, *folders]))
     return folders, name or None
 
 
@@ -118,7 +136,7 @@ def resolve_profile_file(paths: Sequence[str | os.PathLike[str]], file_name: str
         ProfileError: None of them has one.
     """
     for path in paths:
-        file = os.path.join(path, file_name or _FILE_NAME)
+        file = os.path.join(path, file_name or PROFILES_FILE)
         if os.path.isfile(file):
             return file
     fault = ProfileError(f"File not found in paths: {list(paths)}")  # the official client's words
