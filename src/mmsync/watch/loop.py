@@ -6,6 +6,7 @@ compare, act. An event only shortens the sleep.
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from mmsync.watch.health import Health
@@ -79,8 +80,12 @@ class Watcher:
         ready = False
         try:
             while not outside.orders.is_set():
-                if self._step(began) and self._watching.once:
-                    break
+                if self._step(began):
+                    if self._watching.once:
+                        break
+                    # An error and the frames it passed, with all that the round read, refer to each other: a command
+                    # that runs for months frees them at once, whenever the collector would have looked by itself.
+                    gc.collect()
                 self._teller.tell_change()
                 if not ready and self._clock() >= began + self._watching.settle:
                     ready = True
