@@ -6,6 +6,7 @@ A damaged file, or one of another version, is removed and begun anew, since it i
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,8 @@ class CacheFile:
             return
 
     def _connected(self) -> sqlite3.Connection:
+        # For its owner alone, whatever the umask: SQLite's further files take over the mode.
+        os.close(os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600))
         # Autocommit: each write states its own transaction, so none is left open while something else is waited for.
         connection = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
         try:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 from mmsync.cli.output import warn
-from mmsync.cli.settings import cache_folder, lock_folder, resolve
+from mmsync.cli.settings import lock_folder, open_ledger, resolve
 from mmsync.client.error import ModelManagerError
 from mmsync.connection import Connection, open_client
-from mmsync.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +47,7 @@ def connected(
             from mmsync.lock import turn  # noqa: PLC0415 - only applying needs it
 
             stack.enter_context(turn(lock_folder(), server, timeout=lock_timeout, on_wait=warn))
-        ledger = stack.enter_context(Ledger(cache_folder() / "ledger.sqlite", warn=warn, now=int(time.time())))
+        ledger = stack.enter_context(open_ledger(warn))
         stack.enter_context(located(server.url))
         yield Connection(client, server, ledger)
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import tempfile
 import traceback
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from mmsync._version import __version__
-from mmsync.errors import ManifestError, PlanRefused
+from mmsync.errors import ManifestError, MmsyncError, PlanRefused
 from mmsync.printable import printable
-
-if TYPE_CHECKING:
-    from mmsync.errors import MmsyncError
 
 __all__ = ["tell_bug", "tell_fault", "tell_usage"]
 
@@ -93,9 +91,10 @@ def tell_bug(bug: Exception) -> None:
     if os.environ.get("MMSYNC_DEBUG"):
         click.echo(report, err=True)
     kept = ""
-    with contextlib.suppress(OSError):
-        place = cache_folder() / "last-error.log"
-        place.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError, MmsyncError):
+        place = (cache_folder() or Path(tempfile.mkdtemp(prefix="mmsync-"))) / "last-error.log"
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place.touch(mode=0o600)  # a trace may quote what is in the files
         place.write_text(f"mmsync {__version__}, Python {sys.version}\n{report}", encoding="utf-8", errors="replace")
         kept = f"; the trace is in {place}"
     click.echo(f"Error: mmsync met a fault of its own ({type(bug).__name__}: {printable(str(bug))}){kept}", err=True)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import tempfile
+import time
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -18,10 +19,13 @@ from mmsync.errors import SettingsError
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mmsync.client.profile import Profile
+    from mmsync.ledger import Ledger
     from mmsync.manifest import ServerSettings
 
-__all__ = ["ServerOptions", "cache_folder", "lock_folder", "read_token", "resolve"]
+__all__ = ["ServerOptions", "cache_folder", "lock_folder", "open_ledger", "read_token", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,20 +149,40 @@ def _confined(url: str, where: str, file: str) -> str:
     return f"{LOCAL}{folder}"
 
 
-def cache_folder() -> Path:
-    """Return the folder of the ledger: MMSYNC_CACHE_DIR, or the platform's cache folder for this user."""
+def cache_folder() -> Path | None:
+    """Return the folder of the ledger: MMSYNC_CACHE_DIR, or the platform's cache folder for this user.
+
+    None where nothing tells which that is: a user id without a name or a home, as containers give.
+    """
     given = os.environ.get("MMSYNC_CACHE_DIR")
     if given:
         return expanded(given)
     from platformdirs import user_cache_path  # noqa: PLC0415 - not needed where the variable is set
 
-    return user_cache_path("mmsync", appauthor=False)
+    try:
+        folder = user_cache_path("mmsync", appauthor=False)
+    except RuntimeError:
+        return None
+    return folder if folder.is_absolute() else None
+
+
+def open_ledger(warn: Callable[[str], None]) -> Ledger:
+    """Open this user's ledger, or one that lasts for this run only where no folder is known, with a warning."""
+    from mmsync.ledger import Ledger  # noqa: PLC0415 - loads SQLite
+
+    folder = cache_folder()
+    if folder is None:
+        warn("no home folder is known, so nothing is remembered for the next run; set MMSYNC_CACHE_DIR to a folder")
+    else:
+        warn_if_shared(folder, "MMSYNC_CACHE_DIR")
+    return Ledger(folder / "ledger.sqlite" if folder else None, warn=warn, now=int(time.time()))
 
 
 def lock_folder() -> Path:
     """Return the folder of the locks: one for all of this user's mmsyncs on the machine, whatever their ledgers."""
     given = os.environ.get("MMSYNC_LOCK_DIR")
     if given:
+        warn_if_shared(expanded(given), "MMSYNC_LOCK_DIR")
         return expanded(given)
     # Not the cache folder: two ledgers must still take turns. gettempdir() would follow TMPDIR, which differs
     # between a shell and a service, so the machine's own folder comes first.
@@ -242,3 +266,11 @@ def warn_if_open(path: Path, what: str) -> None:
         found = path.stat()
         if stat.S_ISREG(found.st_mode) and found.st_mode & 0o007:
             warn(f"{what} {path} can be read by every user of this machine; chmod go= {path}")
+
+
+@cache
+def warn_if_shared(folder: Path, variable: str) -> None:
+    """Warn of a folder whose files every user of the machine can replace."""
+    with contextlib.suppress(OSError):
+        if folder.stat().st_mode & stat.S_IWOTH:
+            warn(f"every user of this machine can write in {folder}; give {variable} one that is yours alone")

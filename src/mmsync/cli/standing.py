@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 from mmsync.cli.connect import located
-from mmsync.cli.settings import cache_folder, resolve
+from mmsync.cli.settings import open_ledger, resolve
 from mmsync.connection import Connection, open_client
-from mmsync.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,8 +55,7 @@ class StandingConnection:
             self._client = self._open.enter_context(open_client(target, jobs=self._jobs, warn=self._warn))
             self._target = target
         client, server = self._client
-        ledger_file = cache_folder() / "ledger.sqlite"
-        with located(server.url), Ledger(ledger_file, warn=warn, now=int(time.time())) as ledger:
+        with located(server.url), open_ledger(warn) as ledger:
             yield Connection(client, server, ledger)
 
     def close(self) -> None:

@@ -68,11 +68,10 @@ def _check(manifest: Manifest, *, quiet: bool) -> Sequence[Diagnostic]:
     from mmsync.cli.checking import check_files  # noqa: PLC0415 - the same
     from mmsync.cli.output import warn  # noqa: PLC0415 - the same
     from mmsync.cli.progress import progress  # noqa: PLC0415 - the same
-    from mmsync.cli.settings import cache_folder  # noqa: PLC0415 - the same
-    from mmsync.ledger import Ledger  # noqa: PLC0415 - the same
+    from mmsync.cli.settings import open_ledger  # noqa: PLC0415 - the same
 
     with (
-        Ledger(cache_folder() / "ledger.sqlite", warn=warn, now=int(time.time())) as ledger,
+        open_ledger(warn) as ledger,
         progress(sys.stderr, quiet=quiet) as sink,
     ):
         return check_files(manifest, ledger, now_ns=time.time_ns(), on_event=sink)

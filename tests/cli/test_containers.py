@@ -1,0 +1,86 @@
+"""What containers do to a command: a user id that nobody knows, and no home."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from support.watching import namespaces
+
+
+@pytest.fixture
+def nobody(desk):
+    """Run a command as a user id without name and home; the files stay one's own."""
+    as_nobody = namespaces("-U", "--map-user=54321", "--map-group=54321")
+    if as_nobody is None:
+        pytest.skip("this machine forbids user namespaces")
+    environment = {key: value for key, value in os.environ.items() if key not in ("HOME", "USER", "MMSYNC_CACHE_DIR")}
+
+    def run(*words):
+        return subprocess.run(
+            [*as_nobody, sys.executable, "-m", "mmsync", *words],
+            cwd=desk.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "command", [["plan"], ["apply", "-y"], ["validate"], ["watch", "--once"]], ids=lambda words: words[0]
+)
+def test_without_a_home_all_works_and_what_is_lost_is_said(command, desk, nobody):
+    desk.manifest("a MLSTATS a.bin")
+    desk.file("a.bin", b"content of a")
+    ran = nobody(*command)
+    assert ran.returncode == 0, ran.stderr
+    assert "no home folder is known, so nothing is remembered" in " ".join(ran.stderr.split())
+    assert ran.stderr.count("no home folder") == 1
+    assert sorted(path.name for path in desk.folder.iterdir()) == ["a.bin", "models.yaml"]
+    assert desk.view.names() == (["a"] if command[0] in ("apply", "watch") else [])
+
+
+def test_a_profile_without_a_home_is_asked_for_by_its_place(desk, nobody):
+    desk.manifest()
+    desk.environment.delenv("MMSYNC_TOKEN")
+    ran = nobody("plan", "--profile", "production")
+    assert ran.returncode == 1
+    assert "no home folder is known for ~" in ran.stderr or "is set" in ran.stderr
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_what_mmsync_keeps_for_itself_is_its_owners_alone(umask, desk, tmp_path):
+    desk.manifest("a MLSTATS a.bin")
+    desk.file("a.bin", b"content of a")
+    cache, locks = tmp_path / "kept/cache", tmp_path / "kept/locks"
+    desk.environment.setenv("MMSYNC_CACHE_DIR", str(cache))
+    desk.environment.setenv("MMSYNC_LOCK_DIR", str(locks))
+    before = os.umask(umask)
+    try:
+        assert desk("apply", "-y").code == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(cache.stat().st_mode) == stat.S_IMODE(locks.stat().st_mode) == 0o700
+    kept = [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    assert len(kept) >= 2
+    assert [path.name for path in kept if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+
+
+@pytest.mark.parametrize("variable", ["MMSYNC_CACHE_DIR", "MMSYNC_LOCK_DIR"])
+def test_a_folder_that_everybody_may_write_in_is_warned_of_once(variable, desk, tmp_path):
+    desk.manifest()
+    folder = tmp_path / "everybodys"
+    folder.mkdir()
+    folder.chmod(0o777)
+    desk.environment.setenv(variable, str(folder))
+    told = " ".join(desk("apply", "-y").err.split())
+    assert told.count("every user of this machine can write in") == 1
+    assert f"give {variable} one that is yours alone" in told
