@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["printable"]
+__all__ = ["masked_url", "printable"]
 
 # C0 and C1 controls, the bidirectional overrides that can disguise a name, line separators, and lone surrogates
 # (how Python carries the bytes of a file name that is not UTF-8; they cannot be encoded again for output).
@@ -28,3 +28,17 @@ def printable(text: str, limit: int = 300) -> str:
     if len(escaped) > limit or len(text) > limit * 4:
         return escaped[: max(limit - 1, 0)] + "…"
     return escaped
+
+
+def masked_url(url: str) -> str:
+    """Return an address for a message: user, password, query and fragment masked, whatever its form.
+
+    >>> masked_url("http://me:pass/word@host/path?token=abc")
+    'http://***@host/path?***'
+    """
+    # By hand, and up to the last @: it may be in a message because it cannot be parsed.
+    scheme, separator, rest = url.rpartition("://") if url.count("://") == 1 else ("", "", url)
+    user, at, rest = rest.rpartition("@")
+    place = re.split("[?#]", rest, maxsplit=1)
+    query = f"{rest[len(place[0])]}***" if len(place) > 1 and place[1] else ""
+    return printable(f"{scheme}{separator}{'***' if user else ''}{at}{place[0]}{query}")

@@ -240,7 +240,7 @@ def test_user_and_password_of_an_address_are_not_repeated(desk):
     assert "s3cret" not in ran.out + ran.err
     with pytest.raises(SettingsError) as caught:
         resolve(ServerOptions(url="http://me:s3cret@h:1/x?key=s3cret"), None)
-    assert str(caught.value) == "no token for http://h:1/x"
+    assert str(caught.value) == "no token for http://***@h:1/x?***"
 
 
 def test_the_cache_folder_can_be_chosen(monkeypatch, tmp_path):

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsync.cli.output import warn
-from mmsync.cli.trust import AllowedServers, origin, without_secrets
+from mmsync.cli.trust import AllowedServers, origin
 from mmsync.connection import LOCAL, Target, expanded
 from mmsync.errors import SettingsError
-from mmsync.printable import printable
+from mmsync.printable import masked_url, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,9 +96,7 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None) -> Target:
         if not url.removeprefix(LOCAL):
             raise SettingsError("--url local: needs a folder", "for example --url local:.model-manager")
     elif not token:
-        raise SettingsError(
-            f"no token for {without_secrets(url)}", "set MMSYNC_TOKEN, or give --token-file or --profile"
-        )
+        raise SettingsError(f"no token for {masked_url(url)}", "set MMSYNC_TOKEN, or give --token-file or --profile")
     if manifest is not None:
         if token and not named_here and url not in allowed:
             _same(url, place, "auth_type", auth_type or "standalone", None if auth_type else manifest.auth_type)
@@ -112,7 +110,7 @@ def _may_be_told(url: str, who: str, allowed: AllowedServers, *, profile: bool =
     if url in allowed:
         return
     place = origin(url)
-    shown = without_secrets(url)
+    shown = masked_url(url)
     if place is None:
         raise SettingsError(
             f"the token is not sent to {shown}: {who}, not you, and it is not a plain address",
@@ -131,8 +129,7 @@ def _same(url: str, where: str, what: str, ours: str, theirs: str | None) -> Non
     place = origin(url)
     allow = f", or allow the manifest to say so with --allow-server {place}" if place else ""
     raise SettingsError(
-        f"{where}: {what} {printable(theirs)} is not what flags and environment say ({ours}) for "
-        f"{without_secrets(url)}",
+        f"{where}: {what} {printable(theirs)} is not what flags and environment say ({ours}) for {masked_url(url)}",
         f"if it is right, give --{what.replace('_', '-')} {printable(theirs)}{allow}",
     )
 

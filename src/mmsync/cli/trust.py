@@ -15,7 +15,7 @@ from mmsync.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["AllowedServers", "origin", "without_secrets"]
+__all__ = ["AllowedServers", "origin"]
 
 _PORTS = {"http": "80", "https": "443"}
 # Only what every reader of addresses reads alike: two that disagree on the host would let a token out.
@@ -34,16 +34,6 @@ def origin(url: str) -> str | None:
         return None
     scheme, host, port = found["scheme"].lower(), found["host"].lower(), found["port"]
     return f"{scheme}://{host}" + (f":{port}" if port and port != _PORTS[scheme] else "")
-
-
-def without_secrets(url: str) -> str:
-    """Return an address for a message: without user, password, query and fragment, whatever its form."""
-    # By hand, and from the last @ on: whether it can be parsed at all is found out later, and a password may hold
-    # any sign.
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        scheme, rest = "", url
-    return printable(f"{scheme}{separator}{re.split('[?#]', rest.rpartition('@')[2])[0]}")
 
 
 class AllowedServers:

@@ -6,7 +6,8 @@ import abc
 from urllib.parse import quote
 
 from mmsync.client.error import ModelManagerError
-from mmsync.client.validator import is_valid_url, without_userinfo
+from mmsync.client.validator import is_valid_url
+from mmsync.printable import masked_url
 
 __all__ = ["EndpointRenderer", "LatestEndpointRenderer", "LegacyEndpointRenderer"]
 
@@ -24,7 +25,7 @@ class EndpointRenderer(abc.ABC):
     def __init__(self, url: str) -> None:
         if not is_valid_url(url):
             raise ModelManagerError(
-                msg=f"Invalid url: '{without_userinfo(str(url))}'",
+                msg=f"Invalid url: '{masked_url(str(url))}'",
                 hint="it looks like https://HOST/mlmodelmanager, without a query",
             )
         self.url = url.rstrip("/")

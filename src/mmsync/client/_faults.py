@@ -13,8 +13,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueErro
 from mmsync.client._pool import TooSlow
 from mmsync.client._upload import FileForm, FormAborted
 from mmsync.client.error import ModelManagerError, TransportError
-from mmsync.client.validator import without_userinfo
-from mmsync.printable import printable
+from mmsync.printable import masked_url, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +56,7 @@ def translated(url: str, form: FileForm | None = None) -> Iterator[None]:
 
 
 def _fault(error: Exception, url: str, *, unsent: bool) -> ModelManagerError:
-    place = without_userinfo("{0.scheme}://{0.netloc}".format(urlsplit(url)))
+    place = masked_url("{0.scheme}://{0.netloc}".format(urlsplit(url)))
     reason = _innermost(error)
     said = printable(str(getattr(reason, "strerror", None) or reason) or type(reason).__name__, 300)
     if isinstance(error, (LocationValueError, requests.exceptions.InvalidURL)):

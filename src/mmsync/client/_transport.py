@@ -15,9 +15,10 @@ from requests.structures import CaseInsensitiveDict
 from mmsync._version import __version__
 from mmsync.client._faults import translated
 from mmsync.client._pool import Adapter
+from mmsync.client._proxy import check_proxy
 from mmsync.client.error import ModelManagerError, RedirectRefused
-from mmsync.client.validator import normalise_url, without_userinfo
-from mmsync.printable import printable
+from mmsync.client.validator import normalise_url
+from mmsync.printable import masked_url, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,6 +164,7 @@ class Transport:
             with requests.Session() as reader:
                 settings = reader.merge_environment_settings(url, dict(own[0] or {}), None, own[1], own[2])
             kept = {name: settings.get(name) for name in ("proxies", "verify", "cert")}
+            check_proxy(url, dict(kept["proxies"] or {}))  # type: ignore[call-overload]  # a mapping, says requests
             found = self._settings[key] = {"own": own, "kept": kept}
         kept = found["kept"]
         # A copy: requests fills in what it misses.
@@ -202,7 +204,7 @@ def _followed(method: str, url: str, location: str, status: int) -> str:
         same = normalise_url(f"{there.scheme}://{there.netloc}") == normalise_url(f"{here.scheme}://{here.netloc}")
     except (ValueError, ModelManagerError):
         raise RedirectRefused(msg=f"The server redirects to {printable(location, 200)}", status=status) from None
-    shown = printable(without_userinfo(target), 200)
+    shown = printable(masked_url(target), 200)
     if not same:
         raise RedirectRefused(
             msg=f"The server redirects to another origin, {shown}: refused, the token would follow",

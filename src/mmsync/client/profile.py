@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 from mmsync.client.auth import get_default_auth_type, validate_auth_type
 from mmsync.client.error import ProfileError, ProfileValueRequired
-from mmsync.client.validator import is_valid_url, without_userinfo
+from mmsync.client.validator import is_valid_url
+from mmsync.printable import masked_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ def read_profile(profile: str, file: str) -> Profile:
 def _checked(values: configparser.SectionProxy) -> Profile:
     url = get_required_profile_value(values, "url")
     if not is_valid_url(url):
-        raise ProfileError(f"Invalid url: '{without_userinfo(url)}'")
+        raise ProfileError(f"Invalid url: '{masked_url(url)}'")
     token = get_required_profile_value(values, "token")
     auth_type = values.get("auth_type", get_default_auth_type())
     if not validate_auth_type(auth_type):

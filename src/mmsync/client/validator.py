@@ -6,8 +6,9 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from mmsync.client.error import ModelManagerError
+from mmsync.printable import masked_url
 
-__all__ = ["is_valid_url", "normalise_url", "without_userinfo"]
+__all__ = ["is_valid_url", "normalise_url"]
 
 _HOST = re.compile(r"[^\s\x00-\x20\x7f\"#%/<>?@\\^`{|}\[\]]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -49,13 +50,8 @@ def normalise_url(url: str) -> str:
     """
     parts = _split(url)
     if parts is None:
-        raise ModelManagerError(msg=f"Invalid url: '{without_userinfo(str(url))}'")
+        raise ModelManagerError(msg=f"Invalid url: '{masked_url(str(url))}'")
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
-
-
-def without_userinfo(url: str) -> str:
-    """Return ``url`` with a user and password masked, for messages."""
-    return re.sub(r"//[^/@]*@", "//***@", url)
