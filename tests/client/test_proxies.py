@@ -53,7 +53,7 @@ def test_a_proxy_with_a_password_is_used(wire, monkeypatch):
 @pytest.mark.parametrize(
     "url",
     [
-        f"http://me:{SECRET}@h?",
+        f"http://me:{SECRET}@h:0",
         f"http://me:a/{SECRET}@h",
         f"http://me:a#{SECRET}@h",
         f"http://{SECRET}@h:99999/x",
