@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmsync.cli.output import warn
+from mmsync.cli import output
 from mmsync.cli.trust import AllowedServers, origin
 from mmsync.connection import LOCAL, Target, expanded
 from mmsync.errors import SettingsError
@@ -57,7 +57,7 @@ class ServerOptions:
         return self if self.token_file is None else replace(self, token=read_token(self), token_file=None)
 
 
-def resolve(given: ServerOptions, manifest: ServerSettings | None) -> Target:
+def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callable[[str], None] = output.warn) -> Target:
     """Settle which server to talk to, and that the token may go there.
 
     A token given by flag or environment goes to the URL that flag or environment gives, a profile's token to the
@@ -69,14 +69,14 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None) -> Target:
             may not go to the server.
     """
     allowed = AllowedServers(given.allowed)
-    token = read_token(given)
+    token = read_token(given, warn)
     url, profile, auth_type, domain = given.url, given.profile, given.auth_type, given.domain
     named_here = manifest is not None and url is None and profile is None  # by whoever wrote the manifest or the plan
     if manifest is not None and named_here:
         url, profile = manifest.url, manifest.profile
     place = "" if manifest is None or manifest.source is None else str(manifest.source)
     if profile is not None and url is None:
-        values = _profile(profile, given.profiles_path)
+        values = _profile(profile, given.profiles_path, warn)
         url = values["url"]
         if token:
             _may_be_told(url, f"profile {profile} names it", allowed, profile=True)
@@ -171,15 +171,15 @@ def open_ledger(warn: Callable[[str], None]) -> Ledger:
     if folder is None:
         warn("no home folder is known, so nothing is remembered for the next run; set MMSYNC_CACHE_DIR to a folder")
     else:
-        warn_if_shared(folder, "MMSYNC_CACHE_DIR")
+        _warn_if_shared(folder, "MMSYNC_CACHE_DIR", warn)
     return Ledger(folder / "ledger.sqlite" if folder else None, warn=warn, now=int(time.time()))
 
 
-def lock_folder() -> Path:
+def lock_folder(warn: Callable[[str], None] = output.warn) -> Path:
     """Return the folder of the locks: one for all of this user's mmsyncs on the machine, whatever their ledgers."""
     given = os.environ.get("MMSYNC_LOCK_DIR")
     if given:
-        warn_if_shared(expanded(given), "MMSYNC_LOCK_DIR")
+        _warn_if_shared(expanded(given), "MMSYNC_LOCK_DIR", warn)
         return expanded(given)
     # Not the cache folder: two ledgers must still take turns. gettempdir() would follow TMPDIR, which differs
     # between a shell and a service, so the machine's own folder comes first.
@@ -188,7 +188,7 @@ def lock_folder() -> Path:
     return (shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())) / f"mmsync-locks-{user}"
 
 
-def _profile(name: str, place: str | None) -> Profile:
+def _profile(name: str, place: str | None, warn: Callable[[str], None]) -> Profile:
     """Read a profile from the place that was named, or else from the home folder: never from a folder one happens to be in."""
     from mmsync.client.error import ProfileError, ProfileValueRequired  # noqa: PLC0415 - imports the HTTP library
     from mmsync.client.profile import PROFILES_FILE, read_profile  # noqa: PLC0415 - the same
@@ -208,7 +208,7 @@ def _profile(name: str, place: str | None) -> Profile:
             f"no profile file {_shown(file)}",
             "--profiles-path names another place; --url and MMSYNC_TOKEN do without a profile",
         )
-    warn_if_open(file, "the profile file")
+    _warn_if_open(file, "the profile file", warn)
     try:
         return read_profile(name, str(file))
     except ProfileValueRequired as fault:
@@ -223,7 +223,7 @@ def _shown(file: Path) -> str:
     return f"~/{file.relative_to(home)}" if home and file.is_relative_to(home) else str(file)
 
 
-def read_token(given: ServerOptions) -> str | None:
+def read_token(given: ServerOptions, warn: Callable[[str], None] = output.warn) -> str | None:
     """Return the token that flags and environment give, or None.
 
     Raises:
@@ -235,7 +235,7 @@ def read_token(given: ServerOptions) -> str | None:
         return None
     path = expanded(given.token_file)
     try:
-        warn_if_open(path, "the token file")
+        _warn_if_open(path, "the token file", warn)
         text = path.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
     except (OSError, UnicodeDecodeError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else "not text"
@@ -257,7 +257,7 @@ def _clean(text: str, what: str) -> str:
 
 
 @cache  # said once, though a watch reads the file again and again
-def warn_if_open(path: Path, what: str) -> None:
+def _warn_if_open(path: Path, what: str, warn: Callable[[str], None]) -> None:
     """Warn of a file with a token in it that every user of the machine can read."""
     with contextlib.suppress(OSError):
         found = path.stat()
@@ -266,7 +266,7 @@ def warn_if_open(path: Path, what: str) -> None:
 
 
 @cache
-def warn_if_shared(folder: Path, variable: str) -> None:
+def _warn_if_shared(folder: Path, variable: str, warn: Callable[[str], None]) -> None:
     """Warn of a folder whose files every user of the machine can replace."""
     with contextlib.suppress(OSError):
         if folder.stat().st_mode & stat.S_IWOTH:

@@ -49,7 +49,7 @@ class StandingConnection:
         Raises:
             SettingsError: No server or token is named, or the token file cannot be read.
         """
-        target = resolve(self._given, settings)
+        target = resolve(self._given, settings, self._warn)
         if target != self._target or self._client is None:
             self.close()
             self._client = self._open.enter_context(open_client(target, jobs=self._jobs, warn=self._warn))

@@ -16,12 +16,12 @@ import click
 from mmsync.cli import options as opt
 from mmsync.cli.exits import ExitCode
 from mmsync.connection import expanded
+from mmsync.printable import masked_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from mmsync.watch.wake import Orders
     from mmsync.watch.watching import Outside
 
 __all__ = ["watch"]
@@ -71,7 +71,7 @@ def watch(**given: Any) -> int:
     """Keep the server in step with a models folder, for ever.
 
     SIGTERM and SIGINT end it (exit 143 and 130) once what is in flight has finished, within 10 seconds; a second one
-    ends it at once. SIGHUP reconciles now.
+    ends it at once. SIGHUP reconciles now. A guard that forbids deletes holds those back and nothing else.
     """
     from mmsync.cli.run import planning  # noqa: PLC0415 - imports the HTTP library
     from mmsync.watch.loop import Watcher  # noqa: PLC0415 - the same, and the library of file events
@@ -91,8 +91,9 @@ def watch(**given: Any) -> int:
         on_drift=given["on_drift"],
         once=given["once"],
         extra_files=(str(token_file),) if server.token_file else (),
+        server=masked_url(server.url) if server.url else f"profile {server.profile or 'or server of the manifest'}",
     )
-    with _outside(given, server) as outside, _signals(outside.orders):
+    with _outside(given, server) as outside, _signals(outside):
         well = Watcher(watching, outside).run()
         if outside.orders.signal:
             outside.log("watch_stopped", "stopped by a signal", signal=signal.Signals(outside.orders.signal).name)
@@ -132,7 +133,7 @@ def _outside(given: dict[str, Any], server: Any) -> Iterator[Outside]:
             stack.callback(on_change.close, 10.0)
         yield Outside(
             server=Server(
-                standing.connect, lambda name: turn(lock_folder(), name, timeout=_LOCK_TIMEOUT, on_wait=warn)
+                standing.connect, lambda name: turn(lock_folder(warn), name, timeout=_LOCK_TIMEOUT, on_wait=warn)
             ),
             coverage=Coverage(bell.ring, given["poll"], time.sleep),
             bell=bell,
@@ -148,18 +149,24 @@ def _outside(given: dict[str, Any], server: Any) -> Iterator[Outside]:
 
 
 @contextlib.contextmanager
-def _signals(orders: Orders) -> Iterator[None]:
+def _signals(outside: Outside) -> Iterator[None]:
     """Let signals give orders while the body runs."""
+    orders = outside.orders
+
+    def leave(code: int) -> None:
+        if outside.on_change is not None:
+            outside.on_change.kill()
+        os._exit(code)
 
     def stop(number: int, _frame: FrameType | None) -> None:
         if orders.is_set():
-            os._exit(128 + number)
+            leave(128 + number)
         # What hangs in the network or in a dead mount does not keep the process.
         signal.alarm(_LAST_MOMENT)
         orders.stop(number)
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        os._exit(128 + orders.signal)
+        leave(128 + orders.signal)
 
     def reconcile(_number: int, _frame: FrameType | None) -> None:
         orders.reconcile_now()

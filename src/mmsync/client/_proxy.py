@@ -38,7 +38,11 @@ def check_proxy(url: str, proxies: Mapping[str, str]) -> None:
     where = f"the proxy {masked_url(proxy)} ({_source(url, proxy)})"
     found = _ADDRESS.fullmatch(proxy)
     scheme = (found["scheme"] or "http").lower() if found else ""
-    if found is None or (found["user"] and not found["scheme"]) or int(found["port"] or 1) not in range(1, _MAX_PORT + 1):
+    if (
+        found is None
+        or (found["user"] and not found["scheme"])
+        or int(found["port"] or 1) not in range(1, _MAX_PORT + 1)
+    ):
         raise ModelManagerError(msg=f"{where} is not an address", hint="write http://HOST:PORT")
     if re.search(r"[/?#\s]", found["user"] or ""):
         raise ModelManagerError(

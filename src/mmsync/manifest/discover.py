@@ -33,11 +33,13 @@ class Discovery(NamedTuple):
         models: One for each file, in the order of rules and paths, those without fault only.
         stats: What ``stat`` said of each, links followed, by ``Desired.path``.
         diagnostics: Faults and warnings, each at its rule's place. With a fault among them the models are not all.
+        folders: The folders in which a file that matches a rule may lie.
     """
 
     models: tuple[Desired, ...]
     stats: Mapping[str, os.stat_result]
     diagnostics: tuple[Diagnostic, ...]
+    folders: tuple[str, ...]
 
 
 def discover(
@@ -61,7 +63,7 @@ def discover(
         search.run(rule)
     # What was looked at and left out has a stat as well.
     found_stats = {model.path: search.stats[model.path] for model in search.models}
-    return Discovery(tuple(search.models), found_stats, tuple(search.diagnostics))
+    return Discovery(tuple(search.models), found_stats, tuple(search.diagnostics), tuple(search.folders))
 
 
 class _Search:
@@ -69,6 +71,7 @@ class _Search:
         self.models: list[Desired] = []
         self.stats: dict[str, os.stat_result] = {}
         self.diagnostics: list[Diagnostic] = []
+        self.folders: dict[str, None] = {}
         self.named: dict[str, Desired] = {}
         # A file is known again by its real path; the inode, which hard links share, only says where to look closer.
         self.by_inode: dict[tuple[int, int], list[str]] = {}
@@ -93,6 +96,7 @@ class _Search:
             self._note(rule, "discover-outside", f"{start}: the folder is outside the manifest's", way_on)
             return
         seen = walk(start, (*folders[fixed:], last), places.admits)
+        self.folders |= dict.fromkeys(seen.folders)
         for folder, reason in seen.failed:
             summary = f"{folder or '.'}: the folder cannot be searched: {reason}"
             self._note(rule, "discover-unreadable", summary, "see to the folder, or change the glob")
@@ -107,7 +111,8 @@ class _Search:
                 self._note(rule, "outside-scope", f"{file}: {summary}", way_on, model=model.name)
             elif (first := self.named.setdefault(model.name, model)) is not model:
                 summary = f"{file}: its name, {printable(model.name, 60)}, is also that of {first.file}"
-                self._note(rule, "duplicate-name", summary, "rename one, or put {parent} in the rule's name")
+                way_on = "rename one, or put {parent} in the rule's name"
+                self._note(rule, "duplicate-name", summary, way_on, model=model.name)
             else:
                 self.models.append(model)
         if not seen.matches and not seen.failed:

@@ -32,10 +32,12 @@ class Walk(NamedTuple):
     Attributes:
         matches: Everything that matches and is no folder, in the order of the paths.
         failed: Folders that could not be listed or entered, each with the reason; what is in them is not known.
+        folders: The folders that were entered.
     """
 
     matches: tuple[Match, ...]
     failed: tuple[tuple[str, str], ...]
+    folders: tuple[str, ...]
 
 
 def has_magic(part: str) -> bool:
@@ -67,6 +69,7 @@ class _Walker:
         self.behind_links: deque[tuple[str, str, int]] = deque()
         self.matches: dict[str, Match] = {}
         self.failed: list[tuple[str, str]] = []
+        self.folders: dict[str, None] = {}
 
     def run(self, start: str) -> Walk:
         self.real.append((start, "", 0))
@@ -81,7 +84,7 @@ class _Walker:
                     self.failed.append((folder, "there is no such folder"))
             except OSError as error:
                 self.failed.append((folder, (error.strerror or "unknown error").lower()))
-        return Walk(tuple(sorted(self.matches.values())), tuple(self.failed))
+        return Walk(tuple(sorted(self.matches.values())), tuple(self.failed), tuple(self.folders))
 
     def _enter(self, folder: str, below: str, at: int, *, through_link: bool) -> None:
         status = os.stat(folder or ".")  # noqa: PTH116 - paths stay text
@@ -92,6 +95,7 @@ class _Walker:
             return
         # One folder may be entered at several places of the glob, but at each only once.
         self.seen.add((status.st_dev, status.st_ino, at))
+        self.folders[folder or "."] = None
         positions = self._positions(at)
         with os.scandir(folder or ".") as entries:
             for entry in entries:

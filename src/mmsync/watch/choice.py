@@ -35,7 +35,8 @@ class Choice(NamedTuple):
 
     Attributes:
         changes: What to carry out now.
-        refusals: The guards that forbid everything.
+        refusals: The guards that forbid the deletes.
+        undeleted: Names of the models that are not deleted for it.
         drift: What other hands changed and is left alone.
         repaired: What other hands changed and is set right.
         held: Names of models whose change is not for now.
@@ -44,6 +45,7 @@ class Choice(NamedTuple):
 
     changes: tuple[Change, ...]
     refusals: tuple[Diagnostic, ...]
+    undeleted: tuple[str, ...]
     drift: tuple[Problem, ...]
     repaired: tuple[Problem, ...]
     held: frozenset[str]
@@ -71,7 +73,11 @@ class Choices:
         self._first = True
 
     def choose(self, plan: Plan, now: float, *, listed: int) -> Choice:
-        """Pick the changes to carry out now. A plan a guard forbids is carried out in no part, as in CI.
+        """Pick the changes to carry out now.
+
+        A guard that forbids the deletes holds them back, all of them, and nothing else: adds and changes do not
+        depend on them, and a dropped model must not wait for somebody to lift a guard. (In CI a plan is one thing
+        that somebody agreed to, and is refused whole.)
 
         Args:
             plan: The plan, whole.
@@ -82,11 +88,13 @@ class Choices:
         drift: list[Problem] = []
         repaired: list[Problem] = []
         held: set[str] = set()
+        undeleted: list[str] = []
         stuck = 0
         refused = self._too_many(plan, now, listed) or plan.refusals
         for change in plan.changes:
             stuck += self.retries.failed_for_good(change.name, _wish(change))
-            if refused:
+            if refused and change.action == "delete":
+                undeleted.append(change.name)
                 held.add(change.name)
             elif self._is_drift(change) and self._on_drift == "report":
                 drift.append(trouble.of_drift(change, repair=False))
@@ -96,7 +104,7 @@ class Choices:
                 changes.append(change)
                 if self._is_drift(change):
                     repaired.append(trouble.of_drift(change, repair=True))
-        return Choice(tuple(changes), refused, tuple(drift), tuple(repaired), frozenset(held), stuck)
+        return Choice(tuple(changes), refused, tuple(undeleted), tuple(drift), tuple(repaired), frozenset(held), stuck)
 
     def remember(self, plan: Plan, outcomes: Iterable[Outcome], now: float, *, names: Iterable[str]) -> None:
         """Take note of what became of a round.

@@ -30,6 +30,7 @@ KINDS = {
     "trust": Kind("root_replaced", "root_trusted"),
     "events": Kind("events_failed", "events_recovered"),
     "model": Kind("model_failed", "model_recovered"),
+    "orphans": Kind("orphans_found", "orphans_gone"),
     "drift": Kind("drift_found", "drift_gone"),
     "notice": Kind("notice", "notice_gone"),
     "internal": Kind("internal_failed", "internal_recovered"),

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mmsync.errors import ManifestError
+from mmsync.errors import FileFault, ManifestError
 from mmsync.manifest import Manifest, discover, read_manifest
 from mmsync.watch.health import Problem
 from mmsync.watch.scan import MISSING
@@ -45,12 +45,16 @@ class InForce:
 
     Attributes:
         manifest: What was read last without a fault; None until then.
+        folders: Where the rules were found to lead: the folders in which a model may appear.
+        clashes: By name, why it is left alone: a second file claims it.
     """
 
     def __init__(self, paths: Sequence[str], models_dirs: Sequence[str] = ()) -> None:
         self.paths = tuple(paths)
         self.models_dirs = tuple(models_dirs)
         self.manifest: Manifest | None = None
+        self.clashes: dict[str, FileFault] = {}
+        self.folders: tuple[str, ...] = ()
         self._read_as: dict[str, FileState] | None = None
         self._drafted_as: dict[str, FileState] | None = None
         self._draft: Manifest | ManifestError | None = None
@@ -121,6 +125,8 @@ class InForce:
         self._listed = {wanted.name: wanted for wanted in draft.models}
         self._rules = self._admitted_rules(draft)
         self._discovered = {}
+        self.clashes = {}
+        self.folders = ()
         self.manifest = draft
         return True, None
 
@@ -155,8 +161,17 @@ class InForce:
         # A link may lead elsewhere today: where files may lie is resolved each time.
         self._rules = self._admitted_rules(self.manifest)
         found = discover(self._rules, self._listed.values())
+        self.folders = found.folders
         errors = [note for note in found.diagnostics if note.severity == "error"]
         models = {wanted.name: wanted for wanted in found.models}
+        # As in a plan: of two files that claim a name none is taken, lest a backup copy goes live.
+        self.clashes = {
+            note.model: FileFault(
+                {**self._listed, **models}[note.model].file, f"left alone: {note.summary}", note.detail
+            )
+            for note in found.diagnostics
+            if note.code == "manifest/duplicate-name"
+        }
         missed = {name: wanted for name, wanted in self._discovered.items() if name not in models}
         # All or none: a folder being emptied is judged when that is over, so that the guards see it whole.
         if errors or not whole or any(at_rest(wanted.path) != MISSING for wanted in missed.values()):

@@ -74,7 +74,7 @@ class Watcher:
             Whether all was well at the end.
         """
         outside = self._outside
-        outside.log("watch_started", "watching", manifests=[*self._watching.manifests])
+        outside.log("watch_started", _purpose(self._watching), manifests=[*self._watching.manifests])
         began = self._clock()
         self._timer.due_at = began + self._watching.settle
         ready = False
@@ -119,6 +119,7 @@ class Watcher:
         """When the next round is to be made; a moment past means now."""
         if self._outside.orders.reconcile:
             self._outside.orders.reconcile = False
+            self._outside.log("reconcile_asked", "SIGHUP: everything is looked at and tried anew")
             self._hurry()
         if self._sights.urgent:
             self._sights.urgent = False
@@ -163,6 +164,7 @@ class Watcher:
                 manifest,
                 self._settling,
                 self._inforce.admitted,
+                clashes=self._inforce.clashes,
                 unknown_roots=self._roots.unknown(),
                 may_delete=self._roots.may_delete() and not self._sights.is_incomplete(),
                 orders=self._outside.orders,
@@ -195,3 +197,14 @@ class Watcher:
             self._stopping = True
             self._outside.service.stopping()
             self._outside.log("watch_stopping", "what is in flight finishes, nothing new begins")
+
+
+def _purpose(watching: Watching) -> str:
+    """Say what is watched, for which server, and what becomes of what."""
+    drift = "set right" if watching.on_drift == "fix" else "only reported"
+    pruned = "deleted within the guards" if watching.options.prune else "left alone"
+    end = "one pass" if watching.once else f"everything is looked at every {watching.interval:g} s"
+    return (
+        f"watching {', '.join(watching.manifests)} for {watching.server}: a file is taken once it rests for "
+        f"{watching.settle:g} s, drift is {drift}, what nothing lists is {pruned}; {end}"
+    )

@@ -63,6 +63,7 @@ class OnChange:
         self._timeout = timeout
         self._reports: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._child: subprocess.Popen[str] | None = None
+        self._ended = False
         self._thread = threading.Thread(target=self._work, name="on-change", daemon=True)
         self._thread.start()
 
@@ -71,16 +72,20 @@ class OnChange:
         self._reports.put(json.dumps(report, default=str) + "\n")
 
     def close(self, grace: float) -> None:
-        """Run what was handed over, end whatever still runs after ``grace`` seconds."""
+        """Run what was handed over, end whatever still runs after ``grace`` seconds, and start no more."""
         self._reports.put(None)
         self._thread.join(timeout=grace)
-        child = self._child
-        if self._thread.is_alive() and child is not None:
+        self.kill()
+        self._thread.join(timeout=1)
+
+    def kill(self) -> None:
+        """End the command that runs, and start no more. May be called by a signal handler."""
+        self._ended = True
+        if (child := self._child) is not None:
             _kill(child)
-            self._thread.join(timeout=1)
 
     def _work(self) -> None:
-        while (report := self._reports.get()) is not None:
+        while (report := self._reports.get()) is not None and not self._ended:
             try:
                 self._run(report)
             except (OSError, ValueError) as error:
@@ -99,6 +104,8 @@ class OnChange:
             start_new_session=True,
         ) as child:
             self._child = child
+            if self._ended:  # while it was being started
+                _kill(child)
             try:
                 _, said = child.communicate(report, timeout=self._timeout)
             except subprocess.TimeoutExpired:

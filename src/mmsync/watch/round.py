@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mmsync.connection import Connection
     from mmsync.manifest import Manifest, ServerSettings
     from mmsync.plan import Plan
-    from mmsync.states import Content, Desired, ServerName
+    from mmsync.states import Content, Desired, Diagnostic, ServerName
     from mmsync.watch.choice import OnDrift
     from mmsync.watch.health import Problem
     from mmsync.watch.schedule import Backoff
@@ -56,6 +56,8 @@ class Result(NamedTuple):
     Attributes:
         plan: The plan, with only the changes that were attempted.
         outcomes: What became of them.
+        refusals: The guards that forbid deleting.
+        undeleted: Names of the models that are not deleted for it.
         problems: What is wrong with single models.
         drift: What other hands changed, in ``report`` mode: left alone until somebody decides.
         repaired: What other hands changed and this round set out to set right.
@@ -67,6 +69,8 @@ class Result(NamedTuple):
 
     plan: Plan
     outcomes: tuple[Outcome, ...]
+    refusals: tuple[Diagnostic, ...]
+    undeleted: tuple[str, ...]
     problems: tuple[Problem, ...]
     drift: tuple[Problem, ...]
     repaired: tuple[Problem, ...]
@@ -123,6 +127,7 @@ class Rounds:
         settling: Settling,
         admitted: Callable[[str], tuple[str, ...]],
         *,
+        clashes: Mapping[str, FileFault],
         unknown_roots: Collection[str],
         may_delete: bool,
         orders: Orders,
@@ -135,6 +140,7 @@ class Rounds:
             manifest: The manifest in force.
             settling: Which files are at rest.
             admitted: The folders the files of a manifest may lie in.
+            clashes: By name, why two files that claim it are both left alone.
             unknown_roots: Folders whose missing files mean nothing.
             may_delete: Whether orphans may be deleted at all, ``--prune`` and its guards provided.
             orders: Whether to stop.
@@ -167,9 +173,10 @@ class Rounds:
                     now_ns=self._wall(),
                     on_progress=planning,
                 )
-                plan = make_plan(manifest, connection, options, contents=read.contents, on_event=planning)
+                contents = {**read.contents, **{name: clashes[name] for name in clashes if name in read.contents}}
+                plan = make_plan(manifest, connection, options, contents=contents, on_event=planning)
             choice = self.choices.choose(plan, now, listed=len(manifest.models))
-            plan = replace(plan, changes=choice.changes, refusals=choice.refusals)
+            plan = replace(plan, changes=choice.changes, refusals=())  # what a guard forbids is not among them
             outcomes: tuple[Outcome, ...] = ()
             if plan.changes and not orders.is_set():
                 with self._server.turn(connection.server):
@@ -181,7 +188,7 @@ class Rounds:
             if isinstance(read.contents[wanted.name], FileFault) and _is_under(wanted.path, unknown_roots)
         }
         waiting = read.waiting | unreachable
-        self._ask_again(plan, read.contents, waiting)
+        self._ask_again(plan, read.contents, waiting | clashes.keys())
         problems = (
             *trouble.of_plan(plan, waiting={printable(name) for name in waiting} | waiting),
             *trouble.of_outcomes(outcomes),
@@ -190,6 +197,8 @@ class Rounds:
         return Result(
             plan,
             outcomes,
+            choice.refusals,
+            choice.undeleted,
             problems,
             choice.drift,
             choice.repaired,

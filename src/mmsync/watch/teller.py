@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mmsync.apply.outcome import Outcome
     from mmsync.plan import Plan
-    from mmsync.states import Diagnostic
+    from mmsync.states import Diagnostic, ServerName
     from mmsync.watch.health import Health
     from mmsync.watch.round import Result
     from mmsync.watch.watching import Outside
@@ -43,6 +43,7 @@ class Teller:
         self._health = health
         self._manifests = manifests
         self._reported = "ok"
+        self._server: ServerName | None = None
         self._first = True
 
     def failed(self, error: Exception) -> None:
@@ -67,14 +68,19 @@ class Teller:
             )
             self._health.set(kind, problem if kind == "token" else None)
         self._health.set("ledger", trouble.of_ledger(result.warnings))
-        self._health.set("plan", trouble.of_refusals(plan))
+        if self._server != plan.server:
+            self._server = plan.server
+            domain = f", domain {plan.server.domain}" if plan.server.domain else ""
+            self._log("server_reached", f"the server is {plan.server.url}{domain}", url=plan.server.url)
+        self._health.set("plan", trouble.of_refusals(result.refusals, result.undeleted))
+        self._health.set("orphans", trouble.of_orphans(plan))
         for problem in result.repaired:
             self._log("drift_found", problem.message, level="warning", model=problem.subject)
         self._health.update("drift", result.drift)
         held = {printable(name) for name in result.held}
         kept = [one for one in self._health.problems if one.kind == "model" and one.subject in held]
         self._health.update("model", {one.subject: one for one in (*kept, *result.problems)}.values())
-        self._health.update("notice", trouble.of_notes((*notes, *plan.diagnostics), plan.refusals))
+        self._health.update("notice", trouble.of_notes((*notes, *plan.diagnostics), result.refusals))
         for outcome in outcomes:
             if outcome.ok:
                 self._tell_done(outcome)
@@ -130,6 +136,7 @@ def _summary(result: Result) -> str:
     failed = sum(not outcome.ok for outcome in outcomes)
     parts = [f"{done[word]} {word}" for word in _PAST.values() if done[word]]
     parts += [f"{failed} not done"] if failed else []
+    parts += [f"{len(result.undeleted)} not deleted, which a guard forbids"] if result.undeleted else []
     stuck = f", {result.stuck} waiting for another file or entry" if result.stuck else ""
     return f"{', '.join(parts) or 'nothing to change'}; {len(plan.unchanged)} unchanged{stuck}"
 

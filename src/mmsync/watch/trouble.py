@@ -21,6 +21,7 @@ __all__ = [
     "of_drift",
     "of_ledger",
     "of_notes",
+    "of_orphans",
     "of_outcomes",
     "of_pass",
     "of_plan",
@@ -35,6 +36,7 @@ _RECOVERED = {
     "server": "the server answers again",
     "disk": "the disk works again",
 }
+_MOST_NAMES = 10  # in one message
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
@@ -99,7 +101,7 @@ def of_notes(notes: Iterable[Diagnostic], besides: Container[Diagnostic]) -> Ite
     for note in notes:
         if note.severity == "info" or (note.model and not note.code.startswith("manifest/")) or note in besides:
             continue
-        if note.code != "manifest/discover-empty":
+        if note.code not in ("manifest/discover-empty", "manifest/duplicate-name"):
             yield Problem("notice", str(note), str(note), note.code, f"no longer: {note.summary}", note.severity)
 
 
@@ -110,12 +112,29 @@ def of_ledger(warnings: Sequence[str]) -> Problem | None:
     return Problem("ledger", "", "; ".join(warnings), "ledger", "the ledger can be used again", "warning")
 
 
-def of_refusals(plan: Plan) -> Problem | None:
-    """Return why the whole plan is refused, or None."""
-    if not plan.refusals:
+def of_refusals(refusals: Sequence[Diagnostic], names: Sequence[str]) -> Problem | None:
+    """Return why the models of these names are not deleted, or None where no guard forbids it."""
+    if not refusals:
         return None
-    why = "; ".join(str(refusal) for refusal in plan.refusals)
-    return Problem("plan", "", f"nothing is changed: {why}", plan.refusals[0].code, "the plan is no longer refused")
+    why = "; ".join(str(refusal) for refusal in refusals)
+    message = f"nothing is deleted, {_few(names)} would be: {why}"
+    return Problem("plan", "", message, refusals[0].code, "no guard forbids deleting any more")
+
+
+def of_orphans(plan: Plan) -> Problem | None:
+    """Return which models on the server nothing lists, to be known only; None where there are none."""
+    going = {change.name for change in plan.changes if change.action == "delete"}
+    names = [name for name in plan.orphans if name not in going]
+    if not names or plan.prune:
+        return None
+    them = "it is" if len(names) == 1 else "they are"
+    message = f"inside scope and listed by nothing: {_few(names)}; without --prune {them} left alone"
+    return Problem("orphans", "", message, "orphans", "everything inside scope is listed", "info")
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(printable(name, 60) for name in names[:_MOST_NAMES])
+    return shown + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
 
 
 def of_outcomes(outcomes: Iterable[Outcome]) -> Iterator[Problem]:

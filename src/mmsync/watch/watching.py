@@ -9,11 +9,12 @@ from mmsync.reconcile import Options
 from mmsync.watch.schedule import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from mmsync.watch.choice import OnDrift
     from mmsync.watch.coverage import Coverage
     from mmsync.watch.log import Log
+    from mmsync.watch.notify import OnChange
     from mmsync.watch.round import Server
     from mmsync.watch.service import Service
     from mmsync.watch.wake import Bell, Orders
@@ -37,6 +38,7 @@ class Watching:
         once: One settled pass, then the end.
         backoff: The pauses after failures.
         extra_files: Files whose change calls for a new attempt: the token's.
+        server: The server in words, for the first line of the log.
     """
 
     manifests: tuple[str, ...]
@@ -50,6 +52,7 @@ class Watching:
     once: bool = False
     backoff: Backoff = field(default_factory=Backoff)
     extra_files: tuple[str, ...] = ()
+    server: str = "the manifest's server"
 
 
 class Outside(NamedTuple):
@@ -75,7 +78,7 @@ class Outside(NamedTuple):
     orders: Orders
     log: Log
     service: Service
-    on_change: Callable[[Mapping[str, object]], object] | None
+    on_change: OnChange | None
     clock: Callable[[], float]
     wall: Callable[[], int]
     effort: Callable[[], float]
