@@ -516,8 +516,10 @@ def test_text_logs_are_for_people(root, watch, server):
     assert server.holds(contents)
     process.stop()
     assert [line.split("Z ", 1)[1] for line in process.other] == [
-        f"watch_started: watching {root}/models.yaml for {server.url}: a file is taken once it rests for 0.2 s, "
-        "drift is set right, what nothing lists is left alone; everything is looked at every 300 s",
+        (
+            f"watch_started: watching {root}/models.yaml for {server.url}: a file is taken once it rests for 0.2 s, "
+            "drift is set right, what nothing lists is left alone; everything is looked at every 300 s"
+        ),
         "manifest_loaded: the manifest is in force: 1 model listed",
         f"watch_listening: models are looked for in {root}; changes become known by file events",
         f"server_reached: the server is {server.url}",
