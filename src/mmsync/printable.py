@@ -1,14 +1,30 @@
-"""Text from elsewhere made safe for a terminal, a log line or a Markdown table."""
+"""Text from elsewhere made safe for a terminal, a log line, a Markdown table or the runner of a CI job."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["masked_url", "printable"]
+__all__ = ["harmless", "masked_url", "printable"]
 
 # C0 and C1 controls, the bidirectional overrides that can disguise a name, line separators, and lone surrogates
 # (how Python carries the bytes of a file name that is not UTF-8; they cannot be encoded again for output).
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+
+# What a CI runner takes for a command: GitHub's, ``::name::value`` where a line begins, after any white space, and
+# ``##[name]value`` anywhere in it; Azure's, ``##vso[…]``. Lines end as the runner ends them, at CR and LF.
+# https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs
+_COMMAND = re.compile(r"((?:^|(?<=\r))[^\S\r\n]*:):|(##(?:vso)?)\[", re.MULTILINE)
+
+
+def harmless(text: str) -> str:
+    r"""Return ``text`` with nothing in it that a CI runner would take for a command.
+
+    The last character of what begins a command becomes its JSON escape: a JSON document keeps its value.
+
+    >>> harmless('{"name": "##[error]"}')
+    '{"name": "##\\u005berror]"}'
+    """
+    return _COMMAND.sub(lambda match: f"{match[1]}\\u003a" if match[1] else f"{match[2]}\\u005b", text)
 
 
 def printable(text: str, limit: int = 300) -> str:

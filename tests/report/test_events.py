@@ -90,7 +90,7 @@ def test_the_summary_says_what_exit_codes_follow_from():
 
 
 @given(name=st.text(), message=st.text())
-def test_every_line_is_one_line_of_ascii_json_and_no_command(name, message):
+def test_every_line_is_one_line_of_ascii_json(name, message):
     change = add(f"##[{name}", description=message)
     speaker = EventLines()
     lines = [
@@ -101,6 +101,5 @@ def test_every_line_is_one_line_of_ascii_json_and_no_command(name, message):
     for line in lines:
         assert line.isascii()
         assert len(line.splitlines()) == 1
-        assert "##[" not in line
         payload = json.loads(line)
         assert (payload.get("change") or payload["hook"])["name"] == f"##[{name}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from mmsync.cli.output import warn
+from mmsync.cli.streams import write_command
 from mmsync.errors import SettingsError
 from mmsync.plan import plan_digest
 
@@ -27,8 +27,9 @@ def annotate(diagnostics: Sequence[Diagnostic], outcomes: Sequence[Outcome] = ()
     """Write annotations to stderr, where the runner reads them too: stdout may be JSON for somebody else."""
     from mmsync.report import github  # noqa: PLC0415 - only under GitHub Actions
 
-    for line in github.annotation_lines(diagnostics, outcomes):
-        click.echo(line, err=True)
+    with contextlib.suppress(OSError):
+        for line in github.annotation_lines(diagnostics, outcomes):
+            write_command(line)
 
 
 def publish(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> None:

@@ -53,7 +53,6 @@ def import_(**given: Any) -> int:
     """
     from mmsync.cli.connect import connected  # noqa: PLC0415 - imports the HTTP library
     from mmsync.cli.importing import read_server  # noqa: PLC0415 - the same
-    from mmsync.cli.interrupt import ends_on_sigterm  # noqa: PLC0415 - the same
     from mmsync.cli.placing import write_new  # noqa: PLC0415 - the same
 
     server = opt.take_server(given)
@@ -65,7 +64,7 @@ def import_(**given: Any) -> int:
             f"{target} is there already; nothing was written",
             "import --to another folder, or give --force to replace it",
         )
-    with ends_on_sigterm(), connected(server, None, jobs=given["jobs"], if_missing="refuse") as connection:
+    with connected(server, None, jobs=given["jobs"], if_missing="refuse") as connection:
         folder.mkdir(parents=True, exist_ok=True)
         found = read_server(connection, selection, server)
         complain(found.left_out)

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import signal
-import threading
+import sys
 from typing import TYPE_CHECKING
-
-import click
 
 from mmsync.cli.exits import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
 
-__all__ = ["ends_on_sigterm"]
+__all__ = ["end_on_sigterm"]
 
 
-@contextlib.contextmanager
-def ends_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into an exit with 143 that unwinds the stack, while the body runs."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def end_on_sigterm() -> None:
+    """Turn SIGTERM into an exit with 143 that unwinds the stack; a second one waits for nothing.
+
+    Without a handler it would do nothing at all to the first process of a container.
+    """
+    signal.signal(signal.SIGTERM, _leave)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise click.exceptions.Exit(ExitCode.TERMINATED)
+    del frame
+    signal.signal(number, lambda *_: os._exit(ExitCode.TERMINATED))
+    sys.exit(ExitCode.TERMINATED)

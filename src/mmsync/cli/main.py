@@ -12,7 +12,8 @@ import click
 from mmsync._version import __version__
 from mmsync.cli.exits import ExitCode
 from mmsync.cli.fault import tell_bug, tell_fault, tell_usage
-from mmsync.cli.streams import abandon_stdout, prepare_streams, settle_streams
+from mmsync.cli.interrupt import end_on_sigterm
+from mmsync.cli.streams import abandon_stdout, harmless_streams, prepare_streams, settle_streams
 from mmsync.errors import MmsyncError
 from mmsync.printable import printable
 
@@ -84,6 +85,7 @@ def main(args: Sequence[str] | None = None) -> None:
     Exit codes: 0 done, 1 any failure (usage errors included), 2 changes with ``--detailed-exitcode``, 130 and 143
     interrupted.
     """
+    end_on_sigterm()
     prepare_streams()
     _collect_less()
     try:
@@ -101,11 +103,18 @@ def _collect_less() -> None:
 
 
 def _run(args: Sequence[str] | None) -> int:
+    with harmless_streams():
+        return _run_command(args)
+
+
+def _run_command(args: Sequence[str] | None) -> int:
     try:
         code = cli.main(args=list(args) if args is not None else None, prog_name="mmsync", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as request:
         return request.exit_code
+    except SystemExit as request:  # SIGTERM; click's own way out where nobody reads our output
+        return int(request.code or 0)
     except click.ClickException as fault:
         tell_usage(fault)
         return ExitCode.FAILURE

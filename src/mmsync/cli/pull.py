@@ -50,7 +50,6 @@ def pull(**given: Any) -> int:
     from mmsync.cli.backdrop import backdrop  # noqa: PLC0415 - imports the HTTP library
     from mmsync.cli.connect import connected  # noqa: PLC0415 - the same
     from mmsync.cli.download import download  # noqa: PLC0415 - the same
-    from mmsync.cli.interrupt import ends_on_sigterm  # noqa: PLC0415 - the same
     from mmsync.cli.progress import progress  # noqa: PLC0415 - the same
     from mmsync.cli.wanted import choose  # noqa: PLC0415 - the same
 
@@ -60,7 +59,7 @@ def pull(**given: Any) -> int:
     manifest = backdrop(given)
     folder = Path(given["folder"])
     settings = manifest.server if manifest else None
-    with ends_on_sigterm(), connected(server, settings, jobs=given["jobs"], if_missing="refuse") as connection:
+    with connected(server, settings, jobs=given["jobs"], if_missing="refuse") as connection:
         folder.mkdir(parents=True, exist_ok=True)
         chosen, missing = choose(given["names"] or None, connection.client, folder, exclude=given["exclude"])
         for sentence in missing:

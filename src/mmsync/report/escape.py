@@ -17,7 +17,7 @@ _TICKS = re.compile("`+")
 
 def code(text: str, limit: int = 300) -> str:
     """Return ``text`` as a code span on one line, at most about ``limit`` characters of it, never empty."""
-    shown = printable(text, limit).replace("##[", r"##\[")  # a command of GitHub's runner, where this goes to a log
+    shown = printable(text, limit)
     if not shown.strip():
         shown = f'"{shown}"'  # a span of nothing but spaces would be no span
     fence = "`" * (max(map(len, _TICKS.findall(shown)), default=0) + 1)

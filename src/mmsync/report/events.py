@@ -202,5 +202,4 @@ def _line(level: Literal["info", "warn", "error"], message: str, timestamp: str,
     """Return one line without its end; ``payload`` begins with the type."""
     head = {"@level": level, "@message": message, "@module": "mmsync"}
     stamp = {"@timestamp": timestamp} if timestamp else {}
-    line = json.dumps({**head, **stamp, **payload}, separators=(",", ":"))
-    return line.replace("##[", r"##\u005b")  # the same JSON, but no command to a GitHub runner that logs it
+    return json.dumps({**head, **stamp, **payload}, separators=(",", ":"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from mmsync.printable import printable
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["diagnostic_lines", "joined", "render_diagnostics"]
 
-_COMMAND = re.compile("^([ \t]*)::", re.MULTILINE)
 _LABELS: dict[Literal["error", "warning", "info"], tuple[str, Style]] = {
     "error": ("error:", "error"),
     "warning": ("warning:", "warning"),
@@ -34,13 +32,8 @@ def render_diagnostics(diagnostics: Iterable[Diagnostic], *, width: int = 80, co
 
 
 def joined(blocks: Iterable[Sequence[str]]) -> str:
-    """Return blocks of lines as text, an empty line between them; an empty block leaves no trace.
-
-    What a CI runner would take for a command is escaped: GitHub's reads ``::command::`` where a line begins and
-    ``##[command]`` anywhere, so that the name of somebody's model could set an output of the step.
-    """
+    """Return blocks of lines as text, an empty line between them; an empty block leaves no trace."""
     text = "\n\n".join("\n".join(block) for block in blocks if block)
-    text = _COMMAND.sub(r"\1\\::", text).replace("##[", r"##\[")
     return text + "\n" if text else ""
 
 
