@@ -6,12 +6,12 @@ is *unknown* and says why.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mmsync.client.error import ModelManagerError, ModelNotFound, TokenError
 from mmsync.ledger import Held, VerifiedContent, image_key, vouched
 from mmsync.states import Evidence, Shape
+from mmsync.threads import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
@@ -85,7 +85,7 @@ def gather(
     def look(question: tuple[Observed, Content]) -> Found | _Unsettled:
         return _look(question[0], question[1], client, known, ours, verify, incomplete)
 
-    with ThreadPoolExecutor(max(1, min(jobs, len(open_questions)))) as pool:
+    with Pool(max(1, min(jobs, len(open_questions)))) as pool:
         learned: list[tuple[ImageKey, Held]] = []
         verified: list[tuple[str, VerifiedContent]] = []
         try:

@@ -84,3 +84,39 @@ def test_a_folder_that_everybody_may_write_in_is_warned_of_once(variable, desk, 
     told = " ".join(desk("apply", "-y").err.split())
     assert told.count("every user of this machine can write in") == 1
     assert f"give {variable} one that is yours alone" in told
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+@pytest.mark.parametrize(
+    "command", [["plan"], ["plan", "--verify", "always"], ["apply", "-y"], ["pull", "--all", "--to", "out"]]
+)
+def test_a_limit_on_threads_costs_time_and_nothing_else(threads, command, desk):
+    """A thread takes a stack of 1 GiB of a bounded address space here, so that only so many can be started."""
+    names = [f"m{number}" for number in range(12)]
+    desk.manifest("".join(f"{name} MLSTATS {name}.bin\n" for name in names))
+    for name in names:
+        desk.file(f"{name}.bin", name.encode() * 100)
+    if command[0] != "apply":
+        assert desk("apply", "-y").code == 0
+    space = 700_000 + threads * 1024 * 1024
+    script = f'ulimit -s 1048576 && ulimit -v {space} && exec "$@"'
+    ran = subprocess.run(
+        ["bash", "-c", script, "bash", sys.executable, "-m", "mmsync", *command, "--jobs", "8"],
+        cwd=desk.folder,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert "Traceback" not in ran.stderr
+    assert "fault of its own" not in ran.stderr
+    told = " ".join(ran.stderr.split())
+    if threads == 0 and command[0] in ("apply", "pull"):
+        assert ran.returncode == 1
+        assert "lets no thread start" in told
+        assert desk.view.names() == ([] if command[0] == "apply" else sorted(names))
+    else:
+        assert ran.returncode == 0, ran.stderr
+        assert "fewer threads could be started than wanted" in told or command == ["plan"]
+        assert desk.view.names() == sorted(names)

@@ -6,13 +6,14 @@ The re-read must be recent: one older than half a second when its change begins 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from mmsync.client.error import ModelManagerError
+from mmsync.threads import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     from mmsync.client import Client, LegacyClient, ModelDetail
 
@@ -42,7 +43,7 @@ class Ahead:
         self._lock = threading.Lock()
         self._next = 0
         self._read: dict[str, Future[tuple[ModelDetail | None, float]]] = {}
-        self._pool = ThreadPoolExecutor(max(1, jobs), thread_name_prefix="reread") if self._ahead else None
+        self._pool = Pool(max(1, jobs), thread_name_prefix="reread") if self._ahead else None
 
     def reader(self, name: str) -> Callable[[], ModelDetail | None]:
         """Return a function that returns the model's detail as it was at most half a second ago.

@@ -7,7 +7,6 @@ is somebody's doing, and is told apart from that before anything is said. The le
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +16,7 @@ from mmsync.client.error import ModelManagerError
 from mmsync.ledger import Held, Kept, VerifiedContent, image_key
 from mmsync.plan.compare import same_engine
 from mmsync.printable import printable
+from mmsync.threads import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,7 +81,7 @@ def read_back(
         return tuple(attempt.outcome for attempt in attempts), f"the changes could not be read back: {fault}"
     known = ledger.kept(plan.server)
     looks = {name: _look(attempt, listed.get(name, ()), known.get(name), client) for name, attempt in applied.items()}
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
+    with Pool(max(1, jobs)) as pool:
         for pause in (0.0, _LAG):
             doubtful = [applied[name] for name, look in looks.items() if look.is_doubtful]
             if doubtful and pause:

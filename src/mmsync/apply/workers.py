@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 from mmsync.apply.ahead import Ahead
 from mmsync.apply.change import carry_out
 from mmsync.apply.outcome import Attempt, Finished, Outcome, Progress, Started
+from mmsync.errors import MmsyncError
 from mmsync.printable import printable
+from mmsync.threads import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,9 +91,9 @@ class Workers:
 
     def events(self, grace: float) -> Iterator[Event]:
         """Start, and yield what happens until all is done or ``grace`` seconds and a little have passed since a stop."""
-        for worker in self._workers:
-            worker.start()
-        working = len(self._workers)
+        working = len(start(self._workers))
+        if self._workers and not working:
+            raise MmsyncError("this machine lets no thread start; nothing was written")
         last_call: float | None = None
         try:
             while working and not (last_call and self._is_over(last_call)):

@@ -7,6 +7,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from mmsync.errors import MmsyncError
+from mmsync.threads import start
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
@@ -50,8 +53,8 @@ def abreast(
         for number in range(min(jobs, len(items)))
     ]
     try:
-        for thread in threads:
-            thread.start()
+        if items and not start(threads):
+            raise MmsyncError("this machine lets no thread start")
         for _ in items:
             result = done.get()
             if isinstance(result, BaseException):

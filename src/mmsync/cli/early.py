@@ -10,6 +10,7 @@ from mmsync.cli.settings import resolve
 from mmsync.client import normalise_url
 from mmsync.connection import LOCAL, is_exposed, new_client
 from mmsync.errors import MmsyncError
+from mmsync.threads import start
 
 if TYPE_CHECKING:
     from mmsync.cli.settings import ServerOptions
@@ -39,9 +40,9 @@ class EarlyList:
             return  # the embedded server would only take turns with the manifest's reader
         if is_exposed(target):
             return  # a warning comes first
-        self._target = target
         self._thread = threading.Thread(target=self._ask, args=(target,), name="early-list", daemon=True)
-        self._thread.start()
+        if start([self._thread]):
+            self._target = target
 
     def models(self, target: Target) -> list[Model] | None:
         """Return the list if it is this server's; None where it has to be asked for.

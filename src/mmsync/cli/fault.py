@@ -14,6 +14,7 @@ import click
 from mmsync._version import __version__
 from mmsync.errors import ManifestError, MmsyncError, PlanRefused
 from mmsync.printable import printable
+from mmsync.threads import is_shortage
 
 __all__ = ["tell_bug", "tell_fault", "tell_usage"]
 
@@ -87,6 +88,10 @@ def tell_bug(bug: Exception) -> None:
     """Say that mmsync itself is at fault, and leave a trace to report in the cache folder."""
     from mmsync.cli.settings import cache_folder  # noqa: PLC0415 - only for a failure
 
+    if is_shortage(bug):
+        click.echo("Error: this machine lets no more threads start", err=True)
+        click.echo("  raise its limit on processes (in a container, pids) or on memory", err=True)
+        return
     report = "".join(traceback.format_exception(bug))
     if os.environ.get("MMSYNC_DEBUG"):
         click.echo(report, err=True)

@@ -13,9 +13,11 @@ from mmsync._version import __version__
 from mmsync.cli.exits import ExitCode
 from mmsync.cli.fault import tell_bug, tell_fault, tell_usage
 from mmsync.cli.interrupt import end_on_sigterm
+from mmsync.cli.output import warn
 from mmsync.cli.streams import abandon_stdout, harmless_streams, prepare_streams, settle_streams
 from mmsync.errors import MmsyncError
 from mmsync.printable import printable
+from mmsync.threads import shortage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +106,11 @@ def _collect_less() -> None:
 
 def _run(args: Sequence[str] | None) -> int:
     with harmless_streams():
-        return _run_command(args)
+        code = _run_command(args)
+        if shortage.is_set():
+            shortage.clear()
+            warn("fewer threads could be started than wanted: a limit on processes (in a container, pids) or memory")
+        return code
 
 
 def _run_command(args: Sequence[str] | None) -> int:

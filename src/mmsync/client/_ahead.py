@@ -6,6 +6,8 @@ import threading
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, TypeVar
 
+from mmsync.threads import start
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -35,7 +37,9 @@ def ahead(items: Iterable[_Item], count: int = 4) -> Iterator[_Item]:
             made.put(_Failure(error))
 
     thread = threading.Thread(target=make, name="mmsync-ahead", daemon=True)
-    thread.start()
+    if not start([thread]):
+        yield from items
+        return
     try:
         while (item := made.get()) is not _END:
             if isinstance(item, _Failure):

@@ -137,9 +137,9 @@ class _Reading:
                 cache.put(fresh)
 
     def _in_threads(self, large: list[list[Desired]], small: list[list[Desired]], jobs: int) -> None:
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most runs read nothing
+        from mmsync.threads import Pool  # noqa: PLC0415 - most runs read nothing
 
-        with ThreadPoolExecutor(min(jobs, len(large)), "mmsync-digest") as pool:
+        with Pool(min(jobs, len(large)), "mmsync-digest") as pool:
             try:
                 futures = [pool.submit(self._one, models) for models in large]
                 for models in small:

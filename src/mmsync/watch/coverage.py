@@ -150,7 +150,7 @@ class Coverage:
         self._built_at = now
         try:
             self._hints = Hints(self._wanted, self._ring, self._nap, self._probe)
-        except (OSError, ImportError) as error:
+        except (OSError, ImportError, RuntimeError) as error:  # RuntimeError: its thread cannot be started
             self._failure = (error.strerror if isinstance(error, OSError) else None) or str(error)
         if self._hints is not None and not self._hints.uncovered:
             self._retries = 0
