@@ -48,8 +48,11 @@ def turn(folder: Path, server: ServerName, *, timeout: float, on_wait: Callable[
             f"another mmsync has been at work on {server.url} for more than {timeout:g} s",
             "wait for it to end, or give it longer with --lock-timeout",
         ) from fault
-    except OSError as fault:
-        raise SettingsError(f"cannot lock {path}: {fault.strerror}") from fault
+    except (OSError, NotImplementedError) as fault:  # the second from filelock, where there are no locks at all
+        raise SettingsError(
+            f"cannot lock {path}: {getattr(fault, 'strerror', None) or fault}",
+            "network file systems may have no locks: set MMSYNC_LOCK_DIR to a folder on a disk of this machine",
+        ) from fault
     try:
         yield
     finally:

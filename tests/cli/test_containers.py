@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import signal
 import stat
 import subprocess
 import sys
+import threading
 
+import psutil
 import pytest
 
 from support.watching import namespaces
+from support.wire import Wire
 
 
 @pytest.fixture
@@ -120,3 +126,108 @@ def test_a_limit_on_threads_costs_time_and_nothing_else(threads, command, desk):
         assert ran.returncode == 0, ran.stderr
         assert "fewer threads could be started than wanted" in told or command == ["plan"]
         assert desk.view.names() == sorted(names)
+
+
+@pytest.fixture
+def folder_gone(desk, tmp_path):
+    """Run a command in a folder that is removed before it begins."""
+
+    def run(*words):
+        (tmp_path / "gone").mkdir()
+        script = 'cd "$0" && rmdir "$0" && exec "$@"'
+        return subprocess.run(
+            ["sh", "-c", script, tmp_path / "gone", sys.executable, "-m", "mmsync", *words],
+            env=dict(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_a_working_folder_that_was_removed_does_not_matter_where_all_is_named_in_full(desk, folder_gone, tmp_path):
+    manifest = desk.manifest("a MLSTATS a.bin")
+    desk.file("a.bin", b"content of a")
+    for words in (
+        ["validate", "-f", manifest],
+        ["plan", "-f", manifest, "--out", tmp_path / "plan.json"],
+        ["apply", "-f", manifest],
+        ["apply", tmp_path / "plan.json", "-f", manifest, "--target", "none"],
+        ["watch", "--once", "-f", manifest],
+        ["list"],
+        ["pull", "--all", "--to", tmp_path / "out"],
+        ["import", "--to", tmp_path / "imported"],
+    ):
+        ran = folder_gone(*words)
+        if "none" not in words:
+            assert ran.returncode == 0, (words, ran.stderr)
+        assert "Traceback" not in ran.stderr
+    assert desk.view.names() == ["a"]
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply"], ["watch", "--once"], ["list"], ["init"], ["pull", "--all"]])
+def test_a_working_folder_that_was_removed_is_no_fault_of_mmsyncs_own(command, folder_gone):
+    ran = folder_gone(*command)
+    assert ran.returncode in (0, 1)
+    assert "Traceback" not in ran.stderr
+    assert "of its own" not in ran.stderr
+    assert "a defect of mmsync" not in ran.stderr
+
+
+@pytest.mark.parametrize("command", [["plan"], ["list"], ["apply", "-y"], ["pull", "--all", "--to", "out"]])
+def test_the_first_process_of_a_container_ends_on_sigterm(command, desk):
+    command_of = namespaces("-U", "--map-root-user", "--pid", "--fork", "--kill-child")
+    if command_of is None:
+        pytest.skip("this machine forbids user namespaces")
+    asked = threading.Event()
+
+    def silent(_request):
+        asked.set()
+        return lambda _connection: gone.wait(60)
+
+    gone = threading.Event()
+    desk.manifest()
+    with Wire(silent) as wire:
+        process = subprocess.Popen(
+            [*command_of, sys.executable, "-m", "mmsync", *command, "--url", wire.url],
+            cwd=desk.folder,
+            env=dict(os.environ),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert asked.wait(30)
+            [child] = psutil.Process(process.pid).children()
+            child.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 143
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            gone.set()
+            process.kill()
+            process.wait()
+            process.stderr.close()
+
+
+def test_a_file_system_without_locks_names_the_way_on(desk, monkeypatch):
+    desk.manifest("a MLSTATS a.bin")
+    desk.file("a.bin", b"content of a")
+
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    ran = desk("apply", "-y")
+    assert ran.code == 1
+    assert "No locks available" in ran.err
+    assert "set MMSYNC_LOCK_DIR to a folder on a disk of this machine" in " ".join(ran.err.split())
+    assert desk.view.names() == []
+
+
+def test_a_plan_is_not_saved_to_a_file_called_minus(desk):
+    desk.manifest()
+    ran = desk("plan", "--out", "-")
+    assert ran.code == 1
+    assert "give --format json instead" in ran.err
+    assert not (desk.folder / "-").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -171,3 +172,42 @@ def test_outputs_that_cannot_be_written_are_an_error_said_after_the_report(desk,
     assert ran.code == 1
     assert "Applied: 2 added" in ran.out
     assert ran.err.startswith(f"Error: cannot write the step's outputs to {tmp_path}/missing/output: No such file")
+
+
+@pytest.mark.parametrize("where", ["the step's folder", "another folder", "a link to it"])
+def test_annotations_name_files_from_the_repositorys_root(where, desk, step, monkeypatch, tmp_path):
+    repository = desk.folder
+    desk.manifest("a MLSTATS gone.bin", name="team/models/models.yaml")
+    if where == "a link to it":
+        (tmp_path / "link").symlink_to(repository)
+        repository = tmp_path / "link"
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(repository))
+    if where == "another folder":
+        monkeypatch.chdir(desk.folder / "team")
+        words = [["models/models.yaml"], ["./models/models.yaml"], ["models"], [str(desk.folder / "team/models")]]
+    else:
+        words = [["team/models/models.yaml"], ["./team/models"], [str(desk.folder / "team/models/models.yaml")]]
+    for word in words:
+        for command in ("validate", "plan"):
+            [line] = annotations(desk(command, "-f", *word))
+            assert line.startswith("::error file=team/models/models.yaml,line=6,"), (word, line)
+
+
+def test_without_a_workspace_a_path_is_at_least_a_plain_one(desk, step):
+    desk.manifest("a MLSTATS gone.bin")
+    [line] = annotations(desk("validate", "-f", "./models.yaml"))
+    assert line.startswith("::error file=models.yaml,")
+
+
+@pytest.mark.parametrize("before", ["", "left=open", "closed=1\n"])
+def test_what_an_earlier_step_left_open_is_ended_first(before, desk, step):
+    two(desk)
+    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+        Path(step.environment[name]).write_text(before)
+    assert desk("plan").code == 0
+    outputs = step.outputs
+    if before:
+        name, _, value = before.strip().partition("=")
+        assert outputs.pop(name) == value
+        assert step.summary.startswith(before.strip() + "\n")
+    assert outputs["changes"] == "2"

@@ -1,5 +1,7 @@
 """GitHub Actions: annotations, the step summary and the step's outputs. Silent everywhere else."""
 
+# Paths stay the text they are given as.
+# ruff: noqa: PTH118, PTH119, PTH120
 from __future__ import annotations
 
 import contextlib
@@ -28,7 +30,7 @@ def annotate(diagnostics: Sequence[Diagnostic], outcomes: Sequence[Outcome] = ()
     from mmsync.report import github  # noqa: PLC0415 - only under GitHub Actions
 
     with contextlib.suppress(OSError):
-        for line in github.annotation_lines(diagnostics, outcomes):
+        for line in github.annotation_lines(diagnostics, outcomes, in_repository=_in_repository):
             write_command(line)
 
 
@@ -58,5 +60,19 @@ def publish(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> None:
 
 
 def _append(path: str, data: bytes) -> None:
-    with Path(path).open("ab") as file:
+    """Append lines to a file of the runner's, on a line of their own: what an earlier step wrote may have no end."""
+    with Path(path).open("a+b") as file:
+        with contextlib.suppress(OSError):  # a pipe has no end
+            if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
+                data = b"\n" + data
         file.write(data)
+
+
+def _in_repository(file: str) -> str:
+    root = os.environ.get("GITHUB_WORKSPACE", "")
+    with contextlib.suppress(OSError, ValueError):  # the working folder was removed
+        path = os.path.join(os.path.realpath(os.path.dirname(file) or "."), os.path.basename(file))
+        root = os.path.realpath(root) if root else ""
+        if root and path.startswith(f"{root.rstrip('/')}/"):
+            return os.path.relpath(path, root)
+    return os.path.normpath(file)

@@ -30,6 +30,8 @@ def refuse_other(path: str) -> None:
     Raises:
         SettingsError: It does, or cannot be read to tell.
     """
+    if path == "-":
+        raise SettingsError("--out -: a plan is saved to a file", "for stdout, give --format json instead")
     try:
         found = Path(path).stat()
         if not stat.S_ISREG(found.st_mode) or not found.st_size or _is_plan(Path(path)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import base64
+import contextlib
 import hashlib
 import os
 import re
@@ -83,7 +84,9 @@ class FileSystemDownloader(Downloader):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.path.abspath(os.path.expanduser(path))
+        self.path = os.path.expanduser(path)
+        with contextlib.suppress(FileNotFoundError):  # the working folder was removed: said where a file is written
+            self.path = os.path.abspath(self.path)
 
     def __call__(self, model: dict[str, Any]) -> str:
         """Write the model's bytes and return the absolute path of the file.

@@ -13,7 +13,7 @@ from mmsync.printable import printable
 from mmsync.report.sizes import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from mmsync.apply.outcome import Outcome
     from mmsync.plan.model import Plan
@@ -34,7 +34,11 @@ class _Annotation(NamedTuple):
 
 
 def annotation_lines(
-    diagnostics: Iterable[Diagnostic], outcomes: Iterable[Outcome] = (), *, limit: int = LIMIT
+    diagnostics: Iterable[Diagnostic],
+    outcomes: Iterable[Outcome] = (),
+    *,
+    limit: int = LIMIT,
+    in_repository: Callable[[str], str] = str,
 ) -> list[str]:
     """Return workflow commands for errors and warnings, errors first, without line ends.
 
@@ -42,6 +46,7 @@ def annotation_lines(
         diagnostics: Of a manifest or a plan, blocked models included; notes are passed over.
         outcomes: Of an apply: what failed is an error; what was skipped or not attempted, a warning.
         limit: At most this many of each kind; what remains is counted in one ``::notice``.
+        in_repository: Makes of a manifest's path the one from the repository's root, where GitHub looks for it.
     """
     found = [
         _Annotation(fault.severity, _with_detail(fault.summary, fault.detail), fault.code, fault.source)
@@ -59,7 +64,7 @@ def annotation_lines(
     more: list[str] = []
     for kind in ("error", "warning"):
         of_kind = [annotation for annotation in found if annotation.severity == kind]
-        lines += [_command(annotation) for annotation in of_kind[:limit]]
+        lines += [_command(annotation, in_repository) for annotation in of_kind[:limit]]
         if len(of_kind) > limit:
             more.append(counted(len(of_kind) - limit, f"more {kind}"))
     if more:
@@ -105,11 +110,11 @@ def escape_property(text: str) -> str:
     return escape_message(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _command(annotation: _Annotation) -> str:
+def _command(annotation: _Annotation, in_repository: Callable[[str], str]) -> str:
     properties: list[tuple[str, str]] = []
     if annotation.source:
         file, line, column = annotation.source
-        properties = [("file", printable(file, 4096)), ("line", str(line)), ("col", str(column))]
+        properties = [("file", printable(in_repository(file), 4096)), ("line", str(line)), ("col", str(column))]
     properties.append(("title", f"mmsync: {printable(annotation.title)}"))
     shown = ",".join(f"{key}={escape_property(value)}" for key, value in properties)
     return f"::{annotation.severity} {shown}::{escape_message(printable(annotation.message, _LONGEST_MESSAGE))}"

@@ -122,7 +122,8 @@ def cover(
 
 
 def _absolute(path: str) -> str:
-    return path if path.startswith("/") else os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118  # strings
+    # Not getcwd, which fails where the working folder was removed.
+    return path if path.startswith("/") else os.path.join(os.path.realpath("/proc/self/cwd"), path)  # noqa: PTH118  # strings
 
 
 def _inside(folder: str, root: str) -> bool:
