@@ -125,7 +125,7 @@ def make_plan(
         contents=contents,
         observed={**observed, **{name: answer.observed for name, answer in found.items()}},
         evidence={name: answer.evidence for name, answer in found.items()},
-        scope=Scope(manifest.scope),
+        scope=Scope(manifest.scope, known={*contents, *listed}),
         ambiguous=ambiguous,
         kept=ledger.kept(server),
         notes=(*manifest.warnings, *odd),

@@ -471,3 +471,42 @@ def test_the_kernel_sees_no_model_file_opened(desk, tmp_path):
     assert "No changes." in done.stdout
     for name in MODEL_FILES:
         assert f'{name}"' not in log.read_text()
+
+
+def test_prune_never_takes_a_name_for_a_pattern(desk):
+    desk.file("a.json", json_bytes("a"))
+    for name in ("fraud[1]", "fraud1", "other"):
+        desk.view.put(name, json_bytes(name))
+    desk.manifest("kept BIGML a.json", scope='["fraud[1]", "kept"]')
+    ran = desk("apply", "-y", "--prune")
+    assert ran.code == 0
+    assert desk.view.names() == ["fraud1", "kept", "other"]
+
+
+def test_a_target_that_is_a_name_is_no_pattern(desk):
+    for name in ("a", "b"):
+        desk.file(f"{name}.json", json_bytes(name))
+    desk.manifest("m1 BIGML a.json\n'm[1]' BIGML b.json")
+    assert desk("apply", "-y", "--target", "m[1]").code == 0
+    assert desk.view.names() == ["m[1]"]
+
+
+def test_what_a_pattern_owns_is_shown_before_it_is_deleted(desk):
+    for number in range(3):
+        desk.view.put(f"fraud{number}", json_bytes(number))
+    desk.manifest(scope='["fraud[0-9]"]')
+    ran = desk("plan", "--prune", "--allow-empty")
+    assert "Through the pattern fraud[0-9] of scope this plan deletes fraud0, fraud1, fraud2" in " ".join(
+        ran.out.split()
+    )
+
+
+def test_prune_without_a_scope_says_that_nothing_can_ever_be_deleted(desk):
+    desk.view.put("a", json_bytes(1))
+    desk.file("models.yaml", b"version: 1\nmodels: []\n")
+    for words in (["plan", "--prune"], ["apply", "-y", "--prune"]):
+        ran = desk(*words)
+        assert ran.code == 0
+        assert "Without scope: in the manifest nothing can ever be deleted" in " ".join((ran.out + ran.err).split())
+        assert "outside the scope" not in ran.out
+    assert desk.view.names() == ["a"]

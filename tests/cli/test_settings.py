@@ -248,3 +248,20 @@ def test_the_cache_folder_can_be_chosen(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path
     monkeypatch.delenv("MMSYNC_CACHE_DIR")
     assert cache_folder().name == "mmsync"
+
+
+def test_the_variable_of_the_manifests_takes_a_path_with_a_space_and_several_paths(desk, monkeypatch):
+    for name in ("a b.yaml", "c.yaml", "d.yaml"):
+        desk.manifest(name=name)
+    for value, count in (
+        ("a b.yaml", 1),
+        ("c.yaml d.yaml", 2),
+        ("a b.yaml\nc.yaml\n", 2),
+        (str(desk.folder / "a b.yaml"), 1),
+    ):
+        monkeypatch.setenv("MMSYNC_FILE", value)
+        ran = desk("validate")
+        assert ran.code == 0, (value, ran.err)
+        assert f"in {count} manifest" in ran.out
+    monkeypatch.setenv("MMSYNC_FILE", "not there.yaml")
+    assert "not there.yaml:1:1: there is no such manifest" in desk("validate").err

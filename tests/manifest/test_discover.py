@@ -201,3 +201,56 @@ def test_rules_are_not_run_where_files_are_not_to_be_looked_at(folder):
     manifest = read_manifest([folder.manifest(rule("drop/*.onnx"))], check_files=False)
     assert manifest.models == ()
     assert [each.glob for each in manifest.discover] == ["drop/*.onnx"]
+
+
+ASIDE = [
+    "#recycle/a.onnx",
+    "$RECYCLE.BIN/a.onnx",
+    "@Recycle/a.onnx",
+    "@Recently-Snapshot/GMT-05/a.onnx",
+    "@eaDir/a.onnx",
+    "lost+found/a.onnx",
+    "System Volume Information/a.onnx",
+    "a.sync-conflict-20261125-101010-ABCDEFG.onnx",
+    "a (conflicted copy 2026-11-25 101010).onnx",
+    "a (Ann's conflicted copy 2026-11-25).onnx",
+    "a_conflict-20261125-101010.onnx",
+    "a (Case Conflict 1).onnx",
+]
+
+
+@pytest.mark.parametrize("path", ASIDE)
+def test_recycle_bins_and_conflict_copies_are_no_models_unless_named(path, tmp_path):
+    (tmp_path / "drop" / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "drop" / path).write_bytes(b"x")
+    (tmp_path / "drop/b.onnx").write_bytes(b"x")
+    manifest = tmp_path / "models.yaml"
+
+    def models(glob):
+        manifest.write_text(
+            f'version: 1\ndiscover:\n  - {{glob: "{glob}", engine: ONNX, name: "{{parent}}-{{stem}}"}}\n'
+        )
+        return read_manifest([str(manifest)])
+
+    found = models("drop/**/*.onnx")
+    assert [model.name for model in found.models] == ["drop-b"]
+    [warning] = found.warnings
+    assert warning.code == "manifest/discover-aside"
+    assert f"drop/{path.partition('/')[0]}: left out" in warning.summary
+    *folders, last = path.split("/")
+    if folders:
+        assert len(models("/".join(["drop", folders[0], "**", "*.onnx"])).models) == 1
+        assert len(models("/".join(["drop", "**", folders[0], "**", "*.onnx"])).models) == 1
+    else:
+        assert len(models(f"drop/{last}").models) == 1
+
+
+def test_a_lost_and_found_that_nobody_may_enter_blocks_nothing(tmp_path):
+    (tmp_path / "lost+found").mkdir(mode=0)
+    (tmp_path / "a.onnx").write_bytes(b"x")
+    manifest = tmp_path / "models.yaml"
+    manifest.write_text('version: 1\ndiscover:\n  - {glob: "**/*.onnx", engine: ONNX}\n')
+    try:
+        assert [model.name for model in read_manifest([str(manifest)]).models] == ["a"]
+    finally:
+        (tmp_path / "lost+found").chmod(0o700)

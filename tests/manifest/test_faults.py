@@ -166,3 +166,43 @@ def test_the_default_manifest_that_is_missing_says_how_to_make_one(tmp_path, mon
     assert faults_of("models.yaml") == (
         "models.yaml:1:1: there is no such manifest (name it with -f, or make one with `mmsync init`)\n"
     )
+
+
+@pytest.mark.parametrize("line_break", ["\u2028", "\u2029", "\x85"])
+@pytest.mark.parametrize("libyaml", [True, False])
+def test_lines_are_numbered_as_editors_number_them(tmp_path, monkeypatch, line_break, libyaml):
+    monkeypatch.setattr(loader, "loader_class", partial(loader.loader_class, pure=not libyaml))
+    manifest = tmp_path / "models.yaml"
+    text = f"version: 1 # a{line_break}# b\nmodels:\n  - {{name: a, engine: ONNX, file: a.onnx, description: 'x{line_break} y', oops: 1}}\n"
+    manifest.write_text(text, "utf-8", newline="")
+    column = text.split("\n")[2].index("oops") + 1
+    assert f"models.yaml:3:{column}: " in faults_of(str(manifest), check_files=False)
+    manifest.write_text(text + "  - {\n", "utf-8", newline="")
+    assert re.search(r"models.yaml:4:\d+: ", faults_of(str(manifest), check_files=False))
+
+
+CONFLICTS = {
+    "git": "version: 1\n<<<<<<< HEAD\nscope: [a]\n=======\nscope: [b]\n>>>>>>> theirs\nmodels: []\n",
+    "diff3": "version: 1\nmodels:\n<<<<<<< ours\n  - {name: a, engine: ONNX, file: a.onnx}\n||||||| base\n=======\n>>>>>>> x\n",
+    "half settled": "version: 1\nmodels: []\n>>>>>>> theirs\n",
+    "svn": "version: 1\n<<<<<<< .mine\nmodels: []\n=======\n>>>>>>> .r12\n",
+}
+
+
+@pytest.mark.parametrize("conflict", CONFLICTS)
+def test_the_marks_of_a_merge_conflict_are_named(tmp_path, conflict):
+    manifest = tmp_path / "models.yaml"
+    manifest.write_text(CONFLICTS[conflict], "utf-8")
+    line = next(n for n, text in enumerate(CONFLICTS[conflict].splitlines(), 1) if text[:7] in ("<<<<<<<", ">>>>>>>"))
+    assert (
+        faults_of(str(manifest))
+        == f"{manifest}:{line}:1: a merge conflict was left in (settle it, and remove the lines of marks)\n"
+    )
+
+
+def test_a_description_may_show_the_marks(tmp_path):
+    manifest = tmp_path / "models.yaml"
+    manifest.write_text(
+        "version: 1\nmodels:\n  - name: a\n    engine: ONNX\n    file: a.onnx\n    description: |\n      <<<<<<< HEAD\n      >>>>>>> x\n"
+    )
+    assert read_manifest([str(manifest)], check_files=False).models[0].description == "<<<<<<< HEAD\n>>>>>>> x\n"

@@ -72,7 +72,7 @@ FRAGMENTS = [
 
 
 def lines(data: bytes) -> list[str]:
-    return re.split("\r\n|[\n\r\x85\u2028\u2029]", data.decode("utf-8", "replace"))
+    return re.split("\r\n|[\n\r]", data.decode("utf-8", "replace"))
 
 
 def read_or_faults(path, data: bytes):

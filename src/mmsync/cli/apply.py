@@ -69,13 +69,19 @@ def _saved(
 ) -> tuple[dict[str, Any], Options, ServerSettings | None]:
     """Read the saved plan and plan again the way it was planned."""
     from mmsync.manifest import ServerSettings  # noqa: PLC0415 - only with a saved plan
-    from mmsync.plan import read_document, saved_options  # noqa: PLC0415 - the same
+    from mmsync.plan import MAX_DOCUMENT, read_document, saved_options  # noqa: PLC0415 - the same
     from mmsync.states import Source  # noqa: PLC0415 - the same
 
     name = given["saved"]
     try:
         # What is no text is no plan either: read_document says so.
-        document = read_document(Path(name).read_text(encoding="utf-8", errors="replace"), name)
+        with Path(name).open("rb") as file:
+            content = file.read(MAX_DOCUMENT + 1)
+        if len(content) > MAX_DOCUMENT:
+            raise SettingsError(
+                f"{name} is larger than any plan ({MAX_DOCUMENT // 2**20} MiB)", "is it the right file?"
+            )
+        document = read_document(content.decode("utf-8", "replace"), name)
     except OSError as fault:
         why = f"cannot read the plan {name}: {fault.strerror or fault}"
         raise SettingsError(

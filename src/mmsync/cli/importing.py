@@ -71,6 +71,7 @@ def read_server(connection: Connection, selection: Selection, given: ServerOptio
     left_out = list(odd)
     models: list[Observed] = []
     entries: list[Entry] = []
+    selection = selection.among(listed)
     chosen = {name: found for name, found in sorted(listed.items()) if name in selection}
     files = file_names(found[0] for found in chosen.values() if found[0].name)
     for name, found in chosen.items():

@@ -48,12 +48,13 @@ class Row(NamedTuple):
 def listing(models: Iterable[Model], manifest: Manifest | None, selection: Selection) -> list[Row]:
     """Return the selected models by name; rows without a name are left out."""
     managed = {wanted.name for wanted in manifest.models} if manifest else set()
-    scope = Scope(manifest.scope) if manifest else None
+    there = [(model, row) for model in models for (row,) in rows([model])[0].values()]
+    names = {*managed, *(row.name for _, row in there)}
+    selection = selection.among(names)
+    scope = Scope(manifest.scope, names) if manifest else None
     found = []
-    for model in models:
-        for (row,) in rows([model])[0].values():
-            if row.name not in selection:
-                continue
+    for model, row in there:
+        if row.name in selection:
             state = None
             if scope is not None:
                 state = "managed" if row.name in managed else "orphan" if row.name in scope else "unmanaged"

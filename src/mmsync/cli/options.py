@@ -51,6 +51,19 @@ class Shard(click.ParamType[tuple[int, int]]):
         return int(index), int(count)
 
 
+class _Paths(click.ParamType[str]):
+    """A path. Of an environment variable, several parted by white space or lines, unless it is one path as it stands."""
+
+    name = "PATH"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Return the paths: a name with a space in it is there, or its pieces are."""
+        if os.path.lexists(rv):
+            return [rv]
+        pieces = [piece for piece in (rv.splitlines() if "\n" in rv else rv.split()) if piece.strip()]
+        return pieces if "\n" in rv or any(map(os.path.lexists, pieces)) else [rv]
+
+
 def _stack(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
     """Combine option decorators into one that shows them in the order written."""
 
@@ -108,6 +121,7 @@ manifest_options = _stack(
         "--file",
         "manifests",
         multiple=True,
+        type=_Paths(),
         metavar="PATH",
         envvar="MMSYNC_FILE",
         default=("models.yaml",),
@@ -118,6 +132,7 @@ manifest_options = _stack(
         "--models-dir",
         "models_dirs",
         multiple=True,
+        type=_Paths(),
         metavar="DIR",
         help="Also admit model files under DIR; may be repeated.",
     ),

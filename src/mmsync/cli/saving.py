@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mmsync._version import __version__
 from mmsync.errors import SettingsError
+from mmsync.plan.document import MAX_DOCUMENT
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ def save(made: Plan, path: str) -> None:
 
 def _is_plan(path: Path) -> bool:
     with path.open("rb") as file:
-        if file.read(1) != b"{":  # a model file of many gigabytes need not be read to see that it is none
-            return False
-        file.seek(0)
+        start = file.read(1)
+        if start != b"{" or path.stat().st_size > MAX_DOCUMENT:
+            return False  # a model file of many gigabytes need not be read to see that it is none
         try:
-            document = json.load(file)
+            document = json.loads(start + file.read(MAX_DOCUMENT))
         except (ValueError, RecursionError):
             return False
     return isinstance(document, dict) and "format_version" in document

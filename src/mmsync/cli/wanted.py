@@ -42,7 +42,7 @@ def choose(
     meant: dict[str, Observed] = {}
     missing: list[str] = []
     for name in ("*",) if names is None else names:
-        selection = Selection(target=(name,), exclude=tuple(exclude))
+        selection = Selection(target=(name,), exclude=tuple(exclude)).among(listed)
         exact = listed.get(name) if names is not None else None
         found = [exact] if exact else [row for row in listed.values() if row.name in selection]
         if not found and names is not None and (hidden := _hidden(name, client)):

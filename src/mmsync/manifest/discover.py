@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from fnmatch import translate
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.manifest.entry import in_folder, outside
 from mmsync.manifest.places import Places
-from mmsync.manifest.walk import Match, has_magic, walk
+from mmsync.manifest.walk import Match, walk
 from mmsync.manifest.wording import name_fault
+from mmsync.patterns import Patterns, is_glob
 from mmsync.printable import printable
 from mmsync.states import Desired, Diagnostic
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mmsync.manifest.model import DiscoverRule
 
 __all__ = ["Discovery", "discover"]
+
+
+_MOST_ASIDE = 5  # of what is left out, in warnings
 
 
 class Discovery(NamedTuple):
@@ -87,7 +90,7 @@ class _Search:
 
     def run(self, rule: DiscoverRule) -> None:
         *folders, last = [part for part in rule.glob.split("/") if part not in ("", ".")]
-        fixed = next((index for index, part in enumerate(folders) if has_magic(part)), len(folders))
+        fixed = next((index for index, part in enumerate(folders) if is_glob(part)), len(folders))
         prefix = ("/" if rule.glob.startswith("/") else "") + "/".join(folders[:fixed])
         start = in_folder(rule.folder, prefix) if prefix else rule.folder
         places = Places(rule.admitted, self.stats)
@@ -100,14 +103,14 @@ class _Search:
         for folder, reason in seen.failed:
             summary = f"{folder or '.'}: the folder cannot be searched: {reason}"
             self._note(rule, "discover-unreadable", summary, "see to the folder, or change the glob")
-        owned = re.compile("|".join(map(translate, rule.scope))).match if rule.scope else None
+        scope = Patterns(rule.scope) if rule.scope else None
         for match in seen.matches:
             file = f"{prefix.rstrip('/')}/{match.path}" if prefix else match.path
             model = self._model(rule, places, match, file)
             if model is None:
                 continue
-            if owned is not None and not owned(model.name):
-                summary, way_on = outside(model.name, rule.scope or ())
+            if scope is not None and model.name not in scope:
+                summary, way_on = outside(model.name, scope)
                 self._note(rule, "outside-scope", f"{file}: {summary}", way_on, model=model.name)
             elif (first := self.named.setdefault(model.name, model)) is not model:
                 summary = f"{file}: its name, {printable(model.name, 60)}, is also that of {first.file}"
@@ -115,6 +118,13 @@ class _Search:
                 self._note(rule, "duplicate-name", summary, way_on, model=model.name)
             else:
                 self.models.append(model)
+        for path in seen.aside[:_MOST_ASIDE]:
+            shown = f"{prefix.rstrip('/')}/{path}" if prefix else path
+            more = f" (and {len(seen.aside) - _MOST_ASIDE} more)" if len(seen.aside) > _MOST_ASIDE else ""
+            summary = (
+                f"{shown}{more}: left out, by its name a recycle bin or a copy that a sync tool made of a conflict"
+            )
+            self._note(rule, "discover-aside", summary, "to take it all the same, name it in the glob", warning=True)
         if not seen.matches and not seen.failed:
             self._note(rule, "discover-empty", f"no file matches {rule.glob}", "check the glob", warning=True)
 

@@ -25,6 +25,10 @@ __all__ = ["MAX_BYTES", "read_document"]
 MAX_BYTES = 64 * 2**20
 """The largest manifest that is read; 100,000 models with a line of description take about a quarter of it."""
 
+# The lines of marks of Git, Mercurial and Subversion; nothing in a block or quoted text of a manifest begins a line so.
+_CONFLICT = re.compile(rb"^(?:<{7}|>{7}) \S", re.MULTILINE)
+_ODD_BREAK = re.compile(rb"\xc2\x85|\xe2\x80[\xa8\xa9]")
+
 # It begins with the star, which the regular expression engine can leap to: a class first would try every byte.
 _ALIAS = re.compile(rb"\*(?<=[\s\[{,:-]\*)[^\s,\]}]")
 
@@ -37,10 +41,16 @@ def read_document(page: Page) -> Node | None:
     data = data.removeprefix(b"\xef\xbb\xbf")  # Windows editors write this mark; it says nothing
     if not _is_utf8(page, data):
         return None
+    if conflict := _CONFLICT.search(data):
+        source = end_of(page, data[: conflict.start()].decode())
+        page.fault(source, "merge-conflict", "a merge conflict was left in", "settle it, and remove the lines of marks")
+        return None
     import yaml  # noqa: PLC0415 - after the cheap checks: it takes longer than reading a small manifest
 
+    if _ODD_BREAK.search(data):
+        page.number_lines(data.decode())
     try:
-        root = compose(data)
+        root = compose(data, page.budget.check)
     except TooDeep as deep:
         page.fault(deep.parent, *TOO_DEEP)
         return None

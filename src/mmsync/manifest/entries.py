@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from fnmatch import translate
 from typing import TYPE_CHECKING
 
 from mmsync.engines import EXTENSIONS
 from mmsync.manifest.entry import Rules, in_folder, read_closely, settle
 from mmsync.manifest.loader import MAP, STR
 from mmsync.manifest.nodes import items
-from mmsync.states import Desired, Source
+from mmsync.manifest.wording import MAX_NAME
+from mmsync.states import Desired
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -25,13 +24,13 @@ _PLAIN_KEYS = frozenset({"name", "engine", "file", "description"})
 def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
     """Return the models listed, in the order of the file, without those that have faults."""
     defaults, scope, folder, taken, look = rules
-    owned = re.compile("|".join(map(translate, scope))).match if scope else None
-    file_name, usual_engine, usual_text, may_change, is_inspected = page.file, *defaults
+    usual_engine, usual_text, may_change, is_inspected = defaults
     models: list[Desired] = []
     # The loop is what a plan of ten thousand models spends its time on: nothing in it is looked up twice.
     for entry in items(page, node, "models", "list the models, or write `models: []` for none"):
-        mark = entry.start_mark
-        source = Source(file_name, mark.line + 1, mark.column + 1)
+        source = page.place(entry)
+        if not source.line & 0xFF:
+            page.budget.check()
         value = entry.value
         fields: dict[str, str] = (
             {k.value: v.value for k, v in value if k.tag == STR == v.tag} if entry.tag == MAP else {}
@@ -44,6 +43,7 @@ def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
             and len(fields) == len(value)  # no key twice, none with an unusual value
             and fields.keys() <= _PLAIN_KEYS
             and name.isidentifier()
+            and len(name) <= MAX_NAME
             and engine is not None
             and engine in EXTENSIONS
             and file.endswith(EXTENSIONS[engine])
@@ -68,7 +68,7 @@ def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
             continue
         if (
             taken.setdefault(name, source) is source
-            and (owned is None or owned(name))
+            and (scope is None or name in scope)
             and (look is None or look(model.path) is None)
         ):
             models.append(model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.manifest.loader import MAP
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from mmsync.manifest.page import Page
     from mmsync.manifest.places import Refusal
     from mmsync.manifest.settings import Defaults
+    from mmsync.patterns import Patterns
 
 __all__ = ["Rules", "in_folder", "outside", "read_closely", "settle"]
 
@@ -38,7 +38,7 @@ class Rules(NamedTuple):
     """
 
     defaults: Defaults
-    scope: tuple[str, ...] | None
+    scope: Patterns | None
     folder: str
     taken: dict[str, Source]
     look: Callable[[str], Refusal | None] | None
@@ -51,9 +51,10 @@ def in_folder(folder: str, file: str) -> str:
     return folder + file if folder.endswith("/") else f"{folder}/{file}"
 
 
-def outside(name: str, scope: tuple[str, ...]) -> tuple[str, str]:
-    """Return summary and way on for a name that no glob of ``scope`` matches."""
-    shown = ", ".join(printable(glob, 60) for glob in scope[:_SHOWN]) + (", …" if len(scope) > _SHOWN else "")
+def outside(name: str, scope: Patterns) -> tuple[str, str]:
+    """Return summary and way on for a name that nothing in ``scope`` means."""
+    globs = scope.texts
+    shown = ", ".join(printable(glob, 60) for glob in globs[:_SHOWN]) + (", …" if len(globs) > _SHOWN else "")
     return f"the name {printable(name, 60)} is outside the scope", f"rename it, or widen the scope: {shown}"
 
 
@@ -136,7 +137,7 @@ def settle(page: Page, rules: Rules, source: Source, at_name: Node | None, at_fi
             where = f"line {first.line}" if first.file == page.file else str(first)
             summary = f"the name {printable(name, 60)} is given twice"
             page.fault(at_name, "duplicate-name", summary, f"the first is on {where}; rename or remove one", model=name)
-        if rules.scope and not any(fnmatchcase(name, glob) for glob in rules.scope):
+        if rules.scope is not None and name not in rules.scope:
             page.fault(at_name, "outside-scope", *outside(name, rules.scope), model=name)
     if at_file is None or rules.look is None:
         return

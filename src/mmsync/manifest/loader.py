@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from yaml.nodes import Node
 
@@ -61,8 +61,12 @@ def paused_gc() -> Iterator[None]:
             gc.enable()
 
 
-def compose(data: bytes) -> Node | None:
+def compose(data: bytes, check: Callable[[], None] = lambda: None) -> Node | None:
     """Return the root node of the one document in ``data``, or None where there is none.
+
+    Args:
+        data: YAML in UTF-8.
+        check: Called now and then; what it raises ends the reading.
 
     Raises:
         yaml.YAMLError: The text is not YAML, or several documents.
@@ -70,6 +74,7 @@ def compose(data: bytes) -> Node | None:
         TooMany: It holds too many nodes.
     """
     loader = loader_class()(data)
+    loader.check = check
     try:
         root: Node | None = loader.get_single_node()
         return root
@@ -87,11 +92,14 @@ def loader_class(*, pure: bool = False) -> type[Any]:
     resolvers = _resolvers()
 
     class Loader(*bases):  # type: ignore[misc]  # which parser is there is known only at run time
+        check: Callable[[], object] = int  # as good as nothing
+
         def __init__(self, data: bytes) -> None:
             for base in bases:
                 base.__init__(self, *((data,) if base is bases[0] else ()))
             self.depth = 0
             self.nodes = 0
+            self.next_check = 0
 
         def resolve(self, kind: type[Node], value: str | None, implicit: Any) -> str:
             if kind is scalar:
@@ -105,8 +113,8 @@ def loader_class(*, pure: bool = False) -> type[Any]:
         def descend_resolver(self, current_node: Any, _current_index: Any) -> None:
             self.depth += 1
             self.nodes += 1
-            if self.depth > _MAX_DEPTH or self.nodes > _MAX_NODES:
-                raise TooDeep(current_node) if self.depth > _MAX_DEPTH else TooMany
+            if self.depth > _MAX_DEPTH or self.nodes > self.next_check:
+                self.next_check = _checked(self, current_node)
 
         def ascend_resolver(self) -> None:
             self.depth -= 1
@@ -115,6 +123,16 @@ def loader_class(*, pure: bool = False) -> type[Any]:
             """Nothing to give back: unlike PyYAML's own, this loader keeps no state machine of bound methods."""
 
     return Loader
+
+
+def _checked(loader: Any, node: Node) -> int:
+    """Return at how many nodes to check again."""
+    if loader.depth > _MAX_DEPTH:
+        raise TooDeep(node)
+    if loader.nodes > _MAX_NODES:
+        raise TooMany
+    loader.check()
+    return int(min(loader.nodes + 4096, _MAX_NODES))
 
 
 def _resolvers() -> dict[str, list[tuple[str, Any]]]:

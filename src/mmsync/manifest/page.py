@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from itertools import zip_longest
+from time import thread_time
 from typing import TYPE_CHECKING, Literal
 
 from mmsync.printable import printable
@@ -12,7 +15,36 @@ if TYPE_CHECKING:
 
     from yaml.nodes import Node
 
-__all__ = ["Page", "nearest"]
+__all__ = ["Budget", "OutOfTime", "Page", "nearest"]
+
+
+_ODD_BREAK = re.compile("[\x85\u2028\u2029]")
+_BREAK = re.compile("(\r\n|[\r\n\x85\u2028\u2029])")
+
+
+class OutOfTime(Exception):
+    """Reading the manifests takes longer than whoever asked has time for."""
+
+
+class Budget:
+    """Processor time of this thread that reading may take.
+
+    Args:
+        seconds: How much; None for as long as it takes.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._ends = None if seconds is None else thread_time() + seconds
+
+    def check(self) -> None:
+        """Return while there is time left.
+
+        Raises:
+            OutOfTime: There is none.
+        """
+        if self._ends is not None and thread_time() > self._ends:
+            raise OutOfTime
 
 
 class Page:
@@ -20,21 +52,44 @@ class Page:
 
     Attributes:
         file: The manifest's path as the user named it.
+        budget: How long reading it may take.
         found: Faults and warnings, in the order they were found.
         errors: How many of them are faults.
     """
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, budget: Budget) -> None:
         self.file = file
+        self.budget = budget
         self.found: list[Diagnostic] = []
         self.errors = 0
+        self._lines: list[tuple[int, int]] | None = None
+
+    def number_lines(self, text: str) -> None:
+        """Take note of where lines begin: YAML 1.1 also ends them at U+0085, U+2028 and U+2029, and no editor does."""
+        if not _ODD_BREAK.search(text):
+            return
+        self._lines = []
+        line = behind = 0
+        parts = iter(_BREAK.split(text))
+        for part, line_break in zip_longest(parts, parts, fillvalue=""):
+            self._lines.append((line, behind))
+            is_odd = _ODD_BREAK.match(line_break) is not None
+            behind = behind + len(part) + 1 if is_odd else 0
+            line += not is_odd
+
+    def at(self, line: int, column: int) -> Source:
+        """Return the place that the parser's line and column, both from 0, are for an editor."""
+        if self._lines is not None:
+            line, behind = self._lines[min(line, len(self._lines) - 1)]
+            column += behind
+        return Source(self.file, line + 1, column + 1)
 
     def place(self, node: Node | None) -> Source:
         """Return where ``node`` starts; the top of the file for None."""
         if node is None:
             return Source(self.file, 1, 1)
         mark = node.start_mark
-        return Source(self.file, mark.line + 1, mark.column + 1)
+        return self.at(mark.line, mark.column)
 
     def fault(
         self,

@@ -17,10 +17,11 @@ from mmsync.manifest.entry import Rules
 from mmsync.manifest.loader import MAP, paused_gc
 from mmsync.manifest.model import Manifest, ServerSettings
 from mmsync.manifest.nodes import absent, pairs
-from mmsync.manifest.page import Page
+from mmsync.manifest.page import Budget, OutOfTime, Page
 from mmsync.manifest.places import Places
 from mmsync.manifest.rules import read_rules
 from mmsync.manifest.settings import Defaults, read_defaults, read_scope, read_server, read_version
+from mmsync.patterns import Patterns
 from mmsync.states import Diagnostic, Source
 
 if TYPE_CHECKING:
@@ -34,7 +35,13 @@ __all__ = ["read_manifest"]
 _KEYS = ("version", "server", "scope", "defaults", "models", "discover")
 
 
-def read_manifest(paths: Sequence[str], *, models_dirs: Sequence[str] = (), check_files: bool = True) -> Manifest:
+def read_manifest(
+    paths: Sequence[str],
+    *,
+    models_dirs: Sequence[str] = (),
+    check_files: bool = True,
+    budget: float | None = None,
+) -> Manifest:
     """Read all manifests together.
 
     Args:
@@ -43,16 +50,18 @@ def read_manifest(paths: Sequence[str], *, models_dirs: Sequence[str] = (), chec
         models_dirs: Folders outside a manifest's own that model files may lie in.
         check_files: Whether to look for the model files and to run the discover rules. Files are looked at
             (``stat``), never opened.
+        budget: Seconds of processor time that may be spent on the text; None for as long as it takes.
 
     Raises:
         ManifestError: Anything is at fault in any of them; it holds every fault, in the order of file, line and column.
     """
     with paused_gc():
-        return _Reading(models_dirs, check_files=check_files).read(paths)
+        return _Reading(models_dirs, Budget(budget), check_files=check_files).read(paths)
 
 
 class _Reading:
-    def __init__(self, models_dirs: Sequence[str], *, check_files: bool) -> None:
+    def __init__(self, models_dirs: Sequence[str], budget: Budget, *, check_files: bool) -> None:
+        self.budget = budget
         self.check_files = check_files
         self.found: list[Diagnostic] = []
         self.models: list[Desired] = []
@@ -66,8 +75,12 @@ class _Reading:
     def read(self, paths: Sequence[str]) -> Manifest:
         files = self._files(paths)
         for file in files:
-            page = Page(file)
-            self._read_one(page)
+            page = Page(file, self.budget)
+            try:
+                self._read_one(page)
+            except OutOfTime:
+                summary = f"reading the manifest takes more than {self.budget.seconds:g} s"
+                page.fault(None, "too-slow", summary, "is it the right file? Several smaller ones can be given")
             self.found += page.found
         if self.check_files and self.rules:
             discovered = discover(self.rules, self.models, self.stats)
@@ -106,7 +119,9 @@ class _Reading:
         if "models" in found:
             look = Places(admitted, self.stats).look if self.check_files else None
             self.models += read_entries(
-                page, found["models"].value, Rules(defaults, scope or None, folder, self.taken, look)
+                page,
+                found["models"].value,
+                Rules(defaults, Patterns(scope) if scope else None, folder, self.taken, look),
             )
         elif "discover" not in found:
             absent(page, root, found, "models", "the manifest", "list the models, or write `models: []` for none")

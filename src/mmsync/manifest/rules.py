@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from mmsync.manifest.model import DiscoverRule
 from mmsync.manifest.nodes import Pair, absent, items, pairs, text
-from mmsync.manifest.walk import has_magic
 from mmsync.manifest.wording import engine_doubt, engine_fault, extension_doubt
+from mmsync.patterns import is_glob
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["read_rules"]
 
 _KEYS = ("glob", "engine", "name")
+_MAX_GLOB = 1_000  # characters
+_MOST_PARTS = 50  # between slashes: each may have to be looked for in every folder
+_MOST_RULES = 100
 _PLACEHOLDER = re.compile(r"\{(stem|parent)\}")
 
 
@@ -37,6 +40,10 @@ def read_rules(
         scope: The manifest's scope, or None.
     """
     rules: list[DiscoverRule] = []
+    if isinstance(node.value, list) and len(node.value) > _MOST_RULES:
+        summary = f"discover has {len(node.value):,} rules, each of which searches folders"
+        page.fault(node, "bad-discover", summary, f"at most {_MOST_RULES} are taken")
+        return rules
     for item in items(page, node, "discover", 'list rules: - {glob: "drop/*.onnx", engine: ONNX, name: "{stem}"}'):
         errors_before = page.errors
         found = pairs(page, item, _KEYS, "a rule of discover")
@@ -71,11 +78,15 @@ def _glob(page: Page, item: Node, found: dict[str, Pair]) -> str | None:
     if glob is None:
         return None
     last = glob.rpartition("/")[2]
+    if len(glob) > _MAX_GLOB or glob.count("/") >= _MOST_PARTS:
+        summary = f"the glob is {len(glob):,} characters long and has {glob.count('/') + 1:,} parts"
+        page.fault(at, "bad-glob", summary, f"at most {_MAX_GLOB:,} and {_MOST_PARTS} are taken")
+        return None
     if not glob.strip() or not glob.isprintable() or last in ("", ".", ".."):
         page.fault(at, "bad-glob", "the glob is empty or names no files", "write one such as drop/*.onnx")
     elif any("**" in part and part != "**" for part in glob.split("/")):
         page.fault(at, "bad-glob", "`**` beside other characters", "write `**` between slashes: drop/**/*.onnx")
-    elif ".." in (parts := glob.split("/")) and any(has_magic(part) for part in parts[: parts.index("..")]):
+    elif ".." in (parts := glob.split("/")) and any(is_glob(part) for part in parts[: parts.index("..")]):
         page.fault(at, "bad-glob", "`..` behind a pattern", "put it first, or leave it out")
     return glob
 

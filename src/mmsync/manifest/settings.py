@@ -9,6 +9,7 @@ from mmsync.manifest.loader import NULL
 from mmsync.manifest.model import ServerSettings
 from mmsync.manifest.nodes import KEEP_OR_EMPTY, KEEP_OUT, boolean, described, items, pairs, text
 from mmsync.manifest.wording import engine_fault, pattern_fault
+from mmsync.patterns import MOST_GLOBS, is_glob
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ __all__ = ["Defaults", "read_defaults", "read_scope", "read_server", "read_versi
 _SERVER_KEYS = ("url", "profile", "auth_type", "domain")
 _DEFAULTS_KEYS = ("engine", "description", "allow_signature_change", "inspect")
 _AUTH_TYPES = ("standalone", "bearer")
-_SECRET_QUERY = re.compile(r"[?&;#][^=&]*(?:token|passw|secret|key|auth|sig)[^=&]*=", re.IGNORECASE)
-_USERINFO = re.compile(r"^(?:[^/?#]*:)?/*[^/?#]*@")
+_SECRET_KEY = re.compile("token|passw|secret|key|auth|sig", re.IGNORECASE)
+_MAX_URL = 2_000  # characters; longer ones are no addresses of servers
 
 
 class Defaults(NamedTuple):
@@ -70,13 +71,23 @@ def _setting_fault(key: str, value: str) -> tuple[str, str, str] | None:
         return "bad-setting", f"server {key} is empty or holds control characters", "write it on one line"
     if key == "auth_type" and value not in _AUTH_TYPES:
         return "bad-setting", f"server {key} is neither {' nor '.join(_AUTH_TYPES)}", "choose one of them"
+    if len(value) > _MAX_URL:
+        return "bad-setting", f"server {key} is {len(value):,} characters long", f"at most {_MAX_URL:,} are taken"
     if key != "url":
         return None
-    if (_USERINFO.search(value) and not value.lower().startswith("local:")) or _SECRET_QUERY.search(value):
+    if _holds_secret(value):
         return "secret", "the url holds a secret", KEEP_OUT
     if not re.match(r"https?://[^/?#\s]+|local:.", value, re.IGNORECASE):
         return "bad-setting", "server url is not an address", "write https://host/path"
     return None
+
+
+def _holds_secret(url: str) -> bool:
+    """Whether an address has a user, or a key in its query or fragment that sounds like a secret."""
+    place, *rest = re.split("[?&;#]", url)
+    if "@" in place.split("//", 1)[-1].split("/", 1)[0] and not url.lower().startswith("local:"):
+        return True
+    return any("=" in part and _SECRET_KEY.search(part.partition("=")[0]) for part in rest)
 
 
 def read_scope(page: Page, node: Node) -> tuple[str, ...]:
@@ -90,6 +101,10 @@ def read_scope(page: Page, node: Node) -> tuple[str, ...]:
             page.fault(item, "bad-scope", *fault)
         else:
             found.append(glob)
+    if len(globs := [glob for glob in found if is_glob(glob)]) > MOST_GLOBS:
+        summary = f"scope has {len(globs):,} patterns with * ? or ["
+        page.fault(node, "bad-scope", summary, f"at most {MOST_GLOBS:,} are taken; plain names are not counted")
+        return ()
     if node.value == []:
         page.fault(node, "bad-scope", "scope is empty, so no name is inside it", "add a pattern, or leave scope out")
     return tuple(found)

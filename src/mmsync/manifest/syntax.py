@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mmsync.states import Source
-
 if TYPE_CHECKING:
     from yaml import YAMLError
 
     from mmsync.manifest.page import Page
+    from mmsync.states import Source
 
 __all__ = ["TOO_DEEP", "end_of", "explain"]
 
@@ -102,13 +101,13 @@ def _source(page: Page, text: str, line: int, column: int) -> Source:
             lines.pop()
         if line >= len(lines):
             line, column = len(lines) - 1, len(lines[-1])
-    return Source(page.file, line + 1, min(column, len(lines[line])) + 1)
+    return page.at(line, min(column, len(lines[line])))
 
 
 def end_of(page: Page, before: str) -> Source:
     """Return the place that the text ``before`` reaches to."""
     lines = _lines(before)
-    return Source(page.file, len(lines), len(lines[-1]) + 1)
+    return page.at(len(lines) - 1, len(lines[-1]))
 
 
 def _lines(text: str) -> list[str]:

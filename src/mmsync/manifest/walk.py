@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Match", "Walk", "has_magic", "walk"]
+__all__ = ["Match", "Walk", "walk"]
 
 _TEMPORARY = re.compile(
     r"\.|#.*#\Z|.*(?:~|\.(?:tmp|temp|part|partial|filepart|crdownload|download|sw[a-p]|bak|lock))\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+
+# Where shares keep what was deleted or replaced, what sync tools call a copy they could not merge, and the folder that
+# every ext4 disk has and nobody may list.
+_ASIDE = re.compile(
+    r"(?:[#@]recycle|\$recycle\.bin|recycler?|recycled|@recently-snapshot|@eadir|@tmp|#snapshot|~snapshot|lost\+found"
+    r"|system volume information)\Z"
+    r"|.*(?:\.sync-conflict-|_conflict-\d{8}|\(conflicted copy|\([^()]*'s conflicted copy|\(case conflict|\[conflict)",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -33,22 +42,20 @@ class Walk(NamedTuple):
         matches: Everything that matches and is no folder, in the order of the paths.
         failed: Folders that could not be listed or entered, each with the reason; what is in them is not known.
         folders: The folders that were entered.
+        aside: What was left out because of its name: recycle bins, and the copies sync tools make of a conflict.
     """
 
     matches: tuple[Match, ...]
     failed: tuple[tuple[str, str], ...]
     folders: tuple[str, ...]
-
-
-def has_magic(part: str) -> bool:
-    """Tell whether a part of a glob is a pattern, not a name."""
-    return any(character in part for character in "*?[")
+    aside: tuple[str, ...]
 
 
 def walk(start: str, parts: tuple[str, ...], admits: Callable[[str], bool]) -> Walk:
     """Find what matches the glob ``parts`` below the folder ``start``.
 
-    Hidden and temporary names are passed over, folders too. Folders are entered once each, by (device, inode), real
+    Hidden and temporary names are passed over, folders too; so are recycle bins and conflict copies, unless a part of
+    the glob is such a name itself. Folders are entered once each, by (device, inode), real
     ones before those behind links: where a folder has two ways in, the way without a link counts.
 
     Args:
@@ -61,7 +68,10 @@ def walk(start: str, parts: tuple[str, ...], admits: Callable[[str], bool]) -> W
 
 class _Walker:
     def __init__(self, parts: tuple[str, ...], admits: Callable[[str], bool]) -> None:
-        self.parts = parts
+        # A run of ** is one: each would be one more way to go through every folder.
+        self.parts = parts = tuple(
+            part for part, before in zip(parts, ("", *parts), strict=False) if not part == before == "**"
+        )
         self.patterns = [re.compile(translate(part)).match for part in parts]
         self.admits = admits
         self.seen: set[tuple[int, int, int]] = set()
@@ -70,6 +80,7 @@ class _Walker:
         self.matches: dict[str, Match] = {}
         self.failed: list[tuple[str, str]] = []
         self.folders: dict[str, None] = {}
+        self.aside: dict[str, None] = {}
 
     def run(self, start: str) -> Walk:
         self.real.append((start, "", 0))
@@ -84,7 +95,7 @@ class _Walker:
                     self.failed.append((folder, "there is no such folder"))
             except OSError as error:
                 self.failed.append((folder, (error.strerror or "unknown error").lower()))
-        return Walk(tuple(sorted(self.matches.values())), tuple(self.failed), tuple(self.folders))
+        return Walk(tuple(sorted(self.matches.values())), tuple(self.failed), tuple(self.folders), tuple(self.aside))
 
     def _enter(self, folder: str, below: str, at: int, *, through_link: bool) -> None:
         status = os.stat(folder or ".")  # noqa: PTH116 - paths stay text
@@ -116,9 +127,14 @@ class _Walker:
             is_folder = entry.is_dir()
         except OSError:  # links in a circle: a name like any other, refused when it is looked at
             is_folder = False
+        is_aside = _ASIDE.match(entry.name)
         for at in positions:
             deep = self.parts[at] == "**"
             if not deep and not self.patterns[at](entry.name):
+                continue
+            if is_aside and not _ASIDE.match(self.parts[at]):
+                if is_folder or at == len(self.parts) - 1:
+                    self.aside[path] = None
                 continue
             if not is_folder and at == len(self.parts) - 1:
                 self.matches[path] = Match(path, is_link)

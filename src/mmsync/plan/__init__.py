@@ -10,11 +10,12 @@
 """
 
 from mmsync.plan.compare import Situation, compare
-from mmsync.plan.document import dump, moved, plan_digest, plan_document, read_document, saved_options
+from mmsync.plan.document import MAX_DOCUMENT, dump, moved, plan_digest, plan_document, read_document, saved_options
 from mmsync.plan.model import Action, After, Before, Change, Guards, Plan, Reason, Selection, Summary
 from mmsync.plan.scope import Scope
 
 __all__ = [
+    "MAX_DOCUMENT",
     "Action",
     "After",
     "Before",

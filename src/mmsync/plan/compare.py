@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.errors import FileFault, Misfit
 from mmsync.files.lfs import pull_command
+from mmsync.patterns import is_glob
 from mmsync.plan.guards import refusals
 from mmsync.plan.model import Change, Guards, Plan, Selection
 from mmsync.plan.scope import Scope
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Situation", "compare", "order", "same_engine"]
 
 _NOTHING: Mapping[str, tuple[str, str]] = MappingProxyType({})
+_NAMES_SHOWN = 10  # in one note
 _SEVERITIES = ("error", "warning", "info")
 
 
@@ -80,6 +82,7 @@ def compare(
         situation.evidence,
         situation.ambiguous,
     )
+    selection = selection.among({*situation.observed, *(wanted.name for wanted in situation.desired)})
     everything = not selection.is_partial
     for wanted in situation.desired:
         name = wanted.name
@@ -109,6 +112,8 @@ def compare(
     others = [name for name in (*situation.observed, *ambiguous) if name not in listed]
     orphans = sorted(name for name in others if name in situation.scope and name in selection)
     refused: tuple[Diagnostic, ...] = ()
+    if prune and not situation.scope.globs:
+        notes.append(_no_scope())
     if prune and orphans:
         if selection.is_partial:
             notes.append(_partial_prune(selection))
@@ -116,6 +121,7 @@ def compare(
             notes += [_twice(name) for name in orphans if name in ambiguous]
             doomed = [name for name in orphans if name not in ambiguous]
             changes += [_delete(situation.observed[name]) for name in doomed]
+            notes += [_owned(glob, names) for glob, names in situation.scope.owners(doomed).items() if is_glob(glob)]
             owned = sum(name in situation.scope for name in situation.observed)
             refused = refusals(guards, deletes=len(doomed), owned=owned, listed=len(listed)) if doomed else ()
     options = (*selection.flags(), *(("--prune",) if prune else ()))
@@ -228,6 +234,22 @@ def _partial_prune(selection: Selection) -> Diagnostic:
         "A partial run never prunes: no orphan is deleted",
         f"run without {quoted(selection.flags())} to prune",
     )
+
+
+def _no_scope() -> Diagnostic:
+    return Diagnostic(
+        "warning",
+        "guard/no-scope",
+        "Without scope: in the manifest nothing can ever be deleted, so that --prune does nothing",
+        'say which names the manifest owns: scope: ["fraud_*"]',
+    )
+
+
+def _owned(glob: str, names: Sequence[str]) -> Diagnostic:
+    shown = ", ".join(printable(name, 60) for name in names[:_NAMES_SHOWN])
+    more = f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else ""
+    what = f"Through the pattern {printable(glob, 60)} of scope this plan deletes {shown}{more}"
+    return Diagnostic("info", "plan/scope", what)
 
 
 def _delete(there: Observed) -> Change:

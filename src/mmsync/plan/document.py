@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT_VERSION",
+    "MAX_DOCUMENT",
     "diagnostic_entry",
     "dump",
     "moved",
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 FORMAT_VERSION = "1"
+
+MAX_DOCUMENT = 256 * 2**20
+"""Bytes of the largest plan document that is read; 100,000 changes take about a quarter of it."""
 
 
 def plan_document(plan: Plan, *, version: str, show_all: bool = False) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from mmsync.patterns import Patterns
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from mmsync.states import Content, Desired, Diagnostic, EvidenceSource, ServerName, Source
 
@@ -78,19 +79,32 @@ class Selection:
     """Which part of the manifest a run looks at.
 
     Attributes:
-        target: Glob patterns of names; empty means every name.
-        exclude: Glob patterns of names to leave out.
+        target: Names and globs of names; empty means every name.
+        exclude: Names and globs of names to leave out.
         shard: ``(i, n)``, 1 ≤ i ≤ n: only names whose hash falls in the i-th of n parts; None means all.
     """
 
     target: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     shard: tuple[int, int] | None = None
+    _targets: Patterns = field(init=False, repr=False, compare=False)
+    _excludes: Patterns = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._know(())
+
+    def among(self, names: Collection[str]) -> Selection:
+        """Return the same selection for when there are these names: a pattern that is one of them is no glob."""
+        selection = replace(self)
+        selection._know(names)  # noqa: SLF001 - its own
+        return selection
+
+    def _know(self, names: Collection[str]) -> None:
+        object.__setattr__(self, "_targets", Patterns(self.target, names))
+        object.__setattr__(self, "_excludes", Patterns(self.exclude, names))
 
     def __contains__(self, name: str) -> bool:
-        if self.target and not any(fnmatchcase(name, glob) for glob in self.target):
-            return False
-        if any(fnmatchcase(name, glob) for glob in self.exclude):
+        if (self.target and name not in self._targets) or name in self._excludes:
             return False
         if self.shard is None:
             return True

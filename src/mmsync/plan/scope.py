@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import re
-from fnmatch import translate
+from typing import TYPE_CHECKING
+
+from mmsync.patterns import Patterns
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["Scope"]
 
 
 class Scope:
-    """The union of all manifests' ``scope`` globs; ``name in scope`` asks whether they own a name.
+    """The union of all manifests' ``scope``; ``name in scope`` asks whether they own a name.
 
-    Globs are those of Python's ``fnmatch``, with case: ``*``, ``?``, ``[abc]``. No glob at all owns nothing.
+    Args:
+        globs: Names and globs of names. None at all owns nothing.
+        known: The names of the manifests and the server: a pattern that is one of them is that name and no glob.
     """
 
-    def __init__(self, globs: tuple[str, ...]) -> None:
+    def __init__(self, globs: tuple[str, ...], known: Collection[str] = ()) -> None:
         self.globs = tuple(sorted(set(globs)))
-        # One pattern for all: ten thousand names are asked for in every plan.
-        self._pattern = re.compile("|".join(translate(glob) for glob in self.globs)) if self.globs else None
+        self._known = known
+        self._owned = Patterns(self.globs, known)
 
     def __contains__(self, name: str) -> bool:
-        return self._pattern is not None and self._pattern.match(name) is not None
+        return name in self._owned
+
+    def owners(self, names: Collection[str]) -> dict[str, list[str]]:
+        """Return, for each pattern that owns any of these names, which."""
+        found = {glob: Patterns([glob], self._known) for glob in self.globs}
+        owned = {glob: sorted(name for name in names if name in pattern) for glob, pattern in found.items()}
+        return {glob: theirs for glob, theirs in owned.items() if theirs}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Scope) and other.globs == self.globs

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from fnmatch import translate
 from typing import TYPE_CHECKING
 
+from mmsync.patterns import Patterns
 from mmsync.printable import printable
 from mmsync.states import Diagnostic
 
@@ -27,7 +26,11 @@ def missed(selection: Selection, listed: Collection[str], *, selected: bool) -> 
     """
     if not listed:
         return ()
-    vain = [glob for glob in dict.fromkeys(selection.target) if not _matches(glob, listed)]
+    vain = [
+        glob
+        for glob in dict.fromkeys(selection.target)
+        if not (glob in listed or any(map(Patterns([glob]).__contains__, listed)))
+    ]
     if vain:
         return tuple(
             _warning(f"no listed model matches --target {printable(repr(glob))}", "names and globs keep their case")
@@ -46,13 +49,6 @@ def quoted(words: Sequence[str]) -> str:
         word if word and all(c.isalnum() or c in safe for c in word) else "'" + word.replace("'", "'\"'\"'") + "'"
         for word in words
     )
-
-
-def _matches(glob: str, names: Collection[str]) -> bool:
-    if glob in names:
-        return True
-    match = re.compile(translate(glob)).match
-    return any(match(name) for name in names)
 
 
 def _warning(summary: str, detail: str) -> Diagnostic:

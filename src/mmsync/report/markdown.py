@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from mmsync.report.entries import change_item, diagnostic_item, name_item, outcome_item
 from mmsync.report.escape import code, size
 from mmsync.report.outcome_text import applied_sentence, tally
-from mmsync.report.plan_text import unchanged_sentence
-from mmsync.report.sizes import counted, human_bytes
+from mmsync.report.plan_text import unchanged_sentence, unmanaged_sentence
+from mmsync.report.sizes import human_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -124,7 +124,7 @@ def _head(plan: Plan, outcomes: Sequence[Outcome] | None, digest: str) -> str:
     if outcomes is None and plan.refusals:
         lines += ["", "**Refused: as it stands, nothing of this plan can be applied.**"]
     if plan.unmanaged:
-        lines += ["", f"{counted(plan.unmanaged, 'model')} outside the scope left alone."]
+        lines += ["", unmanaged_sentence(plan)]
     if digest:
         lines += ["", f"Digest {code(digest)}."]
     return "\n".join(lines) + "\n"

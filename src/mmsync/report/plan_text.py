@@ -16,7 +16,7 @@ from mmsync.report.sizes import counted, human_bytes
 if TYPE_CHECKING:
     from mmsync.plan.model import Plan
 
-__all__ = ["render_plan", "unchanged_sentence"]
+__all__ = ["render_plan", "unchanged_sentence", "unmanaged_sentence"]
 
 
 def render_plan(plan: Plan, *, digest: str = "", width: int = 80, colour: bool = False, show_all: bool = False) -> str:
@@ -44,6 +44,12 @@ def render_plan(plan: Plan, *, digest: str = "", width: int = 80, colour: bool =
     blocks.append(diagnostic_lines(others, width, paint))
     blocks.append(_closing_lines(plan, digest, width))
     return joined(blocks)
+
+
+def unmanaged_sentence(plan: Plan) -> str:
+    """Return what to say of the models that are none of the manifests' business."""
+    has_scope = all(note.code != "guard/no-scope" for note in plan.diagnostics)
+    return f"{counted(plan.unmanaged, 'model')} {'outside the scope' if has_scope else 'in no manifest'} left alone."
 
 
 def unchanged_sentence(plan: Plan) -> str:
@@ -97,7 +103,7 @@ def _orphan_lines(plan: Plan, width: int, *, show_all: bool) -> list[str]:
         if len(names) > len(shown):
             lines.append(f"    and {len(names) - len(shown):,} more (--all lists them)")
     if plan.unmanaged:
-        lines += flow(words(f"{counted(plan.unmanaged, 'model')} outside the scope left alone."), width, rest="  ")
+        lines += flow(words(unmanaged_sentence(plan)), width, rest="  ")
     return lines
 
 

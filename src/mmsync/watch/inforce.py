@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmsync.errors import FileFault, ManifestError
 from mmsync.manifest import Manifest, discover, read_manifest
+from mmsync.patterns import is_glob
 from mmsync.watch.health import Problem
 from mmsync.watch.scan import MISSING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["InForce", "manifest_files"]
 
+_READING = 60.0  # seconds of processor time: a manifest that takes more must not keep the others from their turn
 _MOST_FAULTS = 5  # named in one message; `mmsync validate` names all
 
 
@@ -97,7 +99,9 @@ class InForce:
             self._drafted_as = dict(states)
             # Without the files: one that is missing or being replaced must not hold up the others.
             try:
-                self._draft = read_manifest(self.paths, models_dirs=self.models_dirs, check_files=False)
+                self._draft = read_manifest(
+                    self.paths, models_dirs=self.models_dirs, check_files=False, budget=_READING
+                )
             except ManifestError as error:
                 self._draft = error
             self._ahead = ()
@@ -185,7 +189,7 @@ class InForce:
 def _listed_folder(rule: DiscoverRule) -> str:
     plain: list[str] = []
     for part in rule.glob.split("/")[:-1]:
-        if any(wild in part for wild in "*?["):
+        if is_glob(part):
             break
         plain.append(part)
     return os.path.join(rule.folder, *plain) or "."  # noqa: PTH118  # paths stay text

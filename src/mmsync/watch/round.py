@@ -210,7 +210,8 @@ class Rounds:
 
     def selected(self, manifest: Manifest) -> list[Desired]:
         """Return the models of a manifest that rounds look at."""
-        return [wanted for wanted in manifest.models if wanted.name in self._options.selection]
+        selection = self._options.selection.among({wanted.name for wanted in manifest.models})
+        return [wanted for wanted in manifest.models if wanted.name in selection]
 
     def hurry(self) -> None:
         """Let everything that waits for time alone be tried at once."""
