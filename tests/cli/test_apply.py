@@ -12,6 +12,7 @@ import select
 import shutil
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import devo_ml.modelmanager
@@ -542,3 +543,80 @@ def test_an_apply_goes_on_when_nobody_reads_its_events_any_more(desk):
             _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (1, "")
     assert len(desk.view.names()) == 20
+
+
+# --- stopping on a terminal ---------------------------------------------------------------------------------------
+
+
+class Screen:
+    """What a person sees of a terminal's output."""
+
+    def __init__(self, terminal):
+        import pyte
+
+        self._screen = pyte.Screen(60, 24)
+        self._stream = pyte.Stream(self._screen)
+        self._terminal = terminal
+        self._fed = 0
+
+    @property
+    def text(self):
+        seen = self._terminal.seen.replace("\n", "\r\n")
+        self._stream.feed(seen[self._fed :])
+        self._fed = len(seen)
+        return "".join("".join(self._screen.display).split())  # the terminal breaks long lines within words
+
+    def until(self, *texts):
+        while not all("".join(text.split()) in self.text for text in texts):
+            assert self._terminal._read(), self.text
+
+
+def test_the_notice_of_a_stop_stays_among_the_bars_and_a_second_one_says_what_is_open(desk):
+    two(desk)
+    go_on = threading.Event()
+    with FaultProxy(desk.url) as proxy:
+
+        def save(exchange):
+            # The first takes as long as it takes until bars are worth drawing, the second does not come back.
+            go_on.wait(1.0 if exchange.name == "a" else 60)
+            exchange.answer(exchange.forward())
+
+        proxy.on("save", save)
+        terminal = Terminal(desk, "apply", "--yes", "--jobs", "1", "--url", proxy.url)
+        screen = Screen(terminal)
+        try:
+            screen.until("━")
+            terminal.process.send_signal(signal.SIGINT)
+            screen.until("Stopping: what is in flight finishes", "Again to stop at once.", "━")
+            frames = terminal.seen.count("Stopping:")
+            while terminal.seen.count("Stopping:") < frames + 3:  # it is drawn anew with the bars
+                assert terminal._read()
+            assert screen.text.count("Stopping:") == 1
+            terminal.process.send_signal(signal.SIGINT)
+            screen.until("Stopped at once. Whether the server has them is not known: b. The next plan tells.")
+            assert terminal.end() == 130
+        finally:
+            go_on.set()
+
+
+def test_a_person_is_asked_also_where_the_answer_goes_through_a_pipe(desk):
+    two(desk)
+    mine, theirs = pty.openpty()
+    try:
+        process = desk.start(
+            "apply", stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+        asked = ""
+        while "Apply these changes? [y/N]: " not in asked:
+            part = os.read(process.stderr.fileno(), 1000).decode()
+            assert part, asked
+            asked += part
+        assert desk.view.names() == []
+        os.write(mine, b"n\n")
+        out, _ = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert "Plan: 2 to add" in out
+        assert desk.view.names() == []
+    finally:
+        os.close(mine)
+        os.close(theirs)

@@ -224,3 +224,60 @@ def test_a_body_cut_short_leaves_nothing_and_is_told(shell):
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("Error: m: ")
     assert names(shell.folder / "out") == []
+
+
+@pytest.mark.parametrize(
+    "command", [["pull", "--all", "--to", "out"], ["import", "--to", "out"]], ids=lambda words: words[0]
+)
+def test_the_half_files_of_a_killed_run_are_removed_by_the_next_and_those_of_a_living_one_are_not(command, shell):
+    content = base64.b64encode(bytes(2_000_000)).decode()
+    row = {
+        "id": 1,
+        "name": "big",
+        "engine": "MLSTATS",
+        "description": None,
+        "imageId": 7,
+        "creationDate": 1,
+        "updateDate": 1,
+    }
+    detail = {**row, "image": {"id": 7, "size": 2_000_000, "image": content}, "fields": [], "clusters": []}
+    halves = threading.Event()
+
+    def reply(request):
+        if request.target.partition("?")[0].endswith("/models"):
+            return answer(200, [row])
+        if "fast=false" in request.target.lower() or "fast" not in request.target.lower():
+            whole = answer(200, detail)
+            if halves.is_set():
+                return lambda connection: (connection.sendall(whole[:1_500_000]), gone.wait(60))
+            return whole
+        return answer(200, {**detail, "image": {"id": 7, "size": 2_000_000}})
+
+    gone = threading.Event()
+    with Wire(reply) as wire:
+        words = [*command, "--url", wire.url, "--token", "t"]
+        out = shell.folder / "out"
+        processes = []
+        halves.set()
+        try:
+            for count in (1, 2):
+                processes.append(shell.start(*words))
+                while len(drafts(out)) < count:
+                    assert processes[-1].poll() is None, processes[-1].communicate()
+            processes[0].kill()
+            processes[0].communicate()
+            halves.clear()
+            third = shell.start(*words, *(["--force"] if command[0] == "import" else []))
+            assert third.wait(30) == 0, third.communicate()
+            third.communicate()
+            assert len(drafts(out)) == 1  # of the process that still downloads
+            assert [path.stat().st_size for path in out.rglob("big*")] == [2_000_000]
+        finally:
+            gone.set()
+            for process in processes:
+                process.kill()
+                process.communicate()
+
+
+def drafts(folder):
+    return sorted(path for path in folder.rglob(".mmsync-*.partial") if path.stat().st_size) if folder.exists() else []

@@ -128,7 +128,7 @@ def _check(made: Plan, given: dict[str, Any], document: dict[str, Any] | None) -
 
 def _carry_out(made: Plan, connection: Connection, given: dict[str, Any], jobs: int) -> int:
     """Show the plan, ask, apply it, report; return the exit code."""
-    from mmsync.apply.outcome import Verified  # noqa: PLC0415 - after the plan is made
+    from mmsync.apply.outcome import Finished, Started, Verified  # noqa: PLC0415 - after the plan is made
     from mmsync.cli.github import publish  # noqa: PLC0415 - the same
     from mmsync.cli.progress import progress  # noqa: PLC0415 - the same
     from mmsync.cli.signals import stop_on_signals  # noqa: PLC0415 - the same
@@ -151,9 +151,14 @@ def _carry_out(made: Plan, connection: Connection, given: dict[str, Any], jobs: 
     # Bars and events on the same terminal would write into each other.
     silent = given["quiet"] or (given["output_format"] == "json" and sys.stdout.isatty())
     with stop_on_signals() as stopping, progress(sys.stderr, quiet=silent) as sink:
+        stopping.draw = sink.notice
         sink.expect("uploading", models=len(made.changes), total_bytes=made.summary.upload_bytes)
 
         def on_event(event: Event) -> None:
+            if isinstance(event, Started):
+                stopping.in_flight[event.change.name] = None
+            elif isinstance(event, Finished):
+                stopping.in_flight.pop(event.outcome.change.name, None)
             sink(event)
             telling.event(event)
             if isinstance(event, Verified) and event.note:
@@ -173,5 +178,5 @@ def _carry_out(made: Plan, connection: Connection, given: dict[str, Any], jobs: 
 
 
 def _asks(given: dict[str, Any]) -> bool:
-    """Only a person at a terminal is asked; scripts and CI jobs are not kept waiting."""
-    return not given["yes"] and given["output_format"] == "text" and sys.stdin.isatty() and sys.stdout.isatty()
+    """Only a person at a terminal is asked, wherever the answer goes; scripts and CI jobs are not kept waiting."""
+    return not given["yes"] and sys.stdin.isatty()

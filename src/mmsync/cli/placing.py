@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import functools
 import os
 import secrets
 from typing import TYPE_CHECKING, BinaryIO
@@ -56,13 +58,40 @@ class Draft:
 @contextlib.contextmanager
 def draft_in(folder: Path) -> Iterator[Draft]:
     """Open a draft in ``folder``; whatever was not given a name is gone afterwards."""
-    path = folder / f".mmsync-{secrets.token_hex(8)}.partial"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+    _clear_leftovers(folder)
+    path, file = _new_draft(folder)
+    with file:
         try:
             yield Draft(file, path)
         finally:
             path.unlink(missing_ok=True)
+
+
+def _new_draft(folder: Path) -> tuple[Path, BinaryIO]:
+    """Make a draft that its lock shows to be somebody's, for as long as this process lives."""
+    while True:
+        path = folder / f".mmsync-{secrets.token_hex(8)}.partial"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.fdopen(os.open(path, flags, 0o666), "wb")
+        with contextlib.suppress(OSError):  # no locks here: then nobody takes a draft for left over either
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.lexists(path):
+            return path, file
+        file.close()  # taken for left over between the two calls
+
+
+@functools.cache  # once a process and folder: our own drafts are locked, those of others are theirs
+def _clear_leftovers(folder: Path) -> None:
+    """Remove the drafts of processes that were killed; those that live hold a lock on theirs."""
+    with contextlib.suppress(OSError):
+        for path in folder.glob(".mmsync-????????????????.partial"):
+            with contextlib.suppress(OSError):  # locked by its owner, or gone, or none of ours
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+                finally:
+                    os.close(descriptor)
 
 
 def write_new(target: Path, text: str, *, replace: bool = False) -> None:

@@ -70,6 +70,14 @@ class Sink:
     def expect(self, phase: Phase, *, models: int = 0, total_bytes: int = 0) -> None:
         """Say what a phase will come to, so that time left can be told."""
 
+    def notice(self, sentence: str) -> bool:
+        """Show a sentence above what is drawn, until that is taken away; return False where nothing is drawn.
+
+        It may be called by a signal handler.
+        """
+        del sentence
+        return False
+
     def close(self) -> None:
         """Take away what is drawn."""
 
@@ -116,6 +124,7 @@ class _Bars(Sink):
         self._begins = clock() + _BARS_AFTER
         self._live: Live | None = None
         self._is_settled = False  # drawing, or never to be
+        self._notice = ""
 
     def __call__(self, event: Event) -> None:
         self._gauge.take(event)
@@ -135,6 +144,10 @@ class _Bars(Sink):
     def expect(self, phase: Phase, *, models: int = 0, total_bytes: int = 0) -> None:
         self._gauge.expect(phase, models=models, total_bytes=total_bytes)
 
+    def notice(self, sentence: str) -> bool:
+        self._notice = sentence
+        return self._live is not None
+
     def close(self) -> None:
         with self._lock:
             self._is_settled = True
@@ -149,7 +162,7 @@ class _Bars(Sink):
 
         console = Console(file=self._stream, force_terminal=True, legacy_windows=False)  # type: ignore[arg-type]  # it writes, flushes and tells its encoding
         live = Live(
-            get_renderable=lambda: _Frame(self._gauge, self._clock),
+            get_renderable=lambda: _Frame(self._gauge, self._clock, self._notice),
             console=console,
             refresh_per_second=_REDRAWS,
             transient=True,
@@ -171,13 +184,16 @@ def _announced(event: Downloads) -> str:
 class _Frame:
     """What rich draws: the gauge's lines, at the width there is at that moment."""
 
-    def __init__(self, gauge: Gauge, clock: Callable[[], float]) -> None:
+    def __init__(self, gauge: Gauge, clock: Callable[[], float], notice: str) -> None:
         self._gauge = gauge
         self._clock = clock
+        self._notice = notice
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text  # noqa: PLC0415 - loaded by now
 
+        if self._notice:
+            yield Text(self._notice, "bold", end="\n")
         # A column is left free: some terminals wrap a line that fills the last one.
         for line in self._gauge.lines(self._clock(), max(options.max_width - 1, 10)):
             shown = line if options.encoding.startswith("utf") else line.translate(_ASCII)

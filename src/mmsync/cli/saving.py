@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import stat
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsync._version import __version__
+from mmsync.cli.placing import write_new
 from mmsync.errors import SettingsError
 from mmsync.plan.document import MAX_DOCUMENT
 from mmsync.printable import printable
@@ -69,16 +69,12 @@ def save(made: Plan, path: str) -> None:
 
     document = dump(plan_document(made, version=__version__))
     target = Path(path).resolve()  # a link is written through, not replaced
-    draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         if Path(path).exists() and not Path(path).is_file():
             Path(path).write_text(document, encoding="ascii")  # a pipe or a device takes it; a folder says what it is
             return
-        draft.write_text(document, encoding="ascii")
-        draft.replace(target)
+        write_new(target, document, replace=True)
     except OSError as fault:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
         raise _not_saved(path, fault) from fault
 
 

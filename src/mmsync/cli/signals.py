@@ -8,19 +8,33 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from mmsync.printable import harmless, printable
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 __all__ = ["Stopping", "stop_on_signals"]
 
 
+_NOTICE = "Stopping: what is in flight finishes (10 s), nothing new begins. Again to stop at once."
+_NAMES_SHOWN = 5
+
+
 class Stopping:
-    """Whether a stop was asked for, and by which signal."""
+    """Whether a stop was asked for, and by which signal.
+
+    Attributes:
+        signal: The first signal's number, or None.
+        draw: Shows a notice among what is drawn on the terminal; returns False where nothing is drawn.
+        in_flight: Names of what has begun and not ended, kept by whoever does the work.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
         self.signal: int | None = None
+        self.draw: Callable[[str], bool] = lambda _notice: False
+        self.in_flight: dict[str, None] = {}
 
     def is_set(self) -> bool:
         """Whether to start nothing new."""
@@ -35,12 +49,26 @@ class Stopping:
         """Note the first signal; at the second, leave without waiting for anything."""
         del frame
         if self._event.is_set():
+            _write(f"Stopped at once. {self._left_open()}")
             os._exit(128 + number)
         self.signal = number
         self._event.set()
-        # A handler may run inside another write to stderr: bytes go out past Python's buffers.
-        with contextlib.suppress(OSError):
-            os.write(2, b"\nStopping: what is in flight finishes (10 s), nothing new begins. Again to stop at once.\n")
+        if not self.draw(_NOTICE):
+            _write(_NOTICE)
+
+    def _left_open(self) -> str:
+        names = list(self.in_flight)
+        if not names:
+            return "Nothing was in flight."
+        shown = ", ".join(printable(name, 60) for name in names[:_NAMES_SHOWN])
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        return f"Whether the server has them is not known: {shown}{more}. The next plan tells."
+
+
+def _write(line: str) -> None:
+    # A handler may run inside another write to stderr: bytes go out past Python's buffers.
+    with contextlib.suppress(OSError):
+        os.write(2, f"\n{harmless(line)}\n".encode("utf-8", "replace"))
 
 
 @contextlib.contextmanager
