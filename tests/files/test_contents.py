@@ -143,15 +143,16 @@ def test_a_file_that_cannot_be_read_is_a_value_and_the_others_are_read(files, tm
         assert isinstance(contents[name], FileFault)
 
 
-def test_a_file_replaced_after_its_stat_is_remembered_under_its_own(files, tmp_path):
+def test_a_file_replaced_after_it_was_looked_at_is_not_read(files, tmp_path):
     models = files(a=b"one")
     stats = stats_of(models)
     (tmp_path / "new").write_bytes(b"three")
     (tmp_path / "new").replace(models[0].path)
     cache = Cache()
-    content = read_contents(models, stats, cache, now_ns=later())["a"]
-    assert content.key == file_key(Path(models[0].path).stat()) != file_key(stats[models[0].path])
-    assert list(cache.kept) == [content.key]
+    fault = read_contents(models, stats, cache, now_ns=later())["a"]
+    assert "was replaced after it was looked at" in str(fault)
+    assert not cache.kept
+    assert read_contents(models, stats_of(models), cache, now_ns=later())["a"].size == 5
 
 
 def test_stats_may_be_missing(files):

@@ -140,7 +140,13 @@ def _upload_and_save(
     if broken:
         return skipped(change, "signature", broken, permanent=True)
     began = clock()
-    review = client.upload_image(desired.engine, desired.path, expected_sha256=content.sha256, on_progress=on_progress)
+    review = client.upload_image(
+        desired.engine,
+        desired.path,
+        expected_sha256=content.sha256,
+        unchanged_since=content.key[:2],  # not even a part of another file is sent
+        on_progress=on_progress,
+    )
     ours = review.get("imageId")
     if ours is None:
         # Saved without it, the model would have no bytes.

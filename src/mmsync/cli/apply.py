@@ -102,9 +102,10 @@ def _saved(
 
 def _names_a_server(given: dict[str, Any]) -> bool:
     """Whether the manifest says which server: it also says with which token, and is not overruled by a file."""
-    from mmsync.manifest import read_manifest  # noqa: PLC0415 - only with a saved plan
+    from mmsync.cli.settings import in_ci  # noqa: PLC0415 - only with a saved plan
+    from mmsync.manifest import read_manifest  # noqa: PLC0415 - the same
 
-    settings = read_manifest(given["manifests"], check_files=False).server
+    settings = read_manifest(given["manifests"], check_files=False, confined=in_ci()).server
     return settings.url is not None or settings.profile is not None
 
 

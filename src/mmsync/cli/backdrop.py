@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmsync.cli.output import warn
+from mmsync.cli.settings import in_ci
 from mmsync.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def backdrop(given: Mapping[str, Any]) -> Manifest | None:
     if by_default and not all(os.path.lexists(path) for path in paths):
         return None
     try:
-        found = read_manifest(paths, check_files=False)
-        return read_manifest(paths, models_dirs=folders) if found.discover else found
+        found = read_manifest(paths, check_files=False, confined=in_ci())
+        return read_manifest(paths, models_dirs=folders, confined=in_ci()) if found.discover else found
     except ManifestError as faults:
         if not by_default:
             raise

@@ -11,7 +11,7 @@ from mmsync.cli.connect import connected
 from mmsync.cli.early import EarlyList
 from mmsync.cli.progress import progress
 from mmsync.cli.saving import refuse_input
-from mmsync.cli.settings import resolve
+from mmsync.cli.settings import in_ci, resolve
 from mmsync.manifest import read_manifest
 from mmsync.reconcile import Options, make_plan
 
@@ -59,7 +59,7 @@ def replan(
     chosen = options or planning(given)
     # What is listed before the lock is held may be changed by whoever holds it: only a plan may ask early.
     early = None if exclusive else EarlyList(server)
-    desired = read_manifest(given["manifests"], models_dirs=given["models_dirs"])
+    desired = read_manifest(given["manifests"], models_dirs=given["models_dirs"], confined=in_ci())
     if out := given.get("out"):
         refuse_input(out, desired)
     named = settings or desired.server

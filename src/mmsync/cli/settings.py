@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mmsync.ledger import Ledger
     from mmsync.manifest import ServerSettings
 
-__all__ = ["ServerOptions", "cache_folder", "lock_folder", "open_ledger", "read_token", "resolve"]
+__all__ = ["ServerOptions", "cache_folder", "in_ci", "lock_folder", "open_ledger", "read_token", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,11 @@ def _confined(url: str, where: str, file: str) -> str:
             "if you want it there, give it as --url",
         )
     return f"{LOCAL}{folder}"
+
+
+def in_ci() -> bool:
+    """Whether this is a job of a CI service, whose checkout may be a stranger's."""
+    return os.environ.get("GITHUB_ACTIONS") == "true" or os.environ.get("CI", "").lower() in ("1", "true")
 
 
 def cache_folder() -> Path | None:

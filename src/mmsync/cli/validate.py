@@ -41,13 +41,17 @@ def validate(**given: Any) -> int:
     reads; those with a sha256 pin must hold just that. A Git LFS pointer is a warning: a plan works from it, an
     upload needs the file itself. Exit 0 where all is valid (warnings or not), 1 where anything is not.
     """
-    from mmsync.errors import ManifestError  # noqa: PLC0415 - only when run
+    from mmsync.cli.settings import in_ci  # noqa: PLC0415 - only when run
+    from mmsync.errors import ManifestError  # noqa: PLC0415 - the same
     from mmsync.manifest import read_manifest  # noqa: PLC0415 - the same
 
     manifest, notes = None, []
     try:
         manifest = read_manifest(
-            given["manifests"], models_dirs=given["models_dirs"], check_files=not given["no_files"]
+            given["manifests"],
+            models_dirs=given["models_dirs"],
+            check_files=not given["no_files"],
+            confined=in_ci(),
         )
         notes = [*manifest.warnings, *([] if given["no_files"] else _check(manifest, quiet=given["quiet"]))]
     except ManifestError as faults:

@@ -65,7 +65,7 @@ class FileForm:
         path: The file; ``~`` is not expanded here.
         engine: The value of the field.
         expected_sha256: The digest it must have, or None for whatever it holds.
-        unchanged_since: The stamp it must have before anything is sent, or None.
+        unchanged_since: The stamp it must have before anything is sent, or its beginning, or None.
         on_progress: Called with (bytes done, bytes in all) of the file before each chunk is sent, the last included.
 
     Raises:
@@ -220,7 +220,7 @@ def _regular(file: int, path: str) -> Stamp:
 
 
 def _compare(stamp: Stamp, unchanged_since: tuple[int, ...] | None, path: str) -> None:
-    if unchanged_since is not None and tuple(unchanged_since) != tuple(stamp):
+    if unchanged_since is not None and tuple(unchanged_since) != tuple(stamp)[: len(unchanged_since)]:
         raise FileChanged(path, "it is not the file that was looked at before")
 
 

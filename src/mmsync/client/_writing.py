@@ -104,7 +104,8 @@ class Writing(Reading):
             engine: The engine's code.
             model_file: The file; ``~`` is expanded.
             expected_sha256: The digest it must have, in hex; None takes it as it is.
-            unchanged_since: ``(st_dev, st_ino, st_size, st_mtime_ns, st_ctime_ns)`` it must have at the start.
+            unchanged_since: ``(st_dev, st_ino, st_size, st_mtime_ns, st_ctime_ns)`` it must have at the start; the
+                first two alone say that it must be the very file.
             on_progress: Called with (bytes done, bytes in all) before each part is sent. What it raises ends the
                 request before its last bytes and comes out unchanged.
 

@@ -97,6 +97,7 @@ def read_contents(
     return found
 
 
+_Item = tuple["FileKey", "list[Desired]"]
 _UNREAD = FileFault("", "was not read")
 
 
@@ -123,27 +124,27 @@ class _Reading:
         self.stop = threading.Event()
 
     def run(self, jobs: int, cache: DigestCache, now_ns: int) -> None:
-        large = [models for key, models in self.waiting.items() if key.size > _SMALL_BYTES]
-        small = [models for key, models in self.waiting.items() if key.size <= _SMALL_BYTES]
+        large = [item for item in self.waiting.items() if item[0].size > _SMALL_BYTES]
+        small = [item for item in self.waiting.items() if item[0].size <= _SMALL_BYTES]
         try:
             if jobs > 1 and len(large) > 1:
                 self._in_threads(large, small, jobs)
             else:
-                for models in small + large:
-                    self._one(models)
+                for key, models in small + large:
+                    self._one(key, models)
         finally:
             fresh = [content for content in self.read if not is_racy(content.key, now_ns)]
             if fresh:
                 cache.put(fresh)
 
-    def _in_threads(self, large: list[list[Desired]], small: list[list[Desired]], jobs: int) -> None:
+    def _in_threads(self, large: list[_Item], small: list[_Item], jobs: int) -> None:
         from mmsync.threads import Pool  # noqa: PLC0415 - most runs read nothing
 
         with Pool(min(jobs, len(large)), "mmsync-digest") as pool:
             try:
-                futures = [pool.submit(self._one, models) for models in large]
-                for models in small:
-                    self._one(models)
+                futures = [pool.submit(self._one, *item) for item in large]
+                for item in small:
+                    self._one(*item)
                 for future in futures:
                     future.result()
             except BaseException:
@@ -151,7 +152,7 @@ class _Reading:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _one(self, models: list[Desired]) -> None:
+    def _one(self, key: FileKey, models: list[Desired]) -> None:
         first = models[0]
 
         def progress(done: int, total: int) -> None:
@@ -162,7 +163,7 @@ class _Reading:
 
         result: Content | FileFault
         try:
-            result = digest_file(first.path, on_progress=progress)
+            result = digest_file(first.path, same_as=key, on_progress=progress)
         except FileFault as fault:
             result = fault
         else:

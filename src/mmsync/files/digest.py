@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from mmsync.errors import FileFault
 from mmsync.files.lfs import MAX_POINTER_BYTES, pull_command, read_pointer
-from mmsync.files.opening import file_key, opened, translated
+from mmsync.files.opening import file_key, opened, require_same, translated
 from mmsync.formats import claims_to_be_pointer
-from mmsync.states import Content
+from mmsync.states import Content, FileKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,9 @@ __all__ = ["digest_file"]
 _BUFFER_BYTES = 512 * 1024
 
 
-def digest_file(path: str, *, on_progress: Callable[[int, int], None] | None = None) -> Content:
+def digest_file(
+    path: str, *, same_as: os.stat_result | FileKey | None = None, on_progress: Callable[[int, int], None] | None = None
+) -> Content:
     """Read the file once and return its content; a Git LFS pointer gives the content it stands for.
 
     The content's key is the stat of the very descriptor that was read, so a file put in its place meanwhile is
@@ -29,6 +31,7 @@ def digest_file(path: str, *, on_progress: Callable[[int, int], None] | None = N
 
     Args:
         path: The file; links are followed.
+        same_as: What was found at the path when it was looked at; another file there now is a fault.
         on_progress: Called with bytes read and the file's size after each half MiB; what it raises ends the reading
             and is passed on.
 
@@ -37,6 +40,8 @@ def digest_file(path: str, *, on_progress: Callable[[int, int], None] | None = N
     """
     with opened(path) as (descriptor, before):
         key = file_key(before)
+        if same_as is not None:
+            require_same(path, key, same_as)
         size = before.st_size
         digest = hashlib.sha256()
         head = b""

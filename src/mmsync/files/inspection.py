@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from mmsync.engines import EXTENSIONS
 from mmsync.errors import FileFault, Misfit
 from mmsync.files.contents import is_racy
-from mmsync.files.opening import file_key, opened, translated
+from mmsync.files.opening import file_key, opened, require_same, translated
 from mmsync.formats import Unfit, claims_to_be_pointer, inspect
 from mmsync.states import Content
 
@@ -56,6 +56,7 @@ def inspected(
             continue
         try:
             with opened(wanted.path) as (descriptor, before), translated(wanted.path):
+                require_same(wanted.path, file_key(before), content.key)
                 inspect(descriptor, wanted.engine, wanted.path)
                 same = file_key(before) == content.key == file_key(os.fstat(descriptor))
         except Unfit as unfit:

@@ -15,7 +15,7 @@ from mmsync.states import FileKey
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["file_key", "opened", "translated"]
+__all__ = ["file_key", "opened", "require_same", "translated"]
 
 # One call for all of them: a key is made for every model of every run.
 _stamps = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
@@ -35,6 +35,17 @@ _HINTS = {
 def file_key(status: os.stat_result) -> FileKey:
     """Return what identifies a state of the file ``status`` was taken from."""
     return FileKey._make(_stamps(status))
+
+
+def require_same(path: str, key: FileKey, found: os.stat_result | FileKey) -> None:
+    """Let only the very file pass that was found at the path when it was looked at: what lies there now may be a link.
+
+    Raises:
+        FileFault: It is another one.
+    """
+    there = found if isinstance(found, FileKey) else file_key(found)
+    if (key.dev, key.ino) != (there.dev, there.ino):
+        raise FileFault(path, "was replaced after it was looked at", "wait until it is written, then try again")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A manifest file to its root node, or to the one fault that keeps it from being read."""
 
 # Paths stay text, as the user gave them: Path would rewrite them, and costs ten times the look-up.
-# ruff: noqa: PTH123
+# ruff: noqa: PTH112, PTH115, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -80,6 +80,10 @@ def _read(page: Page) -> bytes | None:
             if not stat.S_ISREG(status.st_mode):
                 page.fault(None, "not-a-file", "the manifest is not a regular file", "name a YAML file")
                 return None
+            if page.confined and not _is_inside(descriptor, page.file):
+                way_on = "put the manifest itself there; elsewhere than in CI links are followed"
+                page.fault(None, "outside", "the manifest is a link that leads out of its folder", way_on)
+                return None
             data = b"" if status.st_size > MAX_BYTES else file.read(MAX_BYTES + 1)
             if status.st_size > MAX_BYTES or (data is not None and len(data) > MAX_BYTES):
                 page.fault(
@@ -99,6 +103,14 @@ def _read(page: Page) -> bytes | None:
         reason = (error.strerror or "unknown error").lower()
         page.fault(None, "unreadable", f"the manifest cannot be read: {reason}", way_on)
     return None
+
+
+def _is_inside(descriptor: int, path: str) -> bool:
+    """Whether an opened file lies where its path says: below the working folder if that is where the path leads."""
+    is_below = not path.startswith("/") and ".." not in path.split("/")
+    folder = os.path.realpath("." if is_below else os.path.dirname(path) or "/")
+    real = os.readlink(f"/proc/self/fd/{descriptor}") if os.path.isdir("/proc/self/fd") else os.path.realpath(path)
+    return real.startswith(folder.rstrip("/") + "/")
 
 
 def _is_utf8(page: Page, data: bytes) -> bool:

@@ -53,13 +53,15 @@ class Page:
     Attributes:
         file: The manifest's path as the user named it.
         budget: How long reading it may take.
+        confined: Whether no link may lead outside.
         found: Faults and warnings, in the order they were found.
         errors: How many of them are faults.
     """
 
-    def __init__(self, file: str, budget: Budget) -> None:
+    def __init__(self, file: str, budget: Budget, *, confined: bool) -> None:
         self.file = file
         self.budget = budget
+        self.confined = confined
         self.found: list[Diagnostic] = []
         self.errors = 0
         self._lines: list[tuple[int, int]] | None = None

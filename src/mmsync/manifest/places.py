@@ -1,4 +1,9 @@
-"""Where model files lie: each must be a regular file inside a folder it may come from."""
+"""Where model files lie: each must be a regular file inside a folder it may come from.
+
+What is asked is asked of one opened folder or file, not of a path twice: between two looks at a path somebody may put a
+link in its place. Whoever opens the file later compares its device and inode with what was found here. A hard link
+is a file inside like any other, and an admitted folder that is a link admits what it leads to when it is looked at.
+"""
 
 # Paths stay text, as the user gave them: Path would rewrite them, and costs ten times the look-up.
 # ruff: noqa: PTH116
@@ -26,7 +31,7 @@ class Refusal(NamedTuple):
 
 
 class Places:
-    """Looks model files up, each with one ``lstat``, each folder resolved once.
+    """Looks model files up, each with one ``lstat`` in its opened folder.
 
     Attributes:
         admitted: The folders, links resolved, that files may lie in.
@@ -36,18 +41,22 @@ class Places:
     def __init__(self, admitted: tuple[str, ...], stats: dict[str, os.stat_result]) -> None:
         self.admitted = admitted
         self.stats = stats
-        self._inside: dict[str, bool] = {}
+        self._folder: _Opened | None = None
+        self._folder_path = ""
         # Root reads anything; elsewhere a mode that lets everybody read settles it without asking the kernel again.
         self._reads_all = os.geteuid() == 0
 
     def look(self, path: str) -> Refusal | None:
         """Find ``path`` and remember its stat, or say why it may not be used."""
         folder, _, name = path.rpartition("/")
-        inside = self._inside.get(folder)
-        if inside is None:
-            inside = self._inside[folder] = self.admits(os.path.realpath(folder or ("/" if path[:1] == "/" else ".")))
         try:
-            status = os.lstat(path)
+            opened = self._folder
+            if opened is None or folder != self._folder_path:
+                opened = self._folder = _Opened(folder or ("/" if path[:1] == "/" else "."), os.O_DIRECTORY)
+                self._folder_path = folder
+                opened.inside = self.admits(opened.real())
+            inside = opened.inside
+            status = os.stat(name or ".", dir_fd=opened.descriptor, follow_symlinks=False)
             mode = status.st_mode
             readable = self._reads_all or mode & _READABLE_BY_ALL == _READABLE_BY_ALL
             if inside and readable and mode & _TYPE == _REGULAR and name:
@@ -58,8 +67,9 @@ class Places:
             return _cannot(error)
 
     def _look_closely(self, path: str) -> Refusal | None:
-        status = os.stat(path)
-        if not self.admits(os.path.realpath(path)):
+        opened = _Opened(path)
+        status = os.fstat(opened.descriptor)
+        if not self.admits(opened.real()):
             return Refusal(
                 "file-outside",
                 "the file is outside the manifest's folder",
@@ -75,6 +85,32 @@ class Places:
     def admits(self, real: str) -> bool:
         """Tell whether ``real``, a path with its links resolved, is an admitted folder or inside one."""
         return any(real == root or real.startswith(root.rstrip("/") + "/") for root in self.admitted)
+
+
+class _Opened:
+    """A folder or file that was found; closed with its last reference.
+
+    Attributes:
+        descriptor: It, whatever its path leads to by now. Nothing can be read through it.
+        inside: Whether it is an admitted folder or inside one, once that was asked.
+    """
+
+    def __init__(self, path: str, flags: int = 0) -> None:
+        self.inside = False
+        self._path = path
+        self.descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC | flags)
+
+    def real(self) -> str:
+        """Return its path without links; one that is nowhere where it has been removed meanwhile."""
+        try:
+            return os.readlink(f"/proc/self/fd/{self.descriptor}")  # noqa: PTH115 - paths stay text
+        except OSError:  # no /proc here
+            real = os.path.realpath(self._path)
+            return real if os.path.samestat(os.stat(real), os.fstat(self.descriptor)) else ""
+
+    def __del__(self) -> None:
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
 
 
 def _kind(mode: int) -> str:

@@ -40,6 +40,7 @@ def read_manifest(
     *,
     models_dirs: Sequence[str] = (),
     check_files: bool = True,
+    confined: bool = False,
     budget: float | None = None,
 ) -> Manifest:
     """Read all manifests together.
@@ -50,18 +51,21 @@ def read_manifest(
         models_dirs: Folders outside a manifest's own that model files may lie in.
         check_files: Whether to look for the model files and to run the discover rules. Files are looked at
             (``stat``), never opened.
+        confined: Whether a manifest that a link puts outside its folder is a fault, and nothing of it is read: where
+            the checkout is a stranger's, a fault would quote another file.
         budget: Seconds of processor time that may be spent on the text; None for as long as it takes.
 
     Raises:
         ManifestError: Anything is at fault in any of them; it holds every fault, in the order of file, line and column.
     """
     with paused_gc():
-        return _Reading(models_dirs, Budget(budget), check_files=check_files).read(paths)
+        return _Reading(models_dirs, Budget(budget), check_files=check_files, confined=confined).read(paths)
 
 
 class _Reading:
-    def __init__(self, models_dirs: Sequence[str], budget: Budget, *, check_files: bool) -> None:
+    def __init__(self, models_dirs: Sequence[str], budget: Budget, *, check_files: bool, confined: bool) -> None:
         self.budget = budget
+        self.confined = confined
         self.check_files = check_files
         self.found: list[Diagnostic] = []
         self.models: list[Desired] = []
@@ -75,7 +79,7 @@ class _Reading:
     def read(self, paths: Sequence[str]) -> Manifest:
         files = self._files(paths)
         for file in files:
-            page = Page(file, self.budget)
+            page = Page(file, self.budget, confined=self.confined)
             try:
                 self._read_one(page)
             except OutOfTime:

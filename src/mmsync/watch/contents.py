@@ -48,13 +48,13 @@ class Forced:
         self._every = every
         self._first: dict[str, tuple[str, float]] = {}
 
-    def content(self, path: str, now: float) -> Content | None:
-        """Read an overdue file if it is time to; return its content once two readings agreed."""
+    def content(self, path: str, found: os.stat_result | None, now: float) -> Content | None:
+        """Read an overdue file, ``found`` at its path, if it is time to; return its content once two readings agreed."""
         sha256, at = self._first.get(path, ("", float("-inf")))
         if now - at < (self._settle if sha256 else self._every):
             return None
         try:
-            content = digest_file(path)
+            content = digest_file(path, same_as=found)
         except FileFault:
             self._first[path] = ("", now)
             return None
@@ -116,7 +116,7 @@ def read_settled(
         rest = settling.at_rest(wanted.path)
         refusal = places[manifest].look(wanted.path)
         if rest is None:
-            content = forced.content(wanted.path, now) if wanted.path in overdue else None
+            content = forced.content(wanted.path, stats.get(wanted.path), now) if wanted.path in overdue else None
             if content is None or refusal:
                 waiting.add(wanted.name)
                 content = None
