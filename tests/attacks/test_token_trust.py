@@ -315,7 +315,7 @@ def test_a_file_with_a_token_that_all_may_read_is_warned_of_once(mode, desk):
     desk.environment.delenv("MMSYNC_TOKEN")
     desk.manifest()
     desk.file("token", TOKEN.encode()).chmod(mode)
-    told = desk("plan", "--url", desk.url, "--token-file", "token").err
+    told = desk("plan", "--url", desk.url, "--token-file", desk.folder / "token").err
     assert told.count("can be read by every user") == (mode == 0o644)
     desk.profile("production", TOKEN).chmod(mode)
     told = desk("plan", "--profile", "production").err

@@ -59,9 +59,10 @@ def incoming_in(folder: Path) -> Path:
 
 def connect(folder: Path) -> sqlite3.Connection:
     """Open the metadata; a commit returns only once it is on disk (WAL, synchronous=FULL)."""
-    database = sqlite3.connect(
-        folder / "mmsync-server.db", timeout=60, isolation_level=None, check_same_thread=False, cached_statements=64
-    )
+    file = folder / "mmsync-server.db"
+    # For its owner alone; SQLite's further files take over the mode.
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    database = sqlite3.connect(file, timeout=60, isolation_level=None, check_same_thread=False, cached_statements=64)
     database.row_factory = sqlite3.Row
     try:
         database.execute("PRAGMA synchronous=FULL")
@@ -91,7 +92,9 @@ def prepare(folder: Path) -> None:
     """
     try:
         for directory in (folder, images_in(folder), incoming_in(folder)):
-            directory.mkdir(parents=True, exist_ok=True)
+            if not directory.is_dir():
+                directory.mkdir(parents=True, exist_ok=True)
+                directory.chmod(0o700)  # models are their owner's business, whatever the umask
         with _opening(folder), contextlib.closing(connect(folder)) as database:
             database.execute("PRAGMA journal_mode=WAL")
             _create_schema(database, folder)

@@ -6,7 +6,10 @@ import socket
 
 from mmsync.errors import MmsyncError
 
-__all__ = ["listen", "url_of"]
+__all__ = ["QUEUE", "listen", "url_of"]
+
+QUEUE = 2048
+"""Connections that wait to be accepted."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -23,7 +26,7 @@ def listen(host: str, port: int) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            listener.listen(2048)
+            listener.listen(QUEUE)
         except BaseException:
             listener.close()
             raise

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from mmsync.server.guarding import GuardedProtocol, end_idlers, quiet_about_accepting
+from mmsync.server.listening import QUEUE
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
@@ -19,6 +22,7 @@ __all__ = ["ServerThread"]
 _HEAD_LIMIT = 256 << 10  # bytes of request line and headers: a long name, percent-encoded, takes up to 12 a character
 _TICK = 1.0  # seconds: how often uvicorn refreshes the Date header it sends
 _STEPS = 3
+_ACCEPTED_AT_ONCE = 16  # asyncio's: more could use up the descriptors before one is looked at
 _GLANCE = 0.002  # seconds between looks at connections that are closing; uvicorn tells no one when they have
 
 # Where nobody configured logging, Python writes warnings to stderr: bytes that are no HTTP are not our user's concern.
@@ -32,6 +36,7 @@ class ServerThread:
         config = uvicorn.Config(
             application,  # type: ignore[arg-type]  # an ASGI application; uvicorn's own types are private
             loop="asyncio",
+            http=GuardedProtocol,
             lifespan="off",
             ws="none",
             log_config=None,
@@ -40,7 +45,7 @@ class ServerThread:
             server_header=False,
             h11_max_incomplete_event_size=_HEAD_LIMIT,
             timeout_keep_alive=75,
-            backlog=2048,
+            backlog=_ACCEPTED_AT_ONCE,
         )
         self._listener = listener
         self._server = _Server(config, patience)
@@ -80,7 +85,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
+        self._loop.set_exception_handler(quiet_about_accepting(self._loop))
         await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(QUEUE)  # asyncio made it as short as what it accepts at once
         self.ready.set()
 
     def stop(self) -> None:
@@ -93,6 +101,7 @@ class _Server(uvicorn.Server):
         assert self._stopping is not None
         while not self._stopping.is_set():
             await self.on_tick(0)
+            end_idlers(self.server_state.connections, asyncio.get_running_loop().time())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _TICK)
 
