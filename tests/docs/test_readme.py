@@ -114,3 +114,14 @@ def test_output_that_differs_is_told_with_its_line(tmp_path, environment):
     command = transcript.Command(12, "echo hello", "good-bye")
     with pytest.raises(AssertionError, match="line 12"):
         transcript.run(command, tmp_path, environment)
+
+
+def test_every_promise_of_the_threat_model_names_a_test_that_is_there():
+    text = (ROOT / ".github/SECURITY.md").read_text("utf-8")
+    promised = text.partition("## What is promised")[2].partition("## What is not promised")[0]
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", promised)
+    assert len(named) > 25
+    for file, test in named:
+        assert re.search(rf"^def {test}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE), (file, test)
+    lines = re.findall(r"^- .*?(?=^- |^\*\*|\Z)", promised, re.MULTILINE | re.DOTALL)
+    assert all("::" in line for line in lines)
