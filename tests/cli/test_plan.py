@@ -510,3 +510,16 @@ def test_prune_without_a_scope_says_that_nothing_can_ever_be_deleted(desk):
         assert "Without scope: in the manifest nothing can ever be deleted" in " ".join((ran.out + ran.err).split())
         assert "outside the scope" not in ran.out
     assert desk.view.names() == ["a"]
+
+
+def test_what_is_sent_without_a_look_into_it_is_said(desk):
+    desk.file("a.bin", b"whatever it is")
+    desk.file("b.json", b"{")
+    desk.file("c.json", json_bytes("c"))
+    desk.manifest("a MLSTATS a.bin\nb BIGML b.json  inspect: false\nc BIGML c.json")
+    told = "Sent without knowing them whole (no format is known for MLSTATS; inspect: false): a, b"
+    assert told in " ".join(desk("plan").out.split())
+    assert "2 models were not looked into" in desk("validate").out
+    desk.manifest("c BIGML c.json")
+    assert "Sent without" not in desk("plan").out
+    assert "not looked into" not in desk("validate").out

@@ -82,7 +82,8 @@ def _check(manifest: Manifest, *, quiet: bool) -> Sequence[Diagnostic]:
 
 
 def _tell(manifest: Manifest | None, errors: int, warnings: int) -> None:
-    from mmsync.report.sizes import counted  # noqa: PLC0415 - only for this format
+    from mmsync.formats import is_known  # noqa: PLC0415 - only for this format
+    from mmsync.report.sizes import counted  # noqa: PLC0415 - the same
 
     aside = f", with {counted(warnings, 'warning')}" if warnings else ""
     if errors or manifest is None:
@@ -91,6 +92,12 @@ def _tell(manifest: Manifest | None, errors: int, warnings: int) -> None:
     models, files = len(manifest.models), len(manifest.paths)
     verb = "is" if models == 1 else "are"
     answer(f"{counted(models, 'model')} in {counted(files, 'manifest')} {verb} valid{aside}.\n")
+    passed = sum(not (wanted.inspect and is_known(wanted.engine)) for wanted in manifest.models)
+    if passed:
+        verb = "was" if passed == 1 else "were"
+        answer(
+            f"{counted(passed, 'model')} {verb} not looked into: no format is known for the engine, or inspect: false.\n"
+        )
 
 
 def _document(manifest: Manifest | None, notes: Sequence[Diagnostic], asked: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ from mmsync.formats.window import Window
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["INSPECTOR", "inspect", "signature"]
+__all__ = ["INSPECTOR", "inspect", "is_known", "signature"]
 
 INSPECTOR: Final = 1
 """The inspection's version: raised with every change to what it finds, as findings are remembered."""
@@ -49,6 +49,11 @@ _READERS: Mapping[str, Callable[[Window], Signature]] = MappingProxyType(
         "WORKFLOWS": read_json,
     }
 )
+
+
+def is_known(engine: str) -> bool:
+    """Whether a format is known for this engine; files of another can be looked into for little."""
+    return engine in _READERS
 
 
 def inspect(descriptor: int, engine: str, path: str) -> Signature:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.errors import FileFault, Misfit
 from mmsync.files.lfs import pull_command
+from mmsync.formats import is_known
 from mmsync.patterns import is_glob
 from mmsync.plan.guards import refusals
 from mmsync.plan.model import Change, Guards, Plan, Selection
@@ -112,8 +113,7 @@ def compare(
     others = [name for name in (*situation.observed, *ambiguous) if name not in listed]
     orphans = sorted(name for name in others if name in situation.scope and name in selection)
     refused: tuple[Diagnostic, ...] = ()
-    if prune and not situation.scope.globs:
-        notes.append(_no_scope())
+    notes += _no_scope() if prune and not situation.scope.globs else ()
     if prune and orphans:
         if selection.is_partial:
             notes.append(_partial_prune(selection))
@@ -124,6 +124,7 @@ def compare(
             notes += [_owned(glob, names) for glob, names in situation.scope.owners(doomed).items() if is_glob(glob)]
             owned = sum(name in situation.scope for name in situation.observed)
             refused = refusals(guards, deletes=len(doomed), owned=owned, listed=len(listed)) if doomed else ()
+    notes += _uninspected(changes)
     options = (*selection.flags(), *(("--prune",) if prune else ()))
     if options:
         notes.append(Diagnostic("info", "plan/options", "Planned with options", detail=quoted(options)))
@@ -236,19 +237,30 @@ def _partial_prune(selection: Selection) -> Diagnostic:
     )
 
 
-def _no_scope() -> Diagnostic:
-    return Diagnostic(
-        "warning",
-        "guard/no-scope",
-        "Without scope: in the manifest nothing can ever be deleted, so that --prune does nothing",
-        'say which names the manifest owns: scope: ["fraud_*"]',
-    )
+def _uninspected(changes: Sequence[Change]) -> tuple[Diagnostic, ...]:
+    passed = {change.name: change.desired for change in changes if change.uploads and change.desired}
+    passed = {name: wanted for name, wanted in passed.items() if not (wanted.inspect and is_known(wanted.engine))}
+    if not passed:
+        return ()
+    engines = sorted({printable(wanted.engine, 60) for wanted in passed.values() if wanted.inspect})
+    why = [f"no format is known for {', '.join(engines)}"] if engines else []
+    why += ["inspect: false"] if not all(wanted.inspect for wanted in passed.values()) else []
+    what = f"Sent without knowing them whole ({'; '.join(why)}): {_few(sorted(passed))}"
+    return (Diagnostic("info", "file/uninspected", what),)
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(printable(name, 60) for name in names[:_NAMES_SHOWN]) + more
+
+
+def _no_scope() -> tuple[Diagnostic, ...]:
+    what = "Without scope: in the manifest nothing can ever be deleted, so that --prune does nothing"
+    return (Diagnostic("warning", "guard/no-scope", what, 'say which names the manifest owns: scope: ["fraud_*"]'),)
 
 
 def _owned(glob: str, names: Sequence[str]) -> Diagnostic:
-    shown = ", ".join(printable(name, 60) for name in names[:_NAMES_SHOWN])
-    more = f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else ""
-    what = f"Through the pattern {printable(glob, 60)} of scope this plan deletes {shown}{more}"
+    what = f"Through the pattern {printable(glob, 60)} of scope this plan deletes {_few(names)}"
     return Diagnostic("info", "plan/scope", what)
 
 
