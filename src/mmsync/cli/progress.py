@@ -139,7 +139,7 @@ class _Bars(Sink):
                 if not self._is_settled:
                     self._is_settled = True
                     with suppress(Exception):  # no terminal oddity is worth a run
-                        self._live = self._start()
+                        self._start()
 
     def expect(self, phase: Phase, *, models: int = 0, total_bytes: int = 0) -> None:
         self._gauge.expect(phase, models=models, total_bytes=total_bytes)
@@ -156,12 +156,13 @@ class _Bars(Sink):
             with suppress(Exception):  # the same
                 live.stop()
 
-    def _start(self) -> Live:
+    def _start(self) -> None:
         from rich.console import Console  # noqa: PLC0415 - loading rich takes longer than many a run
         from rich.live import Live  # noqa: PLC0415 - the same
 
         console = Console(file=self._stream, force_terminal=True, legacy_windows=False)  # type: ignore[arg-type]  # it writes, flushes and tells its encoding
-        live = Live(
+        # Known before it draws: a notice that comes while it begins belongs into it.
+        live = self._live = Live(
             get_renderable=lambda: _Frame(self._gauge, self._clock, self._notice),
             console=console,
             refresh_per_second=_REDRAWS,
@@ -171,7 +172,6 @@ class _Bars(Sink):
         )
         live.start(refresh=True)
         console.show_cursor(show=True)  # rich hides it; a killed run would leave it so
-        return live
 
 
 def _announced(event: Downloads) -> str:
