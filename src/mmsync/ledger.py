@@ -6,7 +6,9 @@ A cache in one SQLite file. Deleting, losing or corrupting it costs time, never 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import threading
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Held", "ImageKey", "Kept", "Ledger", "VerifiedContent", "image_key", "vouched"]
 
-_VERSION = 3
+_VERSION = 4
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
     url TEXT NOT NULL, domain TEXT NOT NULL,
@@ -48,6 +50,9 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE TABLE IF NOT EXISTS fits (
     sha256 TEXT NOT NULL, engine TEXT NOT NULL, inspector INTEGER NOT NULL, seen INTEGER NOT NULL,
     PRIMARY KEY (sha256, engine)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS guards (
+    url TEXT NOT NULL, domain TEXT NOT NULL, manifests TEXT NOT NULL, guards TEXT NOT NULL,
+    PRIMARY KEY (url, domain, manifests)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sweeps (
     url TEXT NOT NULL, domain TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (url, domain)) WITHOUT ROWID
 """
@@ -64,6 +69,7 @@ _FORGET = (
     "DELETE FROM verified WHERE seen < ?",
     "DELETE FROM descriptions WHERE seen < ?",
 )
+_GUARDS = frozenset({"scope", "pins", "allowed", "uninspected"})
 _DAY = 86_400
 _KEPT = 90 * _DAY
 
@@ -128,6 +134,7 @@ class Ledger:
         self._images: dict[ServerName, dict[ImageKey, Held]] = {}
         self._verified: dict[tuple[ServerName, str], list[VerifiedContent]] = {}  # of this run, the latest last
         self._kept: dict[ServerName, dict[str, Kept]] = {}
+        self._guards: dict[tuple[str, ...], dict[str, Any]] = {}
         self._file = CacheFile(path, version=_VERSION, schema=_SCHEMA, what="ledger", warn=warn) if path else None
 
     def __enter__(self) -> Self:
@@ -259,6 +266,28 @@ class Ledger:
             rows = [(*server, name, *kept, self._now) for name, kept in learned if _is_storable(name + "".join(kept))]
             self._write("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?, ?, ?, ?)", rows)
 
+    def guards(self, server: ServerName, manifests: Sequence[str]) -> Mapping[str, Any] | None:
+        """Return the manifests' own guards as of when they were last applied, or None; see `mmsync.plan.guards_of`."""
+        with self._lock:
+            key = _guards_key(server, manifests)
+            found = self._guards.get(key)
+            if found is None:
+                query = "SELECT guards FROM guards WHERE url = ? AND domain = ? AND manifests = ?"
+                for (text,) in self._rows(query, key):
+                    with contextlib.suppress(ValueError, TypeError, AttributeError):  # a byte gone bad
+                        found = json.loads(text)
+                        if not (found.keys() >= _GUARDS and isinstance(found["pins"], dict)):
+                            found = None
+            return found
+
+    def learn_guards(self, server: ServerName, manifests: Sequence[str], guards: Mapping[str, Any]) -> None:
+        """Remember the manifests' own guards: they are applied."""
+        with self._lock:
+            if guards and guards != self.guards(server, manifests):
+                key = _guards_key(server, manifests)
+                self._guards[key] = dict(guards)
+                self._write("INSERT OR REPLACE INTO guards VALUES (?, ?, ?, ?)", [(*key, json.dumps(guards))])
+
     def seen(self, server: ServerName, observed: Iterable[Observed]) -> None:
         """Note which images the server still lists, and drop rows of images and files gone for 90 days.
 
@@ -308,6 +337,11 @@ class Ledger:
     def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         if self._file:
             self._file.write(statement, rows)
+
+
+def _guards_key(server: ServerName, manifests: Sequence[str]) -> tuple[str, str, str]:
+    # Relative paths are other manifests in every checkout.
+    return (*server, json.dumps(sorted(map(os.path.realpath, manifests))))
 
 
 def _row_key(key: FileKey) -> _RowKey:

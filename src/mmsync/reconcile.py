@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mmsync.apply.engine import apply_changes
@@ -19,7 +19,7 @@ from mmsync.errors import PlanRefused
 from mmsync.evidence import gather, gone_back
 from mmsync.files import ToldOnly, inspected, read_contents
 from mmsync.ledger import vouched
-from mmsync.plan import Guards, Scope, Selection, Situation, compare, moved
+from mmsync.plan import Guards, Scope, Selection, Situation, changed_guards, compare, guards_of, moved
 from mmsync.printable import printable
 from mmsync.states import Content, Diagnostic
 
@@ -118,6 +118,8 @@ def make_plan(
         on_progress=_progress("verifying", on_event),
         on_downloads=(lambda models, size: on_event(Downloads(models, size))) if on_event else None,
     )
+    guards = guards_of(manifest.scope, manifest.models)
+    before = ledger.guards(server, manifest.paths)
     situation = Situation(
         server=server,
         manifests=manifest.paths,
@@ -128,9 +130,10 @@ def make_plan(
         scope=Scope(manifest.scope, known={*contents, *listed}),
         ambiguous=ambiguous,
         kept=ledger.kept(server),
-        notes=(*manifest.warnings, *odd),
+        notes=(*manifest.warnings, *odd, *(changed_guards(before, guards) if before else ())),
     )
-    return compare(situation, selection=options.selection, guards=options.guards, prune=options.prune)
+    made = compare(situation, selection=options.selection, guards=options.guards, prune=options.prune)
+    return replace(made, kept_guards=guards)
 
 
 def apply_plan(
@@ -166,6 +169,8 @@ def apply_plan(
             on_event(event)
         if isinstance(event, Verified):
             outcomes = event.outcomes
+    if not plan.has_errors and all(outcome.ok for outcome in outcomes):
+        ledger.learn_guards(plan.server, plan.manifests, plan.kept_guards)
     return outcomes
 
 

@@ -523,3 +523,44 @@ def test_what_is_sent_without_a_look_into_it_is_said(desk):
     desk.manifest("c BIGML c.json")
     assert "Sent without" not in desk("plan").out
     assert "not looked into" not in desk("validate").out
+
+
+def test_guards_that_a_change_of_the_manifest_lifts_are_said_first(desk):
+    for name in ("a", "b"):
+        desk.file(f"{name}.json", json_bytes(name))
+    pin = sha256(json_bytes("a"))
+    desk.manifest(f"a BIGML a.json  sha256: {pin}\nb BIGML b.json", scope='["a*", "b*"]')
+    assert desk("apply", "-y").code == 0
+    assert "Since the manifest was last applied" not in desk("plan").out
+    desk.file("a.json", json_bytes("another"))
+    desk.manifest(
+        "a BIGML a.json\nb BIGML b.json  allow_signature_change: true  inspect: false\nnew BIGML a.json", scope='["*"]'
+    )
+    said = [
+        "the scope is another: with * and without a*, b*",
+        "the pin (sha256) is gone or another for a",
+        "allow_signature_change is set for b",
+        "inspect: false is set for b",
+    ]
+    ran = desk("plan")
+    text = " ".join(ran.out.split())
+    assert all(f"Since the manifest was last applied, {one}" in text for one in said)
+    assert text.index("Since the manifest") < text.index("~ a")
+    markdown = desk("plan", "--format", "markdown").out
+    assert markdown.index("Since the manifest") < markdown.index("**`a`**")
+    document = json.loads(desk("plan", "--format", "json").out)
+    assert [note["code"] for note in document["diagnostics"][:4]] == ["guard/changed"] * 4
+    assert desk("apply", "-y").code == 0
+    assert "Since the manifest was last applied" not in desk("plan").out
+
+
+def test_guards_of_another_manifest_or_server_are_not_compared(desk, tmp_path):
+    desk.file("a.json", json_bytes("a"))
+    desk.file("other/a.json", json_bytes("a"))
+    desk.manifest("a BIGML a.json", scope='["a*"]')
+    assert desk("apply", "-y").code == 0
+    desk.manifest("a BIGML a.json", scope='["*"]', name="other/models.yaml")
+    assert "Since the manifest" not in desk("plan", "-f", "other/models.yaml").out
+    desk.manifest("a BIGML a.json", scope='["*"]')
+    assert "Since the manifest" not in desk("plan", "--url", "local:elsewhere").out
+    assert "Since the manifest" in desk("plan").out

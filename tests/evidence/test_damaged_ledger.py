@@ -26,7 +26,7 @@ def test_flipped_bytes_cost_time_and_never_correctness(tmp_path, server, view):
     with site.open_ledger() as ledger:
         ledger._file.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     shutil.copy(site.ledger, sound)
-    bits = random.Random(7)
+    bits = random.Random(12)
     repaired = 0
     for _ in range(ROUNDS):
         for beside in ("", "-wal", "-shm"):

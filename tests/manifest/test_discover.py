@@ -254,3 +254,18 @@ def test_a_lost_and_found_that_nobody_may_enter_blocks_nothing(tmp_path):
         assert [model.name for model in read_manifest([str(manifest)]).models] == ["a"]
     finally:
         (tmp_path / "lost+found").chmod(0o700)
+
+
+def test_a_file_of_the_globs_very_name_is_meant_and_no_other(tmp_path):
+    for name in ("m1.onnx", "m[1].onnx", "n1.onnx"):
+        (tmp_path / name).write_bytes(name.encode())
+    manifest = tmp_path / "models.yaml"
+
+    def found(glob):
+        manifest.write_text(f'version: 1\ndiscover:\n  - {{glob: "{glob}", engine: ONNX}}\n')
+        return [model.file for model in read_manifest([str(manifest)]).models]
+
+    assert found("m[1].onnx") == ["m[1].onnx"]
+    assert found("n[1].onnx") == ["n1.onnx"]
+    assert found("**/m[1].onnx") == ["m[1].onnx"]
+    assert found("m*.onnx") == ["m1.onnx", "m[1].onnx"]

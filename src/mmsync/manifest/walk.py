@@ -8,6 +8,8 @@ from collections import deque
 from fnmatch import translate
 from typing import TYPE_CHECKING, NamedTuple
 
+from mmsync.patterns import is_glob
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -109,9 +111,13 @@ class _Walker:
         self.folders[folder or "."] = None
         positions = self._positions(at)
         with os.scandir(folder or ".") as entries:
-            for entry in entries:
-                if not _TEMPORARY.match(entry.name):
-                    self._take(entry, folder, below, positions)
+            found = [entry for entry in entries if not _TEMPORARY.match(entry.name)]
+        # A name is a name before it is a pattern: where there is a file m[1].onnx, that one is meant and not m1.onnx.
+        literal = {at: self.parts[at] for at in positions if is_glob(self.parts[at]) and self.parts[at] != "**"}
+        names = {entry.name for entry in found} if literal else frozenset()
+        literal = {at: part for at, part in literal.items() if part in names}
+        for entry in found:
+            self._take(entry, folder, below, [at for at in positions if literal.get(at, entry.name) == entry.name])
 
     def _positions(self, at: int) -> list[int]:
         """Return the parts a name may be held against: behind ``**`` also the next one."""
@@ -130,7 +136,7 @@ class _Walker:
         is_aside = _ASIDE.match(entry.name)
         for at in positions:
             deep = self.parts[at] == "**"
-            if not deep and not self.patterns[at](entry.name):
+            if not deep and entry.name != self.parts[at] and not self.patterns[at](entry.name):
                 continue
             if is_aside and not _ASIDE.match(self.parts[at]):
                 if is_folder or at == len(self.parts) - 1:

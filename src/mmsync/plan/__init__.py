@@ -11,6 +11,7 @@
 
 from mmsync.plan.compare import Situation, compare
 from mmsync.plan.document import MAX_DOCUMENT, dump, moved, plan_digest, plan_document, read_document, saved_options
+from mmsync.plan.kept_guards import changed_guards, guards_of
 from mmsync.plan.model import Action, After, Before, Change, Guards, Plan, Reason, Selection, Summary
 from mmsync.plan.scope import Scope
 
@@ -27,8 +28,10 @@ __all__ = [
     "Selection",
     "Situation",
     "Summary",
+    "changed_guards",
     "compare",
     "dump",
+    "guards_of",
     "moved",
     "plan_digest",
     "plan_document",

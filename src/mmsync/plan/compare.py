@@ -10,6 +10,7 @@ from mmsync.files.lfs import pull_command
 from mmsync.formats import is_known
 from mmsync.patterns import is_glob
 from mmsync.plan.guards import refusals
+from mmsync.plan.kept_guards import CHANGED
 from mmsync.plan.model import Change, Guards, Plan, Selection
 from mmsync.plan.scope import Scope
 from mmsync.plan.selected import missed, quoted
@@ -150,6 +151,7 @@ def order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         sorted(
             diagnostics,
             key=lambda note: (
+                note.code != CHANGED,  # a guard that was lifted is the first thing to know
                 _SEVERITIES.index(note.severity),
                 note.source or ("", 0, 0),
                 note.code,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mmsync.patterns import Patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from mmsync.states import Content, Desired, Diagnostic, EvidenceSource, ServerName, Source
 
@@ -180,6 +180,7 @@ class Plan:
         diagnostics: Everything to tell the user, errors first, then by place; includes the refusals.
         selection: Which part of the manifest it covers.
         prune: Whether orphans were to be deleted.
+        kept_guards: The manifest's own guards, to be remembered once it is applied.
     """
 
     server: ServerName
@@ -194,6 +195,7 @@ class Plan:
     diagnostics: tuple[Diagnostic, ...] = ()
     selection: Selection = Selection()
     prune: bool = False
+    kept_guards: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def summary(self) -> Summary:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from mmsync.plan.kept_guards import CHANGED
 from mmsync.report.entries import change_item, diagnostic_item, name_item, outcome_item
 from mmsync.report.escape import code, size
 from mmsync.report.outcome_text import applied_sentence, tally
@@ -119,6 +120,9 @@ def _head(plan: Plan, outcomes: Sequence[Outcome] | None, digest: str) -> str:
     else:
         lines[-1] += f", {len(plan.manifests):,} manifests"
     lines[-1] += "."
+    for note in plan.diagnostics:
+        if note.code == CHANGED:
+            lines += ["", f"⚠️ **{code(str(note), _LONGEST_FLAGS)}**"]
     if plan.selection.is_partial:
         lines += ["", f"Only {code(' '.join(plan.selection.flags()), _LONGEST_FLAGS)}."]
     if outcomes is None and plan.refusals:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from mmsync.plan.kept_guards import CHANGED
 from mmsync.printable import printable
 from mmsync.report.blocks import change_block
 from mmsync.report.faults import diagnostic_lines, joined
@@ -32,16 +33,17 @@ def render_plan(plan: Plan, *, digest: str = "", width: int = 80, colour: bool =
         show_all: Whether to list the unchanged models, and all orphans and unknown ones however many they are.
     """
     paint = painter(colour=colour)
-    blocks = [_headline(plan, width)]
+    of_model, others = by_model(plan)
+    first = [note for note in others if note.code == CHANGED]
+    blocks = [_headline(plan, width), diagnostic_lines(first, width, paint)]
     blocks += (change_block(change, width, paint) for change in plan.changes)
     if show_all and plan.unchanged:
         blocks.append([_unchanged_line(change.name, change.after and change.after.engine) for change in plan.unchanged])
-    of_model, others = by_model(plan)
     for name in plan.blocked:
         blocks.append(blocked_block(name, of_model[name], width, paint))
     blocks += unknown_blocks(plan, of_model, width, paint, show_all=show_all)
     blocks.append(_orphan_lines(plan, width, show_all=show_all))
-    blocks.append(diagnostic_lines(others, width, paint))
+    blocks.append(diagnostic_lines([note for note in others if note.code != CHANGED], width, paint))
     blocks.append(_closing_lines(plan, digest, width))
     return joined(blocks)
 
