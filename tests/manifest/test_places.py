@@ -183,3 +183,13 @@ def test_a_manifest_must_be_a_file(folder, kind):
 def test_a_manifest_path_with_a_nul_is_a_fault():
     with pytest.raises(ManifestError, match="NUL"):
         read_manifest(["models\0.yaml"])
+
+
+def test_a_file_that_git_annex_has_not_fetched_names_the_command(folder):
+    (folder.path / "a.onnx").symlink_to(".git/annex/objects/zz/K1/SHA256E-s9--ab.onnx/SHA256E-s9--ab.onnx")
+    with pytest.raises(ManifestError) as caught:
+        read(folder, "a.onnx")
+    (only,) = caught.value.diagnostics
+    assert "a.onnx: the file is in git-annex, and not fetched (run git annex get " in str(only)
+    (folder.path / "b.onnx").symlink_to("elsewhere")
+    assert fault(folder, "b.onnx")[1] == "b.onnx: there is no such file"

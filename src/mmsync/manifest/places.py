@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 from typing import NamedTuple
 
@@ -64,7 +65,7 @@ class Places:
                 return None
             return self._look_closely(path)
         except (OSError, ValueError) as error:
-            return _cannot(error)
+            return _in_annex(path) or _cannot(error)
 
     def _look_closely(self, path: str) -> Refusal | None:
         opened = _Opened(path)
@@ -121,6 +122,19 @@ def _kind(mode: int) -> str:
     if stat.S_ISSOCK(mode):
         return "a socket"
     return "a device"
+
+
+def _in_annex(path: str) -> Refusal | None:
+    """Return what to do about a file that git-annex keeps elsewhere: a link to where it would be."""
+    try:
+        target = os.readlink(path)  # noqa: PTH115 - paths stay text
+    except (OSError, ValueError):
+        return None
+    if ".git/annex/objects/" not in target or os.path.exists(path):  # noqa: PTH110 - the same
+        return None
+    return Refusal(
+        "file-missing", "the file is in git-annex, and not fetched", f"run git annex get {shlex.quote(path)}"
+    )
 
 
 def _cannot(error: OSError | ValueError) -> Refusal:
