@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["holds", "observe_one", "row_of", "rows"]
 
+_FAR_FUTURE = 2**53  # milliseconds: the whole numbers that every JSON reader keeps
+
 
 def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list[Diagnostic]]:
     """Return the list's rows by name, and what is odd about them.
@@ -100,4 +102,6 @@ def _text(value: object) -> str | None:
 
 
 def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    # What no date is, and no database keeps, is as good as not said.
+    is_date = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _FAR_FUTURE
+    return value if is_date else None  # type: ignore[return-value]  # is_date says so
