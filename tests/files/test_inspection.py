@@ -21,7 +21,7 @@ def zipped(**members: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in members.items():
-            archive.writestr(name, text)
+            archive.writestr(zipfile.ZipInfo(name), text)
     return buffer.getvalue()
 
 
@@ -91,7 +91,7 @@ PICKLE = pickle.dumps({"a": [1, 2, 3]}, protocol=4)
         (PICKLE, "ONNX", "it is a Python pickle, not an ONNX model"),
         (pickle.dumps([1], protocol=0), "ONNX", "it is a Python pickle, not an ONNX model"),
         (pickle.dumps(zipfile.Path, protocol=0), "H2O", "it is a Python pickle, not an H2O model"),
-        (gzip.compress(ONNX), "ONNX", "it is a gzip archive, not an ONNX model"),
+        (gzip.compress(ONNX, mtime=0), "ONNX", "it is a gzip archive, not an ONNX model"),
         (b"\x89HDF\r\n\x1a\n....", "ONNX", "it is an HDF5 file (Keras), not an ONNX model"),
         (FIT["CATBOOST"], "ONNX", "it is a CatBoost model, not an ONNX model"),
         (MOJO, "ONNX", "it is a zip archive, not an ONNX model"),

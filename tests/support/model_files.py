@@ -80,7 +80,7 @@ def zipped(entries: dict[str, str | bytes], *, compression: int = zipfile.ZIP_DE
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as archive:
         for name, content in entries.items():
-            archive.writestr(name, content)
+            archive.writestr(zipfile.ZipInfo(name), content, compression)
     return file.getvalue()
 
 
