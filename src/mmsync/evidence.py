@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mmsync.client.error import ModelManagerError, ModelNotFound, TokenError
 from mmsync.ledger import Held, VerifiedContent, image_key, vouched
+from mmsync.parallel import Pool
 from mmsync.states import Evidence, Shape
-from mmsync.threads import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping

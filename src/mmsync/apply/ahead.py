@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from mmsync.client.error import ModelManagerError
-from mmsync.threads import Pool
+from mmsync.parallel import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,9 +14,9 @@ from mmsync.apply.observe import holds, observe_one, row_of, rows
 from mmsync.apply.spelling import is_respelled
 from mmsync.client.error import ModelManagerError
 from mmsync.ledger import Held, Kept, VerifiedContent, image_key
+from mmsync.parallel import Pool
 from mmsync.plan.compare import same_engine
 from mmsync.printable import printable
-from mmsync.threads import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -138,7 +138,7 @@ class _Reading:
                 cache.put(fresh)
 
     def _in_threads(self, large: list[_Item], small: list[_Item], jobs: int) -> None:
-        from mmsync.threads import Pool  # noqa: PLC0415 - most runs read nothing
+        from mmsync.parallel import Pool  # noqa: PLC0415 - most runs read nothing
 
         with Pool(min(jobs, len(large)), "mmsync-digest") as pool:
             try:
