@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 
@@ -86,7 +85,9 @@ def _of_server(fault: MmsyncError) -> tuple[str, str]:
 
 def tell_bug(bug: Exception) -> None:
     """Say that mmsync itself is at fault, and leave a trace to report in the cache folder."""
-    from mmsync.cli.settings import cache_folder  # noqa: PLC0415 - only for a failure
+    import tempfile  # noqa: PLC0415 - only for a failure
+
+    from mmsync.cli.settings import cache_folder  # noqa: PLC0415 - the same
 
     if is_shortage(bug):
         click.echo("Error: this machine lets no more threads start", err=True)
