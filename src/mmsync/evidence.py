@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from mmsync.client.error import ModelManagerError, ModelNotFound, TokenError
 from mmsync.ledger import Held, VerifiedContent, image_key, vouched
 from mmsync.parallel import Pool
-from mmsync.states import Evidence, Shape
+from mmsync.states import Evidence, Shape, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
@@ -213,8 +213,8 @@ def _is_of(observed: Observed, image_id: int | str | None, client: Client | Lega
 
 def _newer(observed: Observed, detail: ModelDetail, image_id: int | str | None) -> Observed:
     """Return the row as the detail has it, where it shows another image or date."""
-    updated: object = detail.get("updateDate")
-    if not isinstance(updated, int) or isinstance(updated, bool):
+    updated = date_of(detail.get("updateDate"))
+    if updated is None:
         updated = observed.update_date
     if updated == observed.update_date and image_id in (None, observed.image_id):
         return observed

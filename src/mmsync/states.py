@@ -24,7 +24,17 @@ __all__ = [
     "Shape",
     "Source",
     "Verdict",
+    "date_of",
 ]
+
+_FAR_FUTURE = 2**53  # the whole numbers that every JSON reader keeps
+
+
+def date_of(value: object) -> int | None:
+    """Return a date of a server's, milliseconds since the epoch; None where that is missing, or none that can be kept."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _FAR_FUTURE:
+        return value
+    return None
 
 
 class Source(NamedTuple):

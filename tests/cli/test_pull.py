@@ -284,18 +284,22 @@ def drafts(folder):
 
 
 @pytest.mark.parametrize("value", [10**30, -(10**30), 2**63, True, "x", 1.5, None])
-def test_dates_that_are_none_are_as_good_as_not_said(value, shell):
+@pytest.mark.parametrize("where", ["the list", "the detail", "both"])
+def test_dates_that_are_none_are_as_good_as_not_said(value, where, shell):
     row = {"id": 1, "name": "m", "engine": "MLSTATS", "description": None, "imageId": 7}
-    row |= {"creationDate": value, "updateDate": value}
+    row |= dict.fromkeys(("creationDate", "updateDate"), 1 if where == "the detail" else value)
+    dates = dict.fromkeys(("creationDate", "updateDate"), 1 if where == "the list" else value)
     image = {"id": 7, "size": 7, "image": base64.b64encode(b"content").decode()}
 
     def reply(request):
         is_list = request.target.partition("?")[0].endswith("/models")
-        return answer(200, [row] if is_list else {**row, "image": image, "fields": [], "clusters": []})
+        return answer(200, [row] if is_list else {**row, **dates, "image": image, "fields": [], "clusters": []})
 
     with Wire(reply) as wire:
         words = ["--url", wire.url, "--token", "t"]
         assert shell("pull", "m", "--to", "out", *words).code == 0
         assert shell("pull", "m", "--to", "out", *words).code == 0
         (shell.folder / "models.yaml").write_text("version: 1\nmodels:\n  - {name: m, engine: MLSTATS, file: out/m}\n")
-        assert shell("plan", "--detailed-exitcode", *words).code == 0
+        for verify in ("auto", "always"):
+            ran = shell("plan", "--detailed-exitcode", "--verify", verify, *words)
+            assert ran.code == 0, ran

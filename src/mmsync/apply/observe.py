@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mmsync.apply.staleness import image_id
-from mmsync.states import Diagnostic, Observed
+from mmsync.states import Diagnostic, Observed, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from mmsync.client import Client, LegacyClient, Model
 
 __all__ = ["holds", "observe_one", "row_of", "rows"]
-
-_FAR_FUTURE = 2**53  # milliseconds: the whole numbers that every JSON reader keeps
 
 
 def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list[Diagnostic]]:
@@ -88,8 +86,8 @@ def _row(name: str, model: Mapping[str, Any], image: object) -> Observed:
         _text(model.get("engine")),
         _text(model.get("description")),
         _id(image),
-        _whole(model.get("creationDate")),
-        _whole(model.get("updateDate")),
+        date_of(model.get("creationDate")),
+        date_of(model.get("updateDate")),
     )
 
 
@@ -99,9 +97,3 @@ def _id(value: object) -> int | str | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _whole(value: object) -> int | None:
-    # What no date is, and no database keeps, is as good as not said.
-    is_date = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _FAR_FUTURE
-    return value if is_date else None  # type: ignore[return-value]  # is_date says so
