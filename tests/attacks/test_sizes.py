@@ -178,6 +178,20 @@ def test_reading_gives_up_when_its_time_is_over(tmp_path):
     assert len(nodes) == 1
 
 
+@pytest.mark.parametrize("form", ["one line", "two lines each"])
+def test_the_entries_are_counted_wherever_they_stand(form, tmp_path, monkeypatch):
+    """The text is parsed in no time here, so that it is the entries that are given up."""
+    monkeypatch.setattr(loader, "_checked", lambda _loader, _node: 10**9)
+    models = ["{name: a%d, engine: ONNX,\n    file: a.onnx}" % number for number in range(1000)]
+    text = "version: 1\nmodels:\n" + "".join(f"  - {model}\n" for model in models)
+    if form == "one line":
+        text = "version: 1\nmodels: [" + ", ".join(model.replace("\n   ", "") for model in models) + "]\n"
+    path = tmp_path / "models.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ManifestError, match="takes more than 0 s"):
+        read_manifest([str(path)], check_files=False, budget=0.0)
+
+
 def test_a_saved_plan_is_read_no_further_than_any_plan_goes(tmp_path, monkeypatch, capsys):
     from mmsync.cli.main import _run
 

@@ -27,10 +27,10 @@ def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
     usual_engine, usual_text, may_change, is_inspected = defaults
     models: list[Desired] = []
     # The loop is what a plan of ten thousand models spends its time on: nothing in it is looked up twice.
-    for entry in items(page, node, "models", "list the models, or write `models: []` for none"):
-        source = page.place(entry)
-        if not source.line & 0xFF:
+    for count, entry in enumerate(items(page, node, "models", "list the models, or write `models: []` for none")):
+        if not count & 0xFF:
             page.budget.check()
+        source = page.place(entry)
         value = entry.value
         fields: dict[str, str] = (
             {k.value: v.value for k, v in value if k.tag == STR == v.tag} if entry.tag == MAP else {}

@@ -68,8 +68,6 @@ class Page:
 
     def number_lines(self, text: str) -> None:
         """Take note of where lines begin: YAML 1.1 also ends them at U+0085, U+2028 and U+2029, and no editor does."""
-        if not _ODD_BREAK.search(text):
-            return
         self._lines = []
         line = behind = 0
         parts = iter(_BREAK.split(text))
