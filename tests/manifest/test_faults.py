@@ -206,3 +206,12 @@ def test_a_description_may_show_the_marks(tmp_path):
         "version: 1\nmodels:\n  - name: a\n    engine: ONNX\n    file: a.onnx\n    description: |\n      <<<<<<< HEAD\n      >>>>>>> x\n"
     )
     assert read_manifest([str(manifest)], check_files=False).models[0].description == "<<<<<<< HEAD\n>>>>>>> x\n"
+
+
+@pytest.mark.parametrize("slashes", ["", "/", "//", "///"])
+def test_a_user_in_an_address_is_a_secret_however_many_slashes_it_has(tmp_path, slashes):
+    manifest = tmp_path / "models.yaml"
+    manifest.write_text(f"version: 1\nserver: {{url: 'https:{slashes}me:hunter2@host/x'}}\nmodels: []\n", "utf-8")
+    told = faults_of(str(manifest))
+    assert "the url holds a secret" in told
+    assert "hunter2" not in told

@@ -22,6 +22,7 @@ __all__ = ["Defaults", "read_defaults", "read_scope", "read_server", "read_versi
 _SERVER_KEYS = ("url", "profile", "auth_type", "domain")
 _DEFAULTS_KEYS = ("engine", "description", "allow_signature_change", "inspect")
 _AUTH_TYPES = ("standalone", "bearer")
+_USERINFO = re.compile(r"^(?:[^/?#]*:)?/*[^/?#]*@")
 _SECRET_KEY = re.compile("token|passw|secret|key|auth|sig", re.IGNORECASE)
 _MAX_URL = 2_000  # characters; longer ones are no addresses of servers
 
@@ -84,10 +85,11 @@ def _setting_fault(key: str, value: str) -> tuple[str, str, str] | None:
 
 def _holds_secret(url: str) -> bool:
     """Whether an address has a user, or a key in its query or fragment that sounds like a secret."""
-    place, *rest = re.split("[?&;#]", url)
-    if "@" in place.split("//", 1)[-1].split("/", 1)[0] and not url.lower().startswith("local:"):
+    if _USERINFO.search(url) and not url.lower().startswith("local:"):
         return True
-    return any("=" in part and _SECRET_KEY.search(part.partition("=")[0]) for part in rest)
+    # Part by part: one expression for all would go back and forth over a long one.
+    parts = re.split("[?&;#]", url)[1:]
+    return any("=" in part and _SECRET_KEY.search(part.partition("=")[0]) for part in parts)
 
 
 def read_scope(page: Page, node: Node) -> tuple[str, ...]:
