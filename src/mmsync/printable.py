@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-__all__ = ["harmless", "masked_url", "printable"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["few", "harmless", "masked_url", "printable"]
 
 # C0 and C1 controls, the bidirectional overrides that can disguise a name, line separators, and lone surrogates
 # (how Python carries the bytes of a file name that is not UTF-8; they cannot be encoded again for output).
@@ -44,6 +48,16 @@ def printable(text: str, limit: int = 300) -> str:
     if len(escaped) > limit or len(text) > limit * 4:
         return escaped[: max(limit - 1, 0)] + "…"
     return escaped
+
+
+def few(names: Sequence[str], most: int = 10) -> str:
+    """Return names for a sentence, safe to print: the first ``most`` of them, and how many more there are.
+
+    >>> few(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(printable(name, 60) for name in names[:most]) + more
 
 
 def masked_url(url: str) -> str:

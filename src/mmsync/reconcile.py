@@ -133,7 +133,7 @@ def make_plan(
         notes=(*manifest.warnings, *odd, *(changed_guards(before, guards) if before else ())),
     )
     made = compare(situation, selection=options.selection, guards=options.guards, prune=options.prune)
-    return replace(made, kept_guards=guards)
+    return replace(made, manifest_guards=guards)
 
 
 def apply_plan(
@@ -170,7 +170,7 @@ def apply_plan(
         if isinstance(event, Verified):
             outcomes = event.outcomes
     if not plan.has_errors and all(outcome.ok for outcome in outcomes):
-        ledger.learn_guards(plan.server, plan.manifests, plan.kept_guards)
+        ledger.learn_guards(plan.server, plan.manifests, plan.manifest_guards)
     return outcomes
 
 

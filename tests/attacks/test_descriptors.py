@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from mmsync.client import create_client_from_token
-from mmsync.server import guarding, running
+from mmsync.server import connection_limits, running
 
 TOKEN = "t" * 20
 HALF_OPEN = {
@@ -77,8 +77,8 @@ def test_good_clients_are_answered_beside_hundreds_of_half_open_requests(kind, s
 
 
 def test_a_client_that_never_ends_its_headers_or_body_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(guarding, "_HEAD_SECONDS", 0.2)
-    monkeypatch.setattr(guarding, "_BODY_SECONDS", 0.2)
+    monkeypatch.setattr(connection_limits, "_HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connection_limits, "_BODY_SECONDS", 0.2)
     with running(tmp_path / "srv", token=TOKEN) as address:
         for start in HALF_OPEN.values():
             authorised = start.replace(b"Host: a", b"Host: a\r\nstandAloneToken: " + TOKEN.encode())
@@ -91,7 +91,7 @@ def test_a_client_that_never_ends_its_headers_or_body_is_ended(tmp_path, monkeyp
 
 
 def test_a_slow_upload_that_goes_on_is_not_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(guarding, "_BODY_SECONDS", 0.5)
+    monkeypatch.setattr(connection_limits, "_BODY_SECONDS", 0.5)
     body = b'--x\r\nContent-Disposition: form-data; name="engine"\r\n\r\nMLSTATS\r\n'
     body += (
         b'--x\r\nContent-Disposition: form-data; name="fileName"; filename="m"\r\n\r\n' + bytes(3000) + b"\r\n--x--\r\n"

@@ -8,7 +8,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
-from mmsync.printable import harmless, printable
+from mmsync.printable import few, harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,7 +18,6 @@ __all__ = ["Stopping", "stop_on_signals"]
 
 
 _NOTICE = "Stopping: what is in flight finishes (10 s), nothing new begins. Again to stop at once."
-_NAMES_SHOWN = 5
 
 
 class Stopping:
@@ -60,9 +59,7 @@ class Stopping:
         names = list(self.in_flight)
         if not names:
             return "Nothing was in flight."
-        shown = ", ".join(printable(name, 60) for name in names[:_NAMES_SHOWN])
-        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-        return f"Whether the server has them is not known: {shown}{more}. The next plan tells."
+        return f"Whether the server has them is not known: {few(names, 5)}. The next plan tells."
 
 
 def _write(line: str) -> None:

@@ -29,11 +29,19 @@ _PATTERN = re.compile(
 
 def origin(url: str) -> str | None:
     """Return scheme, host and port of an address, the usual port left out; None where it is no plain address."""
+    parts = _parts(url)
+    if parts is None:
+        return None
+    scheme, host, port = parts
+    return f"{scheme}://{host}" + (f":{port}" if port != _PORTS[scheme] else "")
+
+
+def _parts(url: str) -> tuple[str, str, str] | None:
     found = _ADDRESS.fullmatch(url)
     if found is None:
         return None
-    scheme, host, port = found["scheme"].lower(), found["host"].lower(), found["port"]
-    return f"{scheme}://{host}" + (f":{port}" if port and port != _PORTS[scheme] else "")
+    scheme = found["scheme"].lower()
+    return scheme, found["host"].lower(), found["port"] or _PORTS[scheme]
 
 
 class AllowedServers:
@@ -60,11 +68,10 @@ class AllowedServers:
             self._patterns.append((scheme, bool(found["any"]), found["host"].lower(), found["port"] or _PORTS[scheme]))
 
     def __contains__(self, url: str) -> bool:
-        found = _ADDRESS.fullmatch(url)
-        if found is None:
+        parts = _parts(url)
+        if parts is None:
             return False
-        scheme, host = found["scheme"].lower(), found["host"].lower()
-        port = found["port"] or _PORTS[scheme]
+        scheme, host, port = parts
         return any(
             scheme == its_scheme
             and its_port in ("*", port)

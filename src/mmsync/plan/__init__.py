@@ -11,7 +11,7 @@
 
 from mmsync.plan.compare import Situation, compare
 from mmsync.plan.document import MAX_DOCUMENT, dump, moved, plan_digest, plan_document, read_document, saved_options
-from mmsync.plan.kept_guards import changed_guards, guards_of
+from mmsync.plan.manifest_guards import changed_guards, guards_of
 from mmsync.plan.model import Action, After, Before, Change, Guards, Plan, Reason, Selection, Summary
 from mmsync.plan.scope import Scope
 

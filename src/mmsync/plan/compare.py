@@ -10,12 +10,12 @@ from mmsync.files.lfs import pull_command
 from mmsync.formats import is_known
 from mmsync.patterns import is_glob
 from mmsync.plan.guards import refusals
-from mmsync.plan.kept_guards import CHANGED
+from mmsync.plan.manifest_guards import CHANGED
 from mmsync.plan.model import Change, Guards, Plan, Selection
 from mmsync.plan.scope import Scope
 from mmsync.plan.selected import missed, quoted
 from mmsync.plan.sides import Sides, Unchanged, before, change_of
-from mmsync.printable import printable
+from mmsync.printable import few, printable
 from mmsync.states import Content, Diagnostic
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Situation", "compare", "order", "same_engine"]
 
 _NOTHING: Mapping[str, tuple[str, str]] = MappingProxyType({})
-_NAMES_SHOWN = 10  # in one note
 _SEVERITIES = ("error", "warning", "info")
 
 
@@ -247,13 +246,8 @@ def _uninspected(changes: Sequence[Change]) -> tuple[Diagnostic, ...]:
     engines = sorted({printable(wanted.engine, 60) for wanted in passed.values() if wanted.inspect})
     why = [f"no format is known for {', '.join(engines)}"] if engines else []
     why += ["inspect: false"] if not all(wanted.inspect for wanted in passed.values()) else []
-    what = f"Sent without knowing them whole ({'; '.join(why)}): {_few(sorted(passed))}"
+    what = f"Sent without knowing them whole ({'; '.join(why)}): {few(sorted(passed))}"
     return (Diagnostic("info", "file/uninspected", what),)
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(printable(name, 60) for name in names[:_NAMES_SHOWN]) + more
 
 
 def _no_scope() -> tuple[Diagnostic, ...]:
@@ -262,7 +256,7 @@ def _no_scope() -> tuple[Diagnostic, ...]:
 
 
 def _owned(glob: str, names: Sequence[str]) -> Diagnostic:
-    what = f"Through the pattern {printable(glob, 60)} of scope this plan deletes {_few(names)}"
+    what = f"Through the pattern {printable(glob, 60)} of scope this plan deletes {few(names)}"
     return Diagnostic("info", "plan/scope", what)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mmsync.printable import printable
+from mmsync.printable import few
 from mmsync.states import Diagnostic
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ __all__ = ["CHANGED", "changed_guards", "guards_of"]
 
 CHANGED = "guard/changed"
 """The code of what is said first."""
-
-_SHOWN = 10
 
 
 def guards_of(scope: Sequence[str], models: Iterable[Desired]) -> dict[str, Any]:
@@ -42,22 +40,16 @@ def changed_guards(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[D
     told: list[str] = []
     was, scope = set(before["scope"]), set(now["scope"])
     if was != scope:
-        parts = [f"with {_few(scope - was)}"] if scope - was else []
-        parts += [f"without {_few(was - scope)}"] if was - scope else []
+        parts = [f"with {few(sorted(scope - was))}"] if scope - was else []
+        parts += [f"without {few(sorted(was - scope))}"] if was - scope else []
         told.append(f"the scope is another: {' and '.join(parts)}")
     lifted = {name for name, pin in before["pins"].items() if now["pins"].get(name) != pin}
     if lifted:
-        told.append(f"the pin (sha256) is gone or another for {_few(lifted)}")
+        told.append(f"the pin (sha256) is gone or another for {few(sorted(lifted))}")
     for key, what in (("allowed", "allow_signature_change is set"), ("uninspected", "inspect: false is set")):
         if fresh := set(now[key]) - set(before[key]):
-            told.append(f"{what} for {_few(fresh)}")
+            told.append(f"{what} for {few(sorted(fresh))}")
     return tuple(
         Diagnostic("warning", CHANGED, f"Since the manifest was last applied, {one}", "see that this is meant")
         for one in told
     )
-
-
-def _few(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - _SHOWN:,} more" if len(ordered) > _SHOWN else ""
-    return ", ".join(printable(name, 60) for name in ordered[:_SHOWN]) + more

@@ -180,7 +180,7 @@ class Plan:
         diagnostics: Everything to tell the user, errors first, then by place; includes the refusals.
         selection: Which part of the manifest it covers.
         prune: Whether orphans were to be deleted.
-        kept_guards: The manifest's own guards, to be remembered once it is applied.
+        manifest_guards: The manifest's own guards, to be remembered once it is applied.
     """
 
     server: ServerName
@@ -195,7 +195,7 @@ class Plan:
     diagnostics: tuple[Diagnostic, ...] = ()
     selection: Selection = Selection()
     prune: bool = False
-    kept_guards: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    manifest_guards: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def summary(self) -> Summary:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmsync.plan.kept_guards import CHANGED
+from mmsync.plan.manifest_guards import CHANGED
 from mmsync.report.entries import change_item, diagnostic_item, name_item, outcome_item
 from mmsync.report.escape import code, size
 from mmsync.report.outcome_text import applied_sentence, tally

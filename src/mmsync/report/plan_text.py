@@ -5,7 +5,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from mmsync.plan.kept_guards import CHANGED
+from mmsync.plan.manifest_guards import CHANGED
 from mmsync.printable import printable
 from mmsync.report.blocks import change_block
 from mmsync.report.faults import diagnostic_lines, joined

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
-__all__ = ["GuardedProtocol", "end_idlers", "quiet_about_accepting"]
+__all__ = ["LimitedProtocol", "end_idlers", "quiet_about_accepting"]
 
 _HEAD_SECONDS = 10.0  # for a first byte on a new connection, and from there to the end of the headers
 _BODY_SECONDS = 30.0  # without a byte of a body that was announced …
@@ -21,7 +21,7 @@ _RESERVED = 160  # descriptors for files, the database's connections and the pro
 _FEWEST, _MOST = 16, 1_000
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class LimitedProtocol(HttpToolsProtocol):
     """A connection that knows for what it waits, and makes room for itself by ending the one that waited longest."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in its base
@@ -32,7 +32,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._body_since = 0.0
         self._body_bytes = 0
         if len(self.connections) > _limit():
-            others = [other for other in self.connections if isinstance(other, GuardedProtocol) and other is not self]
+            others = [other for other in self.connections if isinstance(other, LimitedProtocol) and other is not self]
             waiting = {other: since for other in others if (since := other.idle_since) is not None}
             min(waiting, key=waiting.__getitem__, default=self).end()
 
@@ -89,7 +89,7 @@ class GuardedProtocol(HttpToolsProtocol):
 def end_idlers(connections: Iterable[Any], now: float) -> None:
     """End every connection whose client has had time enough."""
     for connection in tuple(connections):
-        if isinstance(connection, GuardedProtocol):
+        if isinstance(connection, LimitedProtocol):
             connection.end_if_idle(now)
 
 

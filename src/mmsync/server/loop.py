@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from mmsync.server.guarding import GuardedProtocol, end_idlers, quiet_about_accepting
+from mmsync.server.connection_limits import LimitedProtocol, end_idlers, quiet_about_accepting
 from mmsync.server.listening import QUEUE
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class ServerThread:
         config = uvicorn.Config(
             application,  # type: ignore[arg-type]  # an ASGI application; uvicorn's own types are private
             loop="asyncio",
-            http=GuardedProtocol,
+            http=LimitedProtocol,
             lifespan="off",
             ws="none",
             log_config=None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmsync.client.error import ModelManagerError, TokenError, TransportError
 from mmsync.errors import LockTimeout, MmsyncError, SettingsError
-from mmsync.printable import printable
+from mmsync.printable import few, printable
 from mmsync.watch.health import Problem
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _RECOVERED = {
     "server": "the server answers again",
     "disk": "the disk works again",
 }
-_MOST_NAMES = 10  # in one message
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
@@ -117,7 +116,7 @@ def of_refusals(refusals: Sequence[Diagnostic], names: Sequence[str]) -> Problem
     if not refusals:
         return None
     why = "; ".join(str(refusal) for refusal in refusals)
-    message = f"nothing is deleted, {_few(names)} would be: {why}"
+    message = f"nothing is deleted, {few(names)} would be: {why}"
     return Problem("plan", "", message, refusals[0].code, "no guard forbids deleting any more")
 
 
@@ -128,13 +127,8 @@ def of_orphans(plan: Plan) -> Problem | None:
     if not names or plan.prune:
         return None
     them = "it is" if len(names) == 1 else "they are"
-    message = f"inside scope and listed by nothing: {_few(names)}; without --prune {them} left alone"
+    message = f"inside scope and listed by nothing: {few(names)}; without --prune {them} left alone"
     return Problem("orphans", "", message, "orphans", "everything inside scope is listed", "info")
-
-
-def _few(names: Sequence[str]) -> str:
-    shown = ", ".join(printable(name, 60) for name in names[:_MOST_NAMES])
-    return shown + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
 
 
 def of_outcomes(outcomes: Iterable[Outcome]) -> Iterator[Problem]:
