@@ -29,3 +29,15 @@ def _own_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("MMSYNC_CACHE_DIR", str(home / "cache"))
     monkeypatch.setenv("MMSYNC_LOCK_DIR", str(home / "locks"))
     monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture
+def desk(tmp_path, capsys, monkeypatch):
+    """A folder, a server of its own, and mmsync run between them."""
+    from mmsync.server import running
+    from support.desk import TOKEN, Desk
+
+    with running(tmp_path / "srv", token=TOKEN, patience=0.2) as address:
+        made = Desk(tmp_path / "desk", address.url, capsys, monkeypatch)
+        yield made
+        made.view.close()

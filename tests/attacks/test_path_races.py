@@ -18,21 +18,11 @@ from mmsync.errors import ManifestError
 from mmsync.files import digest_file
 from mmsync.manifest import read_manifest
 from mmsync.manifest.places import Places
-from mmsync.server import running
-from support.desk import TOKEN, Desk
 from support.fault_proxy import FaultProxy
 
 INSIDE = b"what belongs to the team " * 20_000
 OUTSIDE = b"top secret, never to be sent " * 20_000
 RUNS = 12
-
-
-@pytest.fixture
-def desk(tmp_path, capsys, monkeypatch):
-    with running(tmp_path / "srv", token=TOKEN, patience=0.2) as address:
-        made = Desk(tmp_path / "desk", address.url, capsys, monkeypatch)
-        yield made
-        made.view.close()
 
 
 @pytest.fixture
@@ -72,13 +62,16 @@ class Swapper:
                 self.swaps += 1
 
 
-@pytest.mark.parametrize("what", ["file", "folder"])
-def test_swaps_at_full_speed_send_nothing_of_what_lies_outside(what, desk, outside, scale):
+def to_swap(what, desk, outside):
+    """List a model, and return the path that a link is put in place of and where that leads."""
     desk.file("models/m.bin", INSIDE)
     desk.manifest("m MLSTATS models/m.bin")
-    path, target = (
-        (desk.folder / "models/m.bin", outside / "m.bin") if what == "file" else (desk.folder / "models", outside)
-    )
+    return (desk.folder / "models/m.bin", outside / "m.bin") if what == "file" else (desk.folder / "models", outside)
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_swaps_at_full_speed_send_nothing_of_what_lies_outside(what, desk, outside, scale):
+    path, target = to_swap(what, desk, outside)
     with FaultProxy(desk.url) as proxy, Swapper(path, target) as swapper:
         for _ in range(RUNS * scale):
             desk("apply", "-y", "--url", proxy.url)
@@ -93,11 +86,7 @@ def test_swaps_at_full_speed_send_nothing_of_what_lies_outside(what, desk, outsi
 
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_what_is_swapped_between_the_look_and_the_reading_is_refused(what, desk, outside, monkeypatch):
-    desk.file("models/m.bin", INSIDE)
-    desk.manifest("m MLSTATS models/m.bin")
-    path, target = (
-        (desk.folder / "models/m.bin", outside / "m.bin") if what == "file" else (desk.folder / "models", outside)
-    )
+    path, target = to_swap(what, desk, outside)
     real = mmsync.files.digest.opened
 
     def swap(asked):
@@ -115,11 +104,7 @@ def test_what_is_swapped_between_the_look_and_the_reading_is_refused(what, desk,
 
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_what_is_swapped_between_the_plan_and_the_sending_is_refused(what, desk, outside):
-    desk.file("models/m.bin", INSIDE)
-    desk.manifest("m MLSTATS models/m.bin")
-    path, target = (
-        (desk.folder / "models/m.bin", outside / "m.bin") if what == "file" else (desk.folder / "models", outside)
-    )
+    path, target = to_swap(what, desk, outside)
     swapped = []
 
     def swap(exchange):

@@ -182,7 +182,7 @@ def test_reading_gives_up_when_its_time_is_over(tmp_path):
 def test_the_entries_are_counted_wherever_they_stand(form, tmp_path, monkeypatch):
     """The text is parsed in no time here, so that it is the entries that are given up."""
     monkeypatch.setattr(loader, "_checked", lambda _loader, _node: 10**9)
-    models = ["{name: a%d, engine: ONNX,\n    file: a.onnx}" % number for number in range(1000)]
+    models = [f"{{name: a{number}, engine: ONNX,\n    file: a.onnx}}" for number in range(1000)]
     text = "version: 1\nmodels:\n" + "".join(f"  - {model}\n" for model in models)
     if form == "one line":
         text = "version: 1\nmodels: [" + ", ".join(model.replace("\n   ", "") for model in models) + "]\n"

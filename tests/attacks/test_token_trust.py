@@ -16,21 +16,18 @@ from mmsync.cli.settings import ServerOptions, resolve
 from mmsync.cli.trust import AllowedServers, origin
 from mmsync.errors import SettingsError
 from mmsync.manifest import ServerSettings
-from mmsync.server import running
 from mmsync.states import Source
-from support.desk import TOKEN, Desk
+from support.desk import TOKEN
 from support.wire import Wire, answer
 
 OTHER = "token-of-the-profile"
 
 
 @pytest.fixture
-def desk(tmp_path, capsys, monkeypatch):
-    with running(tmp_path / "srv", token=TOKEN, patience=0.2) as address:
-        made = Desk(tmp_path / "desk", address.url, capsys, monkeypatch)
-        monkeypatch.delenv("MMSYNC_URL")
-        yield made
-        made.view.close()
+def desk(desk, monkeypatch):
+    """A desk whose environment brings a token and no URL."""
+    monkeypatch.delenv("MMSYNC_URL")
+    return desk
 
 
 @pytest.fixture

@@ -18,10 +18,8 @@ from hypothesis import example, given, settings, strategies as st
 
 from mmsync.cli.streams import harmless_streams, write_command
 from mmsync.printable import harmless
-from mmsync.server import running
 from support.applying import json_bytes
 from support.commands import MMSYNC
-from support.desk import TOKEN, Desk
 from support.fault_proxy import FaultProxy, rewritten, status
 from support.runner import MARK, NAMES, SPACES, Command, commands
 
@@ -106,15 +104,12 @@ def test_a_command_that_is_meant_passes_whole_and_alone(capsys):
 
 
 @pytest.fixture
-def ci(tmp_path, capsys, monkeypatch):
+def ci(desk, tmp_path, monkeypatch):
     """A desk inside a step."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
-    with running(tmp_path / "srv", token=TOKEN, patience=0.2) as address:
-        made = Desk(tmp_path / "desk", address.url, capsys, monkeypatch)
-        yield made
-        made.view.close()
+    return desk
 
 
 def hostile_server(desk):

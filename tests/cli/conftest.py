@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from mmsync.server import running
-from support.desk import TOKEN, Desk
-
 _FOLDER = Path(__file__).parent / "golden"
 
 
@@ -25,12 +22,3 @@ def is_golden():
         assert text == path.read_text(encoding="utf-8")
 
     return compare
-
-
-@pytest.fixture
-def desk(tmp_path, capsys, monkeypatch):
-    """A folder, a server of its own, and mmsync run between them."""
-    with running(tmp_path / "srv", token=TOKEN, patience=0.2) as address:
-        made = Desk(tmp_path / "desk", address.url, capsys, monkeypatch)
-        yield made
-        made.view.close()
