@@ -23,18 +23,18 @@ from mmsync._version import __version__
 if TYPE_CHECKING:
     from mmsync.apply import Event, Outcome
     from mmsync.connection import Connection, connect
-    from mmsync.errors import FileFault, LockTimeout, ManifestError, MmsyncError, PlanRefused, SettingsError
+    from mmsync.errors import FileError, LockTimeout, ManifestError, MmsyncError, PlanRefused, SettingsError
     from mmsync.manifest import Manifest, read_manifest
     from mmsync.plan import Change, Guards, Plan, Selection, plan_digest, plan_document
     from mmsync.reconcile import Options, apply_plan, make_plan
-    from mmsync.states import Diagnostic
+    from mmsync.types import Diagnostic
 
 __all__ = [
     "Change",
     "Connection",
     "Diagnostic",
     "Event",
-    "FileFault",
+    "FileError",
     "Guards",
     "LockTimeout",
     "Manifest",
@@ -59,9 +59,9 @@ __all__ = [
 _HOMES = {
     "Change": "plan",
     "Connection": "connection",
-    "Diagnostic": "states",
+    "Diagnostic": "types",
     "Event": "apply",
-    "FileFault": "errors",
+    "FileError": "errors",
     "Guards": "plan",
     "LockTimeout": "errors",
     "Manifest": "manifest",
@@ -82,7 +82,11 @@ _HOMES = {
 }
 
 
+_FORMER = {"FileFault": "FileError"}
+
+
 def __getattr__(name: str) -> object:
+    name = _FORMER.get(name, name)
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

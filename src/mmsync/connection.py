@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from mmsync.errors import SettingsError
-from mmsync.states import ServerName
+from mmsync.types import ServerName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mmsync.client import Client, LegacyClient
+    from mmsync.client import Client
     from mmsync.ledger import Ledger
 
 __all__ = [
@@ -43,7 +43,7 @@ IfMissing = Literal["make", "imagine", "refuse"]
 class Connection:
     """An open client, the name its server has in the ledger, and the ledger."""
 
-    client: Client | LegacyClient
+    client: Client
     server: ServerName
     ledger: Ledger
 
@@ -109,7 +109,7 @@ def connect(
 @contextlib.contextmanager
 def open_client(
     target: Target, *, jobs: int, warn: Callable[[str], None], if_missing: IfMissing = "make"
-) -> Iterator[tuple[Client | LegacyClient, ServerName]]:
+) -> Iterator[tuple[Client, ServerName]]:
     """Open a client, for ``local:`` with the embedded server behind it for as long.
 
     Raises:
@@ -137,7 +137,7 @@ def open_client(
         yield client, ServerName(name or normalise_url(url), target.domain or "")
 
 
-def new_client(target: Target, url: str, token: str, *, jobs: int) -> Client | LegacyClient:
+def new_client(target: Target, url: str, token: str, *, jobs: int) -> Client:
     """Return a client of the target's generation for this URL and token, with connections for so many jobs."""
     from mmsync.client import Client, LegacyClient  # noqa: PLC0415 - imports the HTTP library
     from mmsync.client.auth import create_auth_from_token  # noqa: PLC0415 - the same

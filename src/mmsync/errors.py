@@ -4,7 +4,7 @@
 
     MmsyncError                  anything mmsync can explain; the command line prints it and exits 1
     ├── ManifestError            models.yaml is at fault: every fault at once, each with its place
-    ├── FileFault                a model file cannot be read, or changed while it was read
+    ├── FileError                a model file cannot be read, or changed while it was read
     ├── PlanRefused              a saved plan or digest is stale, or a guard forbids the plan
     ├── SettingsError            a server address, token or option is missing or contradicts another
     ├── LockTimeout              another mmsync holds the server's lock
@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mmsync.states import Diagnostic
+    from mmsync.types import Diagnostic
 
 __all__ = [
-    "FileFault",
+    "FileError",
     "LockTimeout",
     "ManifestError",
     "MmsyncError",
@@ -51,10 +51,10 @@ class ManifestError(MmsyncError):
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
-        super().__init__("\n".join(str(fault) for fault in self.diagnostics))
+        super().__init__("\n".join(str(diagnostic) for diagnostic in self.diagnostics))
 
 
-class FileFault(MmsyncError):
+class FileError(MmsyncError):
     """A model file cannot be read as a whole.
 
     Attributes:
@@ -69,7 +69,7 @@ class FileFault(MmsyncError):
         super().__init__(f"{path}: {reason}")
 
 
-class Misfit(FileFault):
+class WrongFormat(FileError):
     """A model file is not what its engine reads, or not all of it.
 
     Attributes:

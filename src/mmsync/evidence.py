@@ -9,20 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mmsync.client.error import ModelManagerError, ModelNotFound, TokenError
-from mmsync.ledger import Held, VerifiedContent, image_key, vouched
+from mmsync.ledger import KnownImage, VerifiedContent, image_key, vouched
 from mmsync.parallel import Pool
-from mmsync.states import Evidence, Shape, date_of
+from mmsync.types import Evidence, Shape, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
 
-    from mmsync.client import Client, LegacyClient, ModelDetail
+    from mmsync.client import Client, ModelDetail
     from mmsync.ledger import ImageKey, Ledger
-    from mmsync.states import Content, Observed, ServerName
+    from mmsync.types import Content, Observed, ServerName, Verify
 
-__all__ = ["Found", "Verify", "gather", "gone_back"]
-
-Verify = Literal["auto", "always", "never"]
+__all__ = ["Found", "gather", "gone_back"]
 
 
 class Found(NamedTuple):
@@ -33,8 +31,8 @@ class Found(NamedTuple):
 
 
 def gather(
-    wanted: Iterable[tuple[Observed, Content]],
-    client: Client | LegacyClient,
+    pairs: Iterable[tuple[Observed, Content]],
+    client: Client,
     server: ServerName,
     ledger: Ledger,
     *,
@@ -50,7 +48,7 @@ def gather(
     sizes agree; the ledger learns what the download showed.
 
     Args:
-        wanted: The server's row and the content wanted, for each model that is on both sides.
+        pairs: The server's row and the content wanted, for each model that is on both sides.
         client: The way to the server.
         server: The server's name in the ledger.
         ledger: What is known already.
@@ -70,8 +68,8 @@ def gather(
     found: dict[str, Found] = {}
     open_questions: list[tuple[Observed, Content]] = []
     ours = ledger.images(server)
-    known: Mapping[ImageKey, Held] = {} if verify == "always" else ours
-    for observed, content in wanted:
+    known: Mapping[ImageKey, KnownImage] = {} if verify == "always" else ours
+    for observed, content in pairs:
         answer = _remembered(observed, content, known)
         if answer and answer.verdict == "different" and ledger.is_latest(server, observed.name, content.sha256):
             answer = None  # somebody replaced it, or the list is some seconds behind: the model itself says
@@ -82,15 +80,15 @@ def gather(
     if not open_questions:
         return found
 
-    def look(question: tuple[Observed, Content]) -> Found | _Unsettled:
-        return _look(question[0], question[1], client, known, ours, verify, incomplete)
+    def read_detail(question: tuple[Observed, Content]) -> Found | _Unsettled:
+        return _by_detail(question[0], question[1], client, known, ours, verify, incomplete)
 
     with Pool(max(1, min(jobs, len(open_questions)))) as pool:
-        learned: list[tuple[ImageKey, Held]] = []
+        learned: list[tuple[ImageKey, KnownImage]] = []
         verified: list[tuple[str, VerifiedContent]] = []
         try:
             unsettled: list[_Unsettled] = []
-            for seen in pool.map(look, open_questions):
+            for seen in pool.map(read_detail, open_questions):
                 if isinstance(seen, Found):
                     found[seen.observed.name] = seen
                 else:
@@ -104,7 +102,7 @@ def gather(
                 if lesson:
                     learned.append(lesson)
                     if settled.evidence.verdict == "same":
-                        verified.append((name, VerifiedContent(each.content.sha256, shown=each.shape)))
+                        verified.append((name, VerifiedContent(each.content.sha256, displayed=each.shape)))
         finally:
             # What was downloaded before an interruption is not downloaded again.
             pool.shutdown(wait=False, cancel_futures=True)
@@ -121,20 +119,20 @@ class _Unsettled(NamedTuple):
     shape: Shape
 
 
-def _remembered(observed: Observed, content: Content, known: Mapping[ImageKey, Held]) -> Evidence | None:
-    held = vouched(observed, known)
-    if held is None:
+def _remembered(observed: Observed, content: Content, known: Mapping[ImageKey, KnownImage]) -> Evidence | None:
+    found = vouched(observed, known)
+    if found is None:
         return None
-    sha256, size, _ = held
+    sha256, size, _ = found
     return Evidence("same" if sha256 == content.sha256 else "different", "ledger", sha256, size)
 
 
-def _look(
+def _by_detail(
     observed: Observed,
     content: Content,
-    client: Client | LegacyClient,
-    known: Mapping[ImageKey, Held],
-    ours: Mapping[ImageKey, Held],
+    client: Client,
+    known: Mapping[ImageKey, KnownImage],
+    ours: Mapping[ImageKey, KnownImage],
     verify: Verify,
     incomplete: Container[str],
 ) -> Found | _Unsettled:
@@ -143,15 +141,15 @@ def _look(
         detail = client.find_detail(observed.name)
     except TokenError:
         raise
-    except ModelManagerError as fault:
-        return _unknown(observed, str(fault) or type(fault).__name__)
+    except ModelManagerError as error:
+        return _unknown(observed, str(error) or type(error).__name__)
     if detail is None:
         return _unknown(observed, "the server lists it, but does not show it; it may just have been deleted")
-    size, moved = _image(detail, observed)
+    size, is_replaced = _image(detail, observed)
     newer = _newer(observed, detail, size.image_id)
     if newer != observed and vouched(newer, ours):
         observed = newer  # the list is behind what we did ourselves
-    elif moved:
+    elif is_replaced:
         return _unknown(observed, "its content was replaced while the plan was made")
     observed = _named(observed, detail, size.image_id)
     if observed.name in incomplete:
@@ -167,8 +165,8 @@ def _look(
 
 
 def _download(
-    question: _Unsettled, client: Client | LegacyClient, on_progress: Callable[[str, int, int], None] | None
-) -> tuple[Found, tuple[ImageKey, Held] | None]:
+    question: _Unsettled, client: Client, on_progress: Callable[[str, int, int], None] | None
+) -> tuple[Found, tuple[ImageKey, KnownImage] | None]:
     """Settle one model by its bytes; the second value is what the ledger should learn."""
     observed, content, _ = question
     try:
@@ -180,21 +178,21 @@ def _download(
         raise
     except ModelNotFound:
         return _unknown(observed, "it was deleted while the plan was made"), None
-    except ModelManagerError as fault:
-        return _unknown(observed, str(fault) or type(fault).__name__), None
+    except ModelManagerError as error:
+        return _unknown(observed, str(error) or type(error).__name__), None
     verdict: Literal["same", "different"] = "same" if image.sha256 == content.sha256 else "different"
     evidence = Evidence(verdict, "download", image.sha256, image.size)
     key = image_key(observed)
     sure = key is not None and _is_of(observed, image.image_id, client)
-    held = Held(image.sha256, image.size, observed.update_date)
-    return Found(observed, evidence), (key, held) if key and sure else None
+    known: KnownImage = (image.sha256, image.size, observed.update_date)
+    return Found(observed, evidence), (key, known) if key and sure else None
 
 
 def _unknown(observed: Observed, why: str) -> Found:
     return Found(observed, Evidence("unknown", "none", why=why))
 
 
-def _is_of(observed: Observed, image_id: int | str | None, client: Client | LegacyClient) -> bool:
+def _is_of(observed: Observed, image_id: int | str | None, client: Client) -> bool:
     """Whether downloaded bytes are those of the row's image, and worth remembering as such.
 
     They may be of a newer one. Where the download does not name its image, an update date that has not moved since
@@ -228,7 +226,7 @@ def _newer(observed: Observed, detail: ModelDetail, image_id: int | str | None) 
     )
 
 
-def gone_back(observed: Iterable[Observed], known: Mapping[ImageKey, Held]) -> tuple[Observed, int] | None:
+def gone_back(observed: Iterable[Observed], known: Mapping[ImageKey, KnownImage]) -> tuple[Observed, int] | None:
     """Return a model whose image has a lower id than one it held before, and that id; None where there is none.
 
     Ids of images only grow, until a server is put back to a backup: then it hands out again those that it had since.
@@ -280,5 +278,5 @@ def _image(detail: ModelDetail, observed: Observed) -> tuple[_Image, bool]:
     image_id, size = image.get("id"), image.get("size")
     if not isinstance(image_id, (int, str)):
         image_id = None
-    moved = image_id is not None and observed.image_id is not None and str(image_id) != str(observed.image_id)
-    return _Image(image_id, size if isinstance(size, int) and not isinstance(size, bool) else None), moved
+    is_replaced = image_id is not None and observed.image_id is not None and str(image_id) != str(observed.image_id)
+    return _Image(image_id, size if isinstance(size, int) and not isinstance(size, bool) else None), is_replaced

@@ -1,7 +1,7 @@
 """The ledger: which content each server image holds, what was verified under each name, the digests of files seen before.
 
 A cache in one SQLite file. Deleting, losing or corrupting it costs time, never correctness: where the file fails
-(see `mmsync.cachefile`) there is one warning, and the ledger lives in memory for the rest of the run.
+(see `mmsync.sqlite_cache`) there is one warning, and the ledger lives in memory for the rest of the run.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import threading
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from mmsync.cachefile import CacheFile
 from mmsync.formats import INSPECTOR
-from mmsync.states import Content, Shape
+from mmsync.sqlite_cache import CacheFile
+from mmsync.types import Content, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
     from pathlib import Path
     from types import TracebackType
 
-    from mmsync.states import FileKey, Observed, ServerName
+    from mmsync.types import FileKey, Observed, ServerName
 
-__all__ = ["Held", "ImageKey", "Kept", "Ledger", "VerifiedContent", "image_key", "vouched"]
+__all__ = ["ImageKey", "KnownImage", "Ledger", "ServerDescription", "VerifiedContent", "image_key", "vouched"]
 
 _VERSION = 4
 _SCHEMA = """
@@ -74,20 +74,17 @@ _DAY = 86_400
 _KEPT = 90 * _DAY
 
 
-class ImageKey(NamedTuple):
-    """What names an image on a server: a replacement has a new image id, until the server is put back to a backup."""
+ImageKey = tuple[str, str, str]
+"""What names an image on a server: the model's id, its creation date and the image's id, as text.
 
-    model: str
-    created: str
-    image: str
+A replacement has a new image id, until the server is put back to a backup.
+"""
 
+KnownImage = tuple[str, int, int | None]
+"""The content an image holds: sha256 in hex, size in bytes, and the model's update date then, where known.
 
-class Held(NamedTuple):
-    """The content an image holds: sha256 in hex, size in bytes, and the model's update date then, where known."""
-
-    sha256: str
-    size: int
-    updated: int | None = None
+Both are plain tuples: making ten thousand named ones is half of reading them.
+"""
 
 
 class VerifiedContent(NamedTuple):
@@ -101,14 +98,14 @@ class VerifiedContent(NamedTuple):
 
     sha256: str
     declared: Shape = Shape()
-    shown: Shape = Shape()
+    displayed: Shape = Shape()
 
 
-class Kept(NamedTuple):
+class ServerDescription(NamedTuple):
     """A description as it was sent, and as the server shows it ever since."""
 
     sent: str
-    shown: str
+    displayed: str
 
 
 _RowKey = tuple[
@@ -131,9 +128,9 @@ class Ledger:
         self._lock = threading.RLock()
         self._files: dict[_RowKey, _FileContent] | None = None  # None: not read yet
         self._fits: set[tuple[str, str]] | None = None
-        self._images: dict[ServerName, dict[ImageKey, Held]] = {}
+        self._images: dict[ServerName, dict[ImageKey, KnownImage]] = {}
         self._verified: dict[tuple[ServerName, str], list[VerifiedContent]] = {}  # of this run, the latest last
-        self._kept: dict[ServerName, dict[str, Kept]] = {}
+        self._descriptions: dict[ServerName, dict[str, ServerDescription]] = {}
         self._guards: dict[tuple[str, ...], dict[str, Any]] = {}
         self._file = CacheFile(path, version=_VERSION, schema=_SCHEMA, what="ledger", warn=warn) if path else None
 
@@ -155,8 +152,8 @@ class Ledger:
         files = self._files
         if files is None:
             files = self._read_files()
-        held = files.get(_row_key(key))
-        return None if held is None else Content(held[0], held[1], key, bool(held[2]))
+        known = files.get(_row_key(key))
+        return None if known is None else Content(known[0], known[1], key, bool(known[2]))
 
     def put(self, contents: Sequence[Content]) -> None:
         """Remember the contents of files under the stat they were read with."""
@@ -195,19 +192,19 @@ class Ledger:
             rows = [(*each, INSPECTOR, self._now) for each in found]
             self._write("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?)", rows)
 
-    def images(self, server: ServerName) -> Mapping[ImageKey, Held]:
+    def images(self, server: ServerName) -> Mapping[ImageKey, KnownImage]:
         """Return everything known of one server's images."""
         with self._lock:
             return dict(self._known(server))
 
-    def learn(self, server: ServerName, images: Iterable[tuple[ImageKey, Held]]) -> None:
+    def learn(self, server: ServerName, images: Iterable[tuple[ImageKey, KnownImage]]) -> None:
         """Remember which content images hold; they were uploaded or downloaded, and hashed, by us."""
         learned = list(images)
         with self._lock:
             self._known(server).update(learned)
             self._write(
                 "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(*server, *key, *held, self._now) for key, held in learned],
+                [(*server, *key, *known, self._now) for key, known in learned],
             )
 
     def void(self, server: ServerName) -> None:
@@ -241,29 +238,36 @@ class Ledger:
                     (old for old in self.verified(server, name) if old.sha256 == each.sha256), VerifiedContent("")
                 )
                 declared = each.declared if each.declared.is_known else before.declared
-                shown = each.shown if each.shown.is_known else before.shown
+                displayed = each.displayed if each.displayed.is_known else before.displayed
                 recent = self._verified.setdefault((server, name), [])
                 recent[:] = [old for old in recent if old.sha256 != each.sha256]
-                recent.append(VerifiedContent(each.sha256, declared, shown))
+                recent.append(VerifiedContent(each.sha256, declared, displayed))
                 if _is_storable(name):
-                    rows.append((*server, name, each.sha256, _text(declared), _text(shown), self._now))
+                    rows.append((*server, name, each.sha256, _text(declared), _text(displayed), self._now))
             statement = "INSERT OR REPLACE INTO verified (url, domain, name, sha256, declared, shown, seen)"
             self._write(f"{statement} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def kept(self, server: ServerName) -> Mapping[str, Kept]:
+    def descriptions(self, server: ServerName) -> Mapping[str, ServerDescription]:
         """Return the descriptions that the server shows otherwise than they were sent, by name."""
         with self._lock:
-            if server not in self._kept:
+            if server not in self._descriptions:
                 query = "SELECT name, sent, shown FROM descriptions WHERE url = ? AND domain = ?"
-                self._kept[server] = {name: Kept(sent, shown) for name, sent, shown in self._rows(query, tuple(server))}
-            return self._kept[server]
+                self._descriptions[server] = {
+                    name: ServerDescription(sent, displayed)
+                    for name, sent, displayed in self._rows(query, tuple(server))
+                }
+            return self._descriptions[server]
 
-    def learn_kept(self, server: ServerName, found: Iterable[tuple[str, Kept]]) -> None:
+    def learn_descriptions(self, server: ServerName, found: Iterable[tuple[str, ServerDescription]]) -> None:
         """Remember how the server shows descriptions."""
         learned = list(found)
         with self._lock:
-            self._kept[server] = {**self.kept(server), **dict(learned)}
-            rows = [(*server, name, *kept, self._now) for name, kept in learned if _is_storable(name + "".join(kept))]
+            self._descriptions[server] = {**self.descriptions(server), **dict(learned)}
+            rows = [
+                (*server, name, *descriptions, self._now)
+                for name, descriptions in learned
+                if _is_storable(name + "".join(descriptions))
+            ]
             self._write("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def guards(self, server: ServerName, manifests: Sequence[str]) -> Mapping[str, Any] | None:
@@ -321,12 +325,12 @@ class Ledger:
                 self._files = {row[:5]: row[5:] for row in self._rows(query)}
             return self._files
 
-    def _known(self, server: ServerName) -> dict[ImageKey, Held]:
+    def _known(self, server: ServerName) -> dict[ImageKey, KnownImage]:
         if server not in self._images:
             query = "SELECT model, created, image, sha256, size, updated FROM images WHERE url = ? AND domain = ?"
             query += f" AND {_SOUND.format(size='size')}"
             self._images[server] = {
-                (model, created, image): (sha256, size, updated)  # type: ignore[misc]  # plain tuples, equal to the named ones: naming ten thousand is half of reading them
+                (model, created, image): (sha256, size, updated)
                 for model, created, image, sha256, size, updated in self._rows(query, tuple(server))
             }
         return self._images[server]
@@ -353,23 +357,23 @@ def image_key(model: Observed) -> ImageKey | None:
     if model.id is None or model.image_id is None:
         return None
     created = model.creation_date
-    return ImageKey(str(model.id), "" if created is None else str(created), str(model.image_id))
+    return str(model.id), "" if created is None else str(created), str(model.image_id)
 
 
-def vouched(model: Observed, known: Mapping[ImageKey, Held]) -> Held | None:
+def vouched(model: Observed, known: Mapping[ImageKey, KnownImage]) -> KnownImage | None:
     """Return the content that a listed model is known to hold.
 
     Where its update date is another than when that was learned, something was done to it since, be it only its
     description: a server put back to a backup hands out image ids again, and nothing else tells.
     """
     key = image_key(model)
-    held = known.get(key) if key else None
-    if held is None:
+    found = known.get(key) if key else None
+    if found is None:
         return None
-    updated = held[2]  # a plain tuple, perhaps: see `Ledger`
+    updated = found[2]
     if updated is not None and model.update_date is not None and updated != model.update_date:
         return None
-    return held
+    return found
 
 
 def _is_storable(text: str) -> bool:

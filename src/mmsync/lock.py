@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mmsync.states import ServerName
+    from mmsync.types import ServerName
 
-__all__ = ["turn"]
+__all__ = ["server_lock"]
 
 
 @contextlib.contextmanager
-def turn(folder: Path, server: ServerName, *, timeout: float, on_wait: Callable[[str], None]) -> Iterator[None]:
+def server_lock(folder: Path, server: ServerName, *, timeout: float, on_wait: Callable[[str], None]) -> Iterator[None]:
     """Hold the machine's lock for one server while the body runs; the kernel frees it if the process dies.
 
     Args:
@@ -43,16 +43,16 @@ def turn(folder: Path, server: ServerName, *, timeout: float, on_wait: Callable[
         except Timeout:
             on_wait(f"waiting for another mmsync at work on {server.url}")
             lock.acquire(timeout=timeout)
-    except Timeout as fault:
+    except Timeout as error:
         raise LockTimeout(
             f"another mmsync has been at work on {server.url} for more than {timeout:g} s",
             "wait for it to end, or give it longer with --lock-timeout",
-        ) from fault
-    except (OSError, NotImplementedError) as fault:  # the second from filelock, where there are no locks at all
+        ) from error
+    except (OSError, NotImplementedError) as error:  # the second from filelock, where there are no locks at all
         raise SettingsError(
-            f"cannot lock {path}: {getattr(fault, 'strerror', None) or fault}",
+            f"cannot lock {path}: {getattr(error, 'strerror', None) or error}",
             "network file systems may have no locks: set MMSYNC_LOCK_DIR to a folder on a disk of this machine",
-        ) from fault
+        ) from error
     try:
         yield
     finally:
@@ -64,9 +64,9 @@ def _folder(folder: Path) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()
-    except OSError as fault:
-        way_on = "set MMSYNC_LOCK_DIR to a folder that can be written"
-        raise SettingsError(f"cannot make the lock folder {folder}: {fault.strerror}", way_on) from fault
+    except OSError as error:
+        hint = "set MMSYNC_LOCK_DIR to a folder that can be written"
+        raise SettingsError(f"cannot make the lock folder {folder}: {error.strerror}", hint) from error
     if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
         raise SettingsError(f"the lock folder {folder} belongs to somebody else", "set MMSYNC_LOCK_DIR to another one")
     return folder

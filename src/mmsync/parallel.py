@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mmsync.threads import is_shortage, shortage
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["Pool"]
+__all__ = ["Pool", "is_shortage", "shortage", "start"]
+
+shortage = threading.Event()
+"""Whether a thread could not be started since this was cleared."""
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether the error is Python's for a thread that cannot be started."""
+    return isinstance(error, RuntimeError) and "start new thread" in str(error)
+
+
+def start(threads: Sequence[threading.Thread]) -> list[threading.Thread]:
+    """Start threads that share one work until one cannot be; return those that run, which may be none."""
+    running: list[threading.Thread] = []
+    for thread in threads:
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not is_shortage(error):
+                raise
+            shortage.set()
+            break
+        running.append(thread)
+    return running
+
 
 _Result = TypeVar("_Result")
 

@@ -8,54 +8,34 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mmsync.apply.engine import apply_changes
-from mmsync.apply.observe import row_of, rows
+from mmsync.apply.executor import apply_changes
 from mmsync.apply.outcome import Downloads, Progress, Verified
 from mmsync.client.error import ModelManagerError
 from mmsync.errors import PlanRefused
 from mmsync.evidence import gather, gone_back
 from mmsync.files import ToldOnly, inspected, read_contents
 from mmsync.ledger import vouched
-from mmsync.plan import Guards, Scope, Selection, Situation, changed_guards, compare, guards_of, moved
+from mmsync.observe import row_of, rows
+from mmsync.plan import Options, Scope, Situation, changed_guards, compare, differences, guards_of
 from mmsync.printable import printable
-from mmsync.states import Content, Diagnostic
+from mmsync.types import Content, Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mmsync.apply.engine import Stop
+    from mmsync.apply.executor import Stop
     from mmsync.apply.outcome import Event, Outcome, Phase
     from mmsync.client import Model
     from mmsync.connection import Connection
-    from mmsync.errors import FileFault
-    from mmsync.evidence import Verify
+    from mmsync.errors import FileError
     from mmsync.manifest import Manifest
     from mmsync.plan import Plan
-    from mmsync.states import Observed
+    from mmsync.types import Observed
 
 __all__ = ["Options", "apply_plan", "check_saved", "make_plan"]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to plan.
-
-    Attributes:
-        selection: Which models to look at.
-        guards: The limits on deleting.
-        prune: Whether orphans are to be deleted.
-        verify: How far to go to find out what the server holds; ``always`` reads every model file again as well.
-        jobs: How many models to ask about, or to carry out, at a time.
-    """
-
-    selection: Selection = Selection()
-    guards: Guards = Guards()
-    prune: bool = False
-    verify: Verify = "auto"
-    jobs: int = 8
 
 
 def make_plan(
@@ -63,7 +43,7 @@ def make_plan(
     connection: Connection,
     options: Options = Options(),
     *,
-    contents: Mapping[str, Content | FileFault] | None = None,
+    contents: Mapping[str, Content | FileError] | None = None,
     models: list[Model] | None = None,
     on_event: Callable[[Event], None] | None = None,
     now_ns: int | None = None,
@@ -90,7 +70,7 @@ def make_plan(
     now_ns = time.time_ns() if now_ns is None else now_ns
     if contents is None:
         contents = read_contents(
-            [wanted for wanted in manifest.models if wanted.name in options.selection],
+            [desired for desired in manifest.models if desired.name in options.selection],
             manifest.stats,
             ToldOnly(ledger) if options.verify == "always" else ledger,
             now_ns=now_ns,
@@ -129,8 +109,8 @@ def make_plan(
         evidence={name: answer.evidence for name, answer in found.items()},
         scope=Scope(manifest.scope, known={*contents, *listed}),
         ambiguous=ambiguous,
-        kept=ledger.kept(server),
-        notes=(*manifest.warnings, *odd, *(changed_guards(before, guards) if before else ())),
+        descriptions=ledger.descriptions(server),
+        diagnostics=(*manifest.warnings, *odd, *(changed_guards(before, guards) if before else ())),
     )
     made = compare(situation, selection=options.selection, guards=options.guards, prune=options.prune)
     return replace(made, manifest_guards=guards)
@@ -185,11 +165,11 @@ def check_saved(plan: Plan, saved: Mapping[str, object], name: str) -> None:
     Raises:
         PlanRefused: Something moved since it was saved; each diagnostic says what.
     """
-    differences = moved(saved, plan)
-    if differences:
+    found = differences(saved, plan)
+    if found:
         raise PlanRefused(
             f"{name} is stale: the server, the files or the manifest moved since it was made; nothing was written",
-            [Diagnostic("error", "plan/stale", difference) for difference in differences],
+            [Diagnostic("error", "plan/stale", difference) for difference in found],
             "plan again, look at it, and apply that",
         )
 
@@ -219,7 +199,7 @@ def _restored(observed: Mapping[str, Observed], connection: Connection) -> list[
 
 
 def _late(
-    contents: Mapping[str, Content | FileFault], listed: Mapping[str, object], connection: Connection
+    contents: Mapping[str, Content | FileError], listed: Mapping[str, object], connection: Connection
 ) -> dict[str, Observed]:
     """Return the models that mmsync has put there and the list does not show yet: it may be some seconds behind."""
     client, server, ledger = connection.client, connection.server, connection.ledger
@@ -242,10 +222,10 @@ def _incomplete(manifest: Manifest, observed: Mapping[str, Observed]) -> frozens
     one is wanted, null is taken for it; asking each time would cost a request for every model without a text.
     """
     return frozenset(
-        wanted.name
-        for wanted in manifest.models
-        if (there := observed.get(wanted.name))
-        and (there.engine is None or (there.description is None and wanted.description))
+        desired.name
+        for desired in manifest.models
+        if (there := observed.get(desired.name))
+        and (there.engine is None or (there.description is None and desired.description))
     )
 
 

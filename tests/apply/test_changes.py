@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 
 from mmsync.apply.outcome import Progress
-from mmsync.client._upload import FileForm
+from mmsync.client._multipart import FileForm
 from mmsync.reconcile import Options
 from support.applying import json_bytes, sha256
 from support.fault_proxy import Answer, rewritten, without

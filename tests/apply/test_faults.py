@@ -220,7 +220,7 @@ def test_when_nothing_can_be_read_back_what_was_done_is_done_and_the_run_says_so
     site.models(3)
     proxy.on("list", status(500, {"msg": "no list today"}), skip=1)
     notes = []
-    outcomes = site.apply(on_event=lambda event: notes.append(getattr(event, "note", "")))
+    outcomes = site.apply(on_event=lambda event: notes.append(getattr(event, "unverified", "")))
     assert {outcome.status for outcome in outcomes} == {"applied"}
     assert "no list today" in notes[-1]
     assert view.digests() == site.digests()

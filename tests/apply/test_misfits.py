@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from mmsync.errors import Misfit
+from mmsync.errors import WrongFormat
 from mmsync.files import digest_file, inspected
 from mmsync.ledger import Ledger
-from mmsync.states import Desired, Source
+from mmsync.types import Desired, Source
 from support.model_files import FLOAT, field, onnx_model, tensor
 
 EXTERNAL = field(5, field(8, "w") + field(13, field(1, "location") + field(2, "w.bin")) + field(14, 1))
@@ -58,4 +58,4 @@ def test_what_fits_is_remembered_by_content_and_engine(tmp_path):
         assert inspected([wanted], {"m": content}, ledger, now_ns=later) == {"m": content}
         path.write_bytes(b'{"a": 1')
         other = digest_file(str(path))
-        assert isinstance(inspected([wanted], {"m": other}, ledger, now_ns=later)["m"], Misfit)
+        assert isinstance(inspected([wanted], {"m": other}, ledger, now_ns=later)["m"], WrongFormat)

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from mmsync.apply.engine import apply_changes
+from mmsync.apply.executor import apply_changes
 from mmsync.apply.outcome import Finished, Progress, Verified
 from mmsync.manifest import read_manifest
 from mmsync.reconcile import make_plan
@@ -133,7 +133,7 @@ def test_a_server_that_hangs_is_not_asked_again_once_the_grace_is_over(site, pro
     assert isinstance(last, Verified)
     assert min(outcome.status for outcome in last.outcomes) == "applied"
     assert {outcome.code for outcome in last.outcomes} == {"", "interrupted"}
-    assert "not read back" in last.note
+    assert "not read back" in last.unverified
     assert lists == 1, "the plan's"
 
 

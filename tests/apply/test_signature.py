@@ -8,9 +8,9 @@ import devo_ml.modelmanager as official
 import pytest
 from devo_ml.modelmanager.auth import create_auth_from_token
 
-from mmsync.apply.signature import breaks
+from mmsync.apply.preconditions import breaks
 from mmsync.reconcile import Options
-from mmsync.states import Shape
+from mmsync.types import Shape
 from support.applying import json_bytes, sha256
 from support.fault_proxy import rewritten, without
 from support.model_files import mojo, regression_onnx

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from mmsync.formats import Unfit, inspect, kinds, window
+from mmsync.formats import FormatError, detect, inspect, types
 
 
 @pytest.fixture
@@ -22,15 +22,15 @@ def bytes_read(monkeypatch):
         counted[0] += len(data)
         return data
 
-    monkeypatch.setattr(window.os, "pread", counting)
+    monkeypatch.setattr(types.os, "pread", counting)
     return counted
 
 
-def look(path, engine: str) -> Unfit | None:
+def look(path, engine: str) -> FormatError | None:
     with path.open("rb") as file:
         try:
             inspect(file.fileno(), engine, str(path))
-        except Unfit as unfit:
+        except FormatError as unfit:
             return unfit
     return None
 
@@ -48,10 +48,10 @@ class Counting(bytes):
 @pytest.mark.parametrize("comments", [28, 9000])
 def test_comments_are_passed_once_each(comments):
     Counting.looks = 0
-    assert kinds.mistaken_for(b"<!---->" * comments) is None
-    kinds._without_comments(Counting(b"<!---->" * comments))
+    assert detect.mistaken_for(b"<!---->" * comments) is None
+    detect._without_comments(Counting(b"<!---->" * comments))
     assert Counting.looks == comments
-    assert "HTML" in (kinds.mistaken_for(b"<!---->" * comments + b"<html>") or "")
+    assert "HTML" in (detect.mistaken_for(b"<!---->" * comments + b"<html>") or "")
 
 
 @pytest.mark.parametrize("form", ["plain", "zip64"])

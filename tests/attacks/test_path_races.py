@@ -16,8 +16,8 @@ import pytest
 import mmsync.files.digest
 from mmsync.errors import ManifestError
 from mmsync.files import digest_file
+from mmsync.files.allowed_paths import AllowedPaths
 from mmsync.manifest import read_manifest
-from mmsync.manifest.places import Places
 from support.fault_proxy import FaultProxy
 
 INSIDE = b"what belongs to the team " * 20_000
@@ -128,8 +128,8 @@ def test_a_folder_is_asked_where_it_is_and_not_where_its_path_was(tmp_path, outs
     models = tmp_path / "models"
     models.mkdir()
     (models / "m.bin").write_bytes(INSIDE)
-    places = Places((str(tmp_path / "models"),), {})
-    admits = Places.admits
+    places = AllowedPaths((str(tmp_path / "models"),), {})
+    admits = AllowedPaths.admits
 
     def swap(self, real):
         answer = admits(self, real)
@@ -138,8 +138,8 @@ def test_a_folder_is_asked_where_it_is_and_not_where_its_path_was(tmp_path, outs
             models.symlink_to(outside)
         return answer
 
-    monkeypatch.setattr(Places, "admits", swap)
-    assert places.look(str(models / "m.bin")) is None
+    monkeypatch.setattr(AllowedPaths, "admits", swap)
+    assert places.check(str(models / "m.bin")) is None
     assert places.stats[str(models / "m.bin")].st_ino == (tmp_path / "gone/m.bin").stat().st_ino
     with pytest.raises(Exception, match="was replaced"):
         digest_file(str(models / "m.bin"), same_as=places.stats[str(models / "m.bin")])

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from mmsync.errors import ManifestError
-from mmsync.manifest import loader, read_manifest
-from mmsync.manifest.walk import walk
+from mmsync.manifest import read_manifest, yaml_loader
+from mmsync.manifest.discovery import walk
 from mmsync.patterns import MOST_GLOBS, Patterns
 from mmsync.plan import Scope, Selection
 
@@ -174,14 +174,14 @@ def test_reading_gives_up_when_its_time_is_over(tmp_path):
         read_manifest([str(path)], check_files=False, budget=0.0)
     nodes = []
     with pytest.raises(RuntimeError, match="over"):
-        loader.compose(path.read_bytes(), lambda: nodes.append(1) or (_ for _ in ()).throw(RuntimeError("over")))
+        yaml_loader.compose(path.read_bytes(), lambda: nodes.append(1) or (_ for _ in ()).throw(RuntimeError("over")))
     assert len(nodes) == 1
 
 
 @pytest.mark.parametrize("form", ["one line", "two lines each"])
 def test_the_entries_are_counted_wherever_they_stand(form, tmp_path, monkeypatch):
     """The text is parsed in no time here, so that it is the entries that are given up."""
-    monkeypatch.setattr(loader, "_checked", lambda _loader, _node: 10**9)
+    monkeypatch.setattr(yaml_loader, "_checked", lambda _loader, _node: 10**9)
     models = [f"{{name: a{number}, engine: ONNX,\n    file: a.onnx}}" for number in range(1000)]
     text = "version: 1\nmodels:\n" + "".join(f"  - {model}\n" for model in models)
     if form == "one line":

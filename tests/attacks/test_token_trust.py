@@ -12,11 +12,10 @@ import threading
 
 import pytest
 
-from mmsync.cli.settings import ServerOptions, resolve
-from mmsync.cli.trust import AllowedServers, origin
+from mmsync.cli.settings import AllowedServers, ServerOptions, origin, resolve
 from mmsync.errors import SettingsError
 from mmsync.manifest import ServerSettings
-from mmsync.states import Source
+from mmsync.types import Source
 from support.desk import TOKEN
 from support.wire import Wire, answer
 

@@ -16,7 +16,7 @@ import sys
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from mmsync.cli.streams import harmless_streams, write_command
+from mmsync.cli.output import harmless_streams, write_command
 from mmsync.printable import harmless
 from support.applying import json_bytes
 from support.commands import MMSYNC

@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 
 from mmsync.files import read_contents
-from mmsync.ledger import Held, ImageKey, Ledger
+from mmsync.ledger import Ledger
 from mmsync.manifest import read_manifest
-from mmsync.states import ServerName
+from mmsync.types import ServerName
 
 ROUNDS = 5
 COMPOSE = "import sys, yaml\nwith open(sys.argv[1]) as f:\n    yaml.compose(f, Loader=yaml.CSafeLoader)\n"
@@ -72,7 +72,7 @@ def fill(folder: Path, ledger_path: Path, server: ServerName) -> bytes:
                     "runtimeSize": content.size,
                 }
             )
-            lessons.append((ImageKey(str(number), "1780000000000", str(number)), Held(content.sha256, content.size)))
+            lessons.append(((str(number), "1780000000000", str(number)), (content.sha256, content.size, None)))
         ledger.learn(server, lessons)
     return json.dumps(rows).encode()
 

@@ -276,11 +276,11 @@ def test_a_model_changed_between_plan_and_write_is_left_alone(desk, is_golden):
 
 def test_another_mmsync_at_work_is_waited_for_and_then_named(desk, is_golden):
     from mmsync.cli.settings import lock_folder
-    from mmsync.lock import turn
-    from mmsync.states import ServerName
+    from mmsync.lock import server_lock
+    from mmsync.types import ServerName
 
     two(desk)
-    with turn(lock_folder(), ServerName(desk.url), timeout=0, on_wait=lambda _: None):
+    with server_lock(lock_folder(), ServerName(desk.url), timeout=0, on_wait=lambda _: None):
         is_golden("apply/lock", desk.transcript("apply", "--lock-timeout", "0.1"))
     assert desk.view.names() == []
     assert desk("apply").code == 0

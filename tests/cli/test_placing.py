@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsync.cli.placing import draft_in, write_new
+from mmsync.files.atomic import draft_in, write_new
 from support.commands import names
 
 

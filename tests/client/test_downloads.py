@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from mmsync.client import ImageContent
-from mmsync.client._image_json import ImageSplitter, Malformed
+from mmsync.client._download import ImageSplitter, Malformed
 from mmsync.client.downloader import Downloader, FileSystemDownloader, get_default_downloader, get_image_bytes
 from mmsync.client.error import ModelNotFound, TransportError, UnexpectedResponse
 from support.clients import Clock, client_of

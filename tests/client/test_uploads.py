@@ -13,10 +13,9 @@ import threading
 
 import pytest
 
-from mmsync.client._ahead import ahead
-from mmsync.client._upload import FileForm
+from mmsync.client._multipart import FileForm, prefetched
 from mmsync.client.error import FileChanged, ModelManagerError, TransportError
-from mmsync.states import FileKey
+from mmsync.types import FileKey
 from support.clients import client_of
 from support.wire import answer, reset
 
@@ -251,12 +250,12 @@ def test_files_run_ahead_no_further_than_they_may_and_stop_when_asked():
             yield number
         raise ValueError("at the end")
 
-    taken = ahead(items(), 3)
+    taken = prefetched(items(), 3)
     assert [next(taken) for _ in range(5)] == [0, 1, 2, 3, 4]
     taken.close()
     assert len(made) <= 5 + 3 + 1
     with pytest.raises(ValueError, match="at the end"):
-        list(ahead(items(), 3))
+        list(prefetched(items(), 3))
 
 
 @pytest.mark.parametrize("what", ["up", "down"])

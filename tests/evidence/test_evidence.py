@@ -10,7 +10,7 @@ from mmsync.apply import Downloads
 from mmsync.errors import PlanRefused
 from mmsync.plan import plan_digest
 from mmsync.reconcile import Options
-from mmsync.states import ServerName
+from mmsync.types import ServerName
 from support.applying import json_bytes, sha256
 from support.fault_proxy import Answer, html, reset, rewritten, status, truncated, without
 

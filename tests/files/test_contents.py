@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mmsync.errors import FileFault
+from mmsync.errors import FileError
 from mmsync.files import file_key, is_racy, read_contents
-from mmsync.states import Desired, FileKey, Source
+from mmsync.types import Desired, FileKey, Source
 
 SECOND = 1_000_000_000
 
@@ -140,7 +140,7 @@ def test_a_file_that_cannot_be_read_is_a_value_and_the_others_are_read(files, tm
     contents = read_contents(models, stats, Cache(), now_ns=later())
     assert contents["a"].size == 3
     for name in ("gone", "never", "nul", "folder"):
-        assert isinstance(contents[name], FileFault)
+        assert isinstance(contents[name], FileError)
 
 
 def test_a_file_replaced_after_it_was_looked_at_is_not_read(files, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsync.errors import FileFault
+from mmsync.errors import FileError
 from mmsync.files import digest_file, file_key
 
 MIB = 2**20
@@ -47,8 +47,8 @@ def test_what_progress_raises_is_passed_on_unchanged(model, error):
     assert caught.value is error
 
 
-def fault(path, **options) -> FileFault:
-    with pytest.raises(FileFault) as caught:
+def fault(path, **options) -> FileError:
+    with pytest.raises(FileError) as caught:
         digest_file(str(path), **options)
     return caught.value
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mmsync.engines import EXTENSIONS
-from mmsync.errors import FileFault
-from mmsync.files import guess_engine, misfit
+from mmsync.errors import FileError
+from mmsync.files import format_error, guess_engine
 from support.model_files import FLOAT, field as wire, regression_onnx, tensor
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart" / "models"
@@ -44,7 +44,7 @@ FIT = {
 
 
 def inspect(path: str, engine: str) -> tuple[str, ...]:
-    unfit = misfit(path, engine)
+    unfit = format_error(path, engine)
     return (unfit.reason, unfit.hint) if unfit and unfit.hint else (unfit.reason,) if unfit else ()
 
 
@@ -186,7 +186,7 @@ def test_the_engine_is_guessed_only_where_it_is_sure(file, data, name, engine):
 
 def test_files_that_cannot_be_read_are_faults(tmp_path):
     for path in (str(tmp_path), str(tmp_path / "gone")):
-        with pytest.raises(FileFault):
+        with pytest.raises(FileError):
             inspect(path, "ONNX")
-        with pytest.raises(FileFault):
+        with pytest.raises(FileError):
             guess_engine(path)

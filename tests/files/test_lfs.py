@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from mmsync.errors import FileFault
+from mmsync.errors import FileError
 from mmsync.files import digest_file, file_key, pull_command, read_pointer
 
 SHA = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393"
@@ -37,7 +37,7 @@ def test_a_pointer_is_the_content_it_stands_for(tmp_path):
 def test_a_damaged_or_unknown_pointer_is_never_taken_for_a_model(tmp_path, data):
     path = tmp_path / "model.onnx"
     path.write_bytes(data)
-    with pytest.raises(FileFault, match="is a Git LFS pointer of an unknown form") as caught:
+    with pytest.raises(FileError, match="is a Git LFS pointer of an unknown form") as caught:
         digest_file(str(path))
     assert "git lfs pull" in caught.value.hint
     assert read_pointer(data) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsync.formats import Unfit, inspect, signature
+from mmsync.formats import FormatError, inspect, signature
 from support.model_files import FLOAT, catboost, field, mojo, onnx_model, regression_onnx, tensor
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart" / "models"
@@ -17,13 +17,13 @@ CATBOOST = next(QUICKSTART.glob("*.cbm"))
 
 @pytest.fixture
 def found(tmp_path):
-    def look(content: bytes, engine: str) -> Unfit | None:
+    def look(content: bytes, engine: str) -> FormatError | None:
         path = tmp_path / "model"
         path.write_bytes(content)
         descriptor = os.open(path, os.O_RDONLY)
         try:
             inspect(descriptor, engine, "m.onnx")
-        except Unfit as unfit:
+        except FormatError as unfit:
             return unfit
         finally:
             os.close(descriptor)

@@ -10,12 +10,12 @@ import threading
 
 import pytest
 
-from mmsync.ledger import Held, ImageKey, Kept, Ledger, VerifiedContent, vouched
-from mmsync.states import Content, FileKey, Observed, ServerName, Shape
+from mmsync.ledger import Ledger, ServerDescription, VerifiedContent, vouched
+from mmsync.types import Content, FileKey, Observed, ServerName, Shape
 
 SERVER = ServerName("https://models.example", "self")
-KEY = ImageKey("1", "1000", "7")
-HELD = Held("a" * 64, 10)
+KEY = ("1", "1000", "7")
+HELD = ("a" * 64, 10, None)
 FILE = Content("b" * 64, 12, FileKey(2**63 + 1, 2**64 - 1, 12, 5, 6))
 DAY = 86_400
 NOW = 1_800_000_000
@@ -67,7 +67,7 @@ def test_without_a_file_it_remembers_for_the_run(warnings):
 )
 def test_a_damaged_file_costs_a_warning_and_is_begun_anew(path, warnings, damage):
     with opened(path, warnings) as ledger:
-        ledger.learn(SERVER, [(ImageKey(str(n), "", str(n)), HELD) for n in range(500)])
+        ledger.learn(SERVER, [((str(n), "", str(n)), HELD) for n in range(500)])
     damage(path)
     with opened(path, warnings) as ledger:
         ledger.images(SERVER)
@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_written_is_still_read(path, warnings):
     with opened(path, warnings) as ledger:
         # What a read-only or full disk answers, from SQLite itself: root may write through any mode.
         ledger._file.connection.execute("PRAGMA query_only = ON")
-        other = ImageKey("2", "", "8")
+        other = ("2", "", "8")
         ledger.learn(SERVER, [(other, HELD)])
         assert ledger.images(SERVER) == {KEY: HELD, other: HELD}
     assert len(warnings) == 1
@@ -111,7 +111,7 @@ def test_a_full_disk_costs_one_warning(path, warnings):
     with opened(path, warnings) as ledger:
         pages = ledger._file.connection.execute("PRAGMA page_count").fetchone()[0]
         ledger._file.connection.execute(f"PRAGMA max_page_count = {pages}")
-        many = [(ImageKey(str(n), "", str(n)), HELD) for n in range(5000)]
+        many = [((str(n), "", str(n)), HELD) for n in range(5000)]
         ledger.learn(SERVER, many)
         assert len(ledger.images(SERVER)) == 5000
     assert len(warnings) == 1
@@ -142,7 +142,7 @@ def test_a_file_forgotten_is_hashed_again(path, warnings):
 
 
 def test_rows_of_models_gone_for_ninety_days_are_dropped(path, warnings):
-    kept, gone = ImageKey("1", "1000", "7"), ImageKey("2", "1000", "8")
+    kept, gone = ("1", "1000", "7"), ("2", "1000", "8")
     with opened(path, warnings) as ledger:
         ledger.learn(SERVER, [(kept, HELD), (gone, HELD)])
     row = Observed("m", 1, "ONNX", "", 7, 1000, 2000)
@@ -167,8 +167,7 @@ def test_noting_what_is_seen_writes_once_a_day_at_most(path, warnings):
 def test_threads_share_one_ledger(path, warnings):
     with opened(path, warnings) as ledger:
         threads = [
-            threading.Thread(target=lambda n=n: ledger.learn(SERVER, [(ImageKey(str(n), "", str(n)), HELD)]))
-            for n in range(32)
+            threading.Thread(target=lambda n=n: ledger.learn(SERVER, [((str(n), "", str(n)), HELD)])) for n in range(32)
         ]
         for thread in threads:
             thread.start()
@@ -181,11 +180,11 @@ def test_threads_share_one_ledger(path, warnings):
 
 def test_processes_share_one_ledger(path, warnings):
     code = (
-        "import sys; from pathlib import Path; from mmsync.ledger import *; from mmsync.states import ServerName\n"
+        "import sys; from pathlib import Path; from mmsync.ledger import *; from mmsync.types import ServerName\n"
         "said = []\n"
         "for n in range(20):\n"
         "    with Ledger(Path(sys.argv[1]), warn=said.append, now=1) as ledger:\n"
-        f"        ledger.learn(ServerName(*{tuple(SERVER)!r}), [(ImageKey(sys.argv[2], str(n), '1'), Held('a'*64, 1))])\n"
+        f"        ledger.learn(ServerName(*{tuple(SERVER)!r}), [((sys.argv[2], str(n), '1'), ('a'*64, 1, None))])\n"
         "sys.exit(len(said))"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, str(path), str(n)]) for n in range(4)]
@@ -204,10 +203,10 @@ def test_what_was_verified_under_a_name_is_kept_latest_first(path, warnings):
             ledger.learn_verified(SERVER, [("m", OURS), ("m", later), ("n", later)])
             assert list(ledger.verified(SERVER, "m")) == [later, OURS]
             # Verified again by a download, which says nothing of what the file declares: that is kept.
-            ledger.learn_verified(SERVER, [("m", OURS._replace(declared=Shape(), shown=Shape({"X": "str"})))])
-            assert list(ledger.verified(SERVER, "m")) == [OURS._replace(shown=Shape({"X": "str"})), later]
+            ledger.learn_verified(SERVER, [("m", OURS._replace(declared=Shape(), displayed=Shape({"X": "str"})))])
+            assert list(ledger.verified(SERVER, "m")) == [OURS._replace(displayed=Shape({"X": "str"})), later]
     with opened(path, warnings) as ledger:
-        assert list(ledger.verified(SERVER, "m")) == [OURS._replace(shown=Shape({"X": "str"})), later]
+        assert list(ledger.verified(SERVER, "m")) == [OURS._replace(displayed=Shape({"X": "str"})), later]
         assert ledger.is_latest(SERVER, "m", OURS.sha256)
         assert not ledger.is_latest(SERVER, "m", later.sha256)
         assert not ledger.is_latest(ServerName("https://models.example", "other"), "m", OURS.sha256)
@@ -227,7 +226,7 @@ def test_a_signature_gone_bad_is_none(path, warnings, damage):
 def test_the_latest_content_of_a_name_is_kept_as_long_as_the_model_is(path, warnings):
     with opened(path, warnings) as ledger:
         ledger.learn_verified(SERVER, [("m", VerifiedContent("d" * 64)), ("m", OURS), ("gone", OURS)])
-        ledger.learn_kept(SERVER, [("m", Kept("a", "b")), ("gone", Kept("a", "b"))])
+        ledger.learn_descriptions(SERVER, [("m", ServerDescription("a", "b")), ("gone", ServerDescription("a", "b"))])
     row = Observed("m", 1, "ONNX", "", 7, 1000, 2000)
     for days in (30, 60, 91):
         with opened(path, warnings, NOW + days * DAY) as ledger:
@@ -235,14 +234,14 @@ def test_the_latest_content_of_a_name_is_kept_as_long_as_the_model_is(path, warn
     with opened(path, warnings, NOW + 91 * DAY) as ledger:
         assert list(ledger.verified(SERVER, "m")) == [OURS]
         assert list(ledger.verified(SERVER, "gone")) == []
-        assert ledger.kept(SERVER) == {"m": Kept("a", "b")}
+        assert ledger.descriptions(SERVER) == {"m": ServerDescription("a", "b")}
 
 
 def test_half_a_pair_of_surrogates_from_a_server_costs_no_ledger(path, warnings):
     odd = "bad \ud800"
     with opened(path, warnings) as ledger:
         ledger.learn_verified(SERVER, [(odd, OURS)])
-        ledger.learn_kept(SERVER, [("m", Kept("sent", odd))])
+        ledger.learn_descriptions(SERVER, [("m", ServerDescription("sent", odd))])
         ledger.seen(SERVER, [Observed(odd, 1, "ONNX", "", 7, 1000, 2000)])
         ledger.learn(SERVER, [(KEY, HELD)])
     with opened(path, warnings) as ledger:
@@ -252,8 +251,8 @@ def test_half_a_pair_of_surrogates_from_a_server_costs_no_ledger(path, warnings)
 
 def test_an_image_is_vouched_for_only_under_the_date_it_was_learned_with():
     row = Observed("m", 1, "ONNX", "", 7, 1000, 2000)
-    assert vouched(row, {KEY: HELD._replace(updated=2000)}) == HELD._replace(updated=2000)
-    assert vouched(row, {KEY: HELD._replace(updated=1999)}) is None
+    assert vouched(row, {KEY: (*HELD[:2], 2000)}) == (*HELD[:2], 2000)
+    assert vouched(row, {KEY: (*HELD[:2], 1999)}) is None
     # What one of the two does not say cannot be compared.
-    assert vouched(row._replace(update_date=None), {KEY: HELD._replace(updated=1999)})
+    assert vouched(row._replace(update_date=None), {KEY: (*HELD[:2], 1999)})
     assert vouched(row, {KEY: HELD})

@@ -7,7 +7,7 @@ import pytest
 
 from mmsync.errors import ManifestError
 from mmsync.manifest import discover, read_manifest
-from mmsync.states import Source
+from mmsync.types import Source
 
 
 def rule(glob: str, name: str = "{stem}", more: str = "") -> str:

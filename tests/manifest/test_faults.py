@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mmsync.errors import ManifestError
-from mmsync.manifest import loader, read_manifest, schema
+from mmsync.manifest import read_manifest, schema, yaml_loader
 
 BROKEN = Path(__file__).parents[1] / "manifests" / "broken"
 FAULTS = sorted(path.stem for path in BROKEN.glob("*.yaml"))
@@ -77,7 +77,7 @@ def test_a_secret_is_refused_without_being_repeated(fault):
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.usefixtures("_among_the_broken")
 def test_the_parser_in_python_finds_the_same_faults_on_the_same_lines(fault, monkeypatch):
-    monkeypatch.setattr(loader, "loader_class", partial(loader.loader_class, pure=True))
+    monkeypatch.setattr(yaml_loader, "loader_class", partial(yaml_loader.loader_class, pure=True))
 
     def without_columns(said: str) -> list[str]:
         # The two differ in the column of an unknown escape, and in what they call a few ends of the text.
@@ -128,7 +128,7 @@ def test_a_manifest_that_is_too_large_is_refused_unread(tmp_path):
 
 def test_a_manifest_of_more_nodes_than_memory_is_refused(tmp_path, monkeypatch):
     manifest = tmp_path / "models.yaml"
-    monkeypatch.setattr(loader, "_MAX_NODES", 1000)
+    monkeypatch.setattr(yaml_loader, "_MAX_NODES", 1000)
     manifest.write_text("version: 1\nmodels:\n" + "- a\n" * 990, "utf-8")
     assert "a model must be a mapping" in faults_of(str(manifest))
     manifest.write_text("version: 1\nmodels:\n" + "- a\n" * 1001, "utf-8")
@@ -146,7 +146,7 @@ def test_a_fault_in_an_anchor_is_told_once(tmp_path):
 @pytest.mark.parametrize("start", ["[", "{", "- ", "{a: ", "? ", "[{a: "])
 @pytest.mark.parametrize("repeats", [60, 1200, 100_000])
 def test_nesting_without_end_is_refused_not_died_of(tmp_path, monkeypatch, start, repeats, libyaml):
-    monkeypatch.setattr(loader, "loader_class", partial(loader.loader_class, pure=not libyaml))
+    monkeypatch.setattr(yaml_loader, "loader_class", partial(yaml_loader.loader_class, pure=not libyaml))
     manifest = tmp_path / "models.yaml"
     manifest.write_text(start * repeats, "utf-8")
     told = faults_of(str(manifest))
@@ -171,7 +171,7 @@ def test_the_default_manifest_that_is_missing_says_how_to_make_one(tmp_path, mon
 @pytest.mark.parametrize("line_break", ["\u2028", "\u2029", "\x85"])
 @pytest.mark.parametrize("libyaml", [True, False])
 def test_lines_are_numbered_as_editors_number_them(tmp_path, monkeypatch, line_break, libyaml):
-    monkeypatch.setattr(loader, "loader_class", partial(loader.loader_class, pure=not libyaml))
+    monkeypatch.setattr(yaml_loader, "loader_class", partial(yaml_loader.loader_class, pure=not libyaml))
     manifest = tmp_path / "models.yaml"
     text = f"version: 1 # a{line_break}# b\nmodels:\n  - {{name: a, engine: ONNX, file: a.onnx, description: 'x{line_break} y', oops: 1}}\n"
     manifest.write_text(text, "utf-8", newline="")

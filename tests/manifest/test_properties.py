@@ -8,7 +8,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from mmsync.errors import ManifestError
-from mmsync.manifest import loader, read_manifest
+from mmsync.manifest import read_manifest, yaml_loader
 
 # One folder serves all examples of a test: nothing is left in it that the next one would see.
 # The same examples in every run, and no database of them in the working tree.
@@ -113,7 +113,7 @@ def test_anything_like_a_manifest_is_read_or_refused_with_places_inside_it(tmp_p
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=15).map("".join))
 def test_the_parser_in_python_never_fails_otherwise(tmp_path, text):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loader, "loader_class", partial(loader.loader_class, pure=True))
+        patch.setattr(yaml_loader, "loader_class", partial(yaml_loader.loader_class, pure=True))
         assert_told_well(tmp_path / "models.yaml", text.encode())
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from mmsync.manifest import read_manifest
-from mmsync.manifest.writer import Entry, manifest_text, refusal, scalar
+from mmsync.manifest.writer import Entry, manifest_text, scalar, unlistable
 
 TRICKY = [
     "", " ", "yes", "No", "~", "null", "1", "1e5", "0o7", "0x1F", "12:30", "2024-01-01", ".inf", "=", "<<", "- a",
@@ -39,7 +39,7 @@ def test_what_is_written_is_read_back(folder, models):
     entries = [
         Entry(name, f"f/{index}", engine, description)
         for index, (name, (engine, description)) in enumerate(sorted(models.items()))
-        if refusal(name, engine) is None
+        if unlistable(name, engine) is None
     ]
     found = read(manifest_text(entries, heading=["a\nb: \x00"], scope_hint=["a*\n"]), folder)
     assert [(m.name, m.engine, m.file, m.description) for m in found.models] == [
@@ -54,7 +54,7 @@ def test_what_is_refused_is_what_cannot_be_read(folder, name, engine):
     from mmsync.errors import ManifestError
 
     text = manifest_text([Entry(name, "f", engine)])
-    if refusal(name, engine) is None:
+    if unlistable(name, engine) is None:
         assert len(read(text, folder).models) == 1
     else:
         with pytest.raises(ManifestError):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from mmsync.errors import FileFault
+from mmsync.errors import FileError
 from mmsync.plan import Guards, Scope, Selection, Situation, compare, plan_digest
-from mmsync.states import Content, Desired, Evidence, FileKey, Observed, ServerName, Source
+from mmsync.types import Content, Desired, Evidence, FileKey, Observed, ServerName, Source
 
 if TYPE_CHECKING:
     import random
@@ -121,7 +121,7 @@ def test_a_pin_that_does_not_match_blocks_its_model_and_no_other():
 
 
 def test_a_file_that_cannot_be_read_blocks_its_model():
-    fault = FileFault("m.onnx", "permission denied", "make it readable")
+    fault = FileError("m.onnx", "permission denied", "make it readable")
     plan = compare(situation([wanted()], contents={"m": fault}))
     assert plan.blocked == ("m",)
     assert "permission denied" in plan.diagnostics[0].summary
@@ -165,9 +165,9 @@ def test_without_a_scope_nothing_is_owned():
 def test_guards_refuse_and_name_their_flag(guards, rows, models, code):
     listed = [wanted(f"m{n}") for n in range(models)]
     gone = [there(f"gone{n}") for n in range(rows)]
-    kept = [there(model.name) for model in listed]
+    descriptions = [there(model.name) for model in listed]
     evidence = {model.name: SAME for model in listed}
-    plan = compare(situation(listed, [*gone, *kept], evidence, scope=Scope(("*",))), guards=guards, prune=True)
+    plan = compare(situation(listed, [*gone, *descriptions], evidence, scope=Scope(("*",))), guards=guards, prune=True)
     assert code in [refusal.code for refusal in plan.refusals]
     (refusal,) = [refusal for refusal in plan.refusals if refusal.code == code]
     flag = {"guard/empty": "--allow-empty", "guard/max-delete": "--max-delete 6"}.get(code, "--max-delete-percent 38")

@@ -14,14 +14,14 @@ from mmsync.plan import (
     Change,
     Plan,
     Selection,
+    differences,
     dump,
-    moved,
     plan_digest,
     plan_document,
     read_document,
     saved_options,
 )
-from mmsync.states import Diagnostic, ServerName, Source
+from mmsync.types import Diagnostic, ServerName, Source
 
 BEFORE = Before(3, "ONNX", "old", 7, 2000, "b" * 64, 12)
 AFTER = After("ONNX", "new", "m.onnx", "a" * 64, 10)
@@ -87,7 +87,7 @@ def test_the_same_plan_is_the_same_bytes_and_reads_back():
     assert text == dump(plan_document(dataclasses.replace(PLAN), version="1"))
     assert text.isascii()
     assert read_document(text, "plan.json")["digest"] == plan_digest(PLAN)
-    assert moved(read_document(text, "plan.json"), PLAN) == ()
+    assert differences(read_document(text, "plan.json"), PLAN) == ()
 
 
 def test_the_digest_does_not_depend_on_how_the_content_is_known():
@@ -110,12 +110,12 @@ def test_the_digest_changes_with_what_would_be_written(changes):
     now = dataclasses.replace(PLAN, changes=changes)
     assert plan_digest(now) != plan_digest(PLAN)
     saved = read_document(dump(plan_document(PLAN, version="1")), "plan.json")
-    assert moved(saved, now)
+    assert differences(saved, now)
 
 
 def test_another_server_is_another_plan():
     saved = read_document(dump(plan_document(PLAN, version="1")), "plan.json")
-    (line,) = moved(saved, dataclasses.replace(PLAN, server=ServerName("https://other.example", "d")))
+    (line,) = differences(saved, dataclasses.replace(PLAN, server=ServerName("https://other.example", "d")))
     assert line == "the server is https://other.example domain d, the plan is for https://models.example"
 
 
@@ -124,7 +124,7 @@ def test_what_moved_is_said_by_name_and_field():
     now = dataclasses.replace(
         PLAN, changes=(dataclasses.replace(CHANGE, before=BEFORE._replace(image_id=8, engine="H2O")),)
     )
-    assert moved(saved, now) == (
+    assert differences(saved, now) == (
         'm: before engine was "ONNX", is "H2O"; before image_id was 7, is 8',
         "n: planned to add, now neither listed nor to be deleted",
     )

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 from mmsync.apply.outcome import Finished, Outcome, Progress, Started, Verified
 from mmsync.plan import plan_document
-from mmsync.report.events import (
+from mmsync.report.json_events import (
     EventLines,
     change_line,
     diagnostic_line,

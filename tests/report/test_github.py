@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mmsync.report.github import annotation_lines, escape_message, escape_property, outputs
-from mmsync.states import Diagnostic
+from mmsync.types import Diagnostic
 from support.sample_plans import DIGEST, at, every_kind, plan, some_outcomes
 
 

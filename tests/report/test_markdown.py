@@ -8,9 +8,9 @@ from markdown_it import MarkdownIt
 
 from mmsync.apply.outcome import Outcome
 from mmsync.printable import printable
-from mmsync.report.escape import code, size
+from mmsync.report.github import code, size
 from mmsync.report.markdown import render
-from mmsync.states import Diagnostic
+from mmsync.types import Diagnostic
 from support.sample_plans import DIGEST, add, changed, delete, every_kind, partial, plan, some_outcomes
 
 _MORE = re.compile(r"^- … and ([\d,]+) more not shown$", re.MULTILINE)

@@ -16,8 +16,8 @@ import pytest
 
 from mmsync.apply.outcome import Finished, Outcome, Progress, Started, Verified
 from mmsync.cli.progress import progress
-from mmsync.report.gauge import Gauge
 from mmsync.report.layout import columns
+from mmsync.report.progress import Gauge
 from support.sample_plans import add
 
 _MB = 1_000_000

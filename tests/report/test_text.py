@@ -9,9 +9,11 @@ from hypothesis import given, settings, strategies as st
 
 from mmsync.apply.outcome import Outcome
 from mmsync.printable import printable
+from mmsync.report.diagnostics import render_diagnostics
 from mmsync.report.layout import columns
-from mmsync.report.text import render_diagnostics, render_outcomes, render_plan
-from mmsync.states import Diagnostic
+from mmsync.report.outcome_text import render_outcomes
+from mmsync.report.plan_text import render_plan
+from mmsync.types import Diagnostic
 from support.sample_plans import (
     DIGEST,
     NEW,

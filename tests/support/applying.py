@@ -19,7 +19,7 @@ from mmsync.connection import Connection
 from mmsync.ledger import Ledger
 from mmsync.manifest import read_manifest
 from mmsync.reconcile import Options, apply_plan, make_plan
-from mmsync.states import ServerName
+from mmsync.types import ServerName
 
 __all__ = ["Site", "View", "json_bytes", "sha256"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmsync.apply.outcome import Outcome
 from mmsync.plan.model import After, Before, Change, Plan, Selection
-from mmsync.states import Diagnostic, ServerName, Source
+from mmsync.types import Diagnostic, ServerName, Source
 
 OLD = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 NEW = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"

@@ -103,14 +103,14 @@ InotifyFD.read_events = read_events
 
 RAISE_ONCE = """
 import os
-from mmsync.watch import hints
-original = hints._Folder.on_event
+from mmsync.watch import event_source
+original = event_source._Folder.on_event
 def on_event(self, event):
     if os.path.exists({trigger!r}):
         os.unlink({trigger!r})
         raise RuntimeError("the handler raises")
     original(self, event)
-hints._Folder.on_event = on_event
+event_source._Folder.on_event = on_event
 """
 
 
@@ -132,7 +132,7 @@ def test_4_and_5_a_dead_reader_is_replaced(root, watch, server, tmp_path, patch)
 
 
 def test_5_a_handler_only_sets_a_flag():
-    from mmsync.watch.wake import Bell
+    from mmsync.watch.control import Bell
 
     bell = Bell(lambda _seconds: None)
     for _ in range(100_000):
@@ -409,7 +409,7 @@ def test_18_a_slow_writer_is_waited_for_and_delays_no_other(root, watch, server)
 
 def test_19_reading_files_wakes_nobody(root):
     from mmsync.files import digest_file
-    from mmsync.watch.hints import Hints
+    from mmsync.watch.event_source import Hints
 
     path = root / "a.json"
     path.write_bytes(json_model(1))
@@ -463,7 +463,7 @@ def test_the_namespace_tests_can_run_here_or_say_why(in_namespace):
 
 
 TOUCHED = """
-import functools, mmsync.watch.watching as given
+import functools, mmsync.watch.config as given
 given.Watching = functools.partial(given.Watching, force=1.0)
 """
 

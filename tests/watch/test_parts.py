@@ -12,13 +12,12 @@ import time
 import pytest
 
 from mmsync.errors import SettingsError
-from mmsync.watch.coverage import Coverage
-from mmsync.watch.health import Health, Problem
-from mmsync.watch.links import cover, way
-from mmsync.watch.log import EVENTS, Log
-from mmsync.watch.mounts import file_system, is_silent, parse_mountinfo
-from mmsync.watch.notify import OnChange, parse_command
-from mmsync.watch.service import Service
+from mmsync.watch.conditions import Health, Problem
+from mmsync.watch.event_source import Coverage, file_system, is_silent, parse_mountinfo
+from mmsync.watch.hook import OnChange, parse_command
+from mmsync.watch.reporting import EVENTS, Log
+from mmsync.watch.symlinks import cover, way
+from mmsync.watch.systemd import Service
 
 MOUNTINFO = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 30 22 0:30 / /mnt/models rw,relatime shared:5 master:1 - nfs4 host:/x rw
@@ -157,7 +156,7 @@ def test_problems_are_told_when_they_begin_change_and_end():
 
 
 def test_every_kind_of_problem_has_its_events():
-    from mmsync.watch.health import KINDS
+    from mmsync.watch.conditions import KINDS
 
     assert {event for kind in KINDS.values() for event in kind} <= EVENTS.keys()
 

@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from mmsync.watch.probe import Probe, remove_leftovers
+from mmsync.watch.event_source import Probe, remove_leftovers
 from support.watching import json_model, write_manifest
 
 

@@ -64,5 +64,5 @@ def test_seeing_a_real_folder(tmp_path):
     found = see(str(tmp_path))
     assert not found.empty
     assert found.identity == (tmp_path.stat().st_dev, tmp_path.stat().st_ino)
-    assert see(str(tmp_path / "gone")).fault == "it is not there"
-    assert see(str(tmp_path / "a")).fault == "it is not a folder"
+    assert see(str(tmp_path / "gone")).error == "it is not there"
+    assert see(str(tmp_path / "a")).error == "it is not a folder"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings, strategies as st
 
-from mmsync.watch.schedule import Backoff, Retries, Timer
+from mmsync.watch.retry import Backoff, Retries, Timer
 
 
 def test_delays_double_from_five_seconds_to_three_minutes():

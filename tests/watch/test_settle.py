@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings, strategies as st
 
-from mmsync.states import FileKey
-from mmsync.watch.scan import MISSING
-from mmsync.watch.settle import Settling
+from mmsync.types import FileKey
+from mmsync.watch.settle import MISSING, Settling
 
 SETTLE = 2.0
 

@@ -1,53 +1,68 @@
-"""Carrying out one change: re-read, upload, compare signatures, save. Failure is a value."""
+"""One change carried out: read the model again, check the preconditions, ``client.add_model``. Failure is a value."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from mmsync.apply.failure import failed, skipped
-from mmsync.apply.observe import holds
 from mmsync.apply.outcome import Attempt, Outcome
-from mmsync.apply.signature import Guard, declared
-from mmsync.apply.staleness import completed, image_id, moved, seen
-from mmsync.client import save_body
-from mmsync.client.error import ModelManagerError, UnexpectedResponse
-from mmsync.errors import FileFault
+from mmsync.apply.preconditions import SignatureGuard, as_before, completed, declared_shape, staleness
+from mmsync.client.error import (
+    EndpointNotFound,
+    FileChanged,
+    ModelAlreadyExists,
+    ModelManagerError,
+    ModelRefused,
+    TokenError,
+    TransportError,
+    UnexpectedResponse,
+    UnknownEngine,
+)
+from mmsync.errors import FileError, MmsyncError
 from mmsync.files.lfs import pull_command
-from mmsync.states import Shape
+from mmsync.observe import holds, image_id
+from mmsync.types import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mmsync.client import Client, LegacyClient, ModelDetail
+    from mmsync.client import Client, ModelDetail, ModelReview
     from mmsync.ledger import VerifiedContent
     from mmsync.plan import Change
 
-    Past = Callable[[Change], tuple[Sequence[VerifiedContent], str | None]]
+    History = Callable[[Change], tuple[Sequence[VerifiedContent], str | None]]
 
 __all__ = ["carry_out"]
 
-_SLOW = 0.5  # seconds the upload of a new model may take before the name is looked up once more ahead of its save
+_SLOW = 0.5  # seconds the upload of a new model may take before the name is read once more ahead of its save
+
+
+class _Refused(Exception):
+    """Ends an upload before its save; carries the attempt it comes to."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        super().__init__()
+        self.attempt = attempt
 
 
 def carry_out(
     change: Change,
-    client: Client | LegacyClient,
+    client: Client,
     reread: Callable[[], ModelDetail | None],
     on_progress: Callable[[int, int], None],
     *,
-    past: Past = lambda _: ((), None),
+    history: History = lambda _: ((), None),
     clock: Callable[[], float] = time.monotonic,
 ) -> Attempt:
     """Do what the change says, unless the server or the file is no longer as planned.
 
     Args:
         change: An add, change or delete.
-        client: The way to the server.
+        client: The client of the server.
         reread: Reads the model's detail as it is now; called just before the first write.
         on_progress: Called with bytes sent and bytes in all; an exception it raises aborts the upload and comes
             out of this function.
-        past: Returns the contents once verified under the change's name, the latest first, and the one that the
+        history: Returns the contents once verified under the change's name, the latest first, and the one that the
             server is known to hold.
         clock: Seconds, for how long an upload took.
 
@@ -58,9 +73,8 @@ def carry_out(
         stored = reread()
         if change.action == "delete" and stored is None:
             return Attempt(Outcome(change, "applied", message="it was gone already"))
-        stale = moved(change.before, stored)
-        if stale:
-            return skipped(change, "stale", stale)
+        if stale := staleness(change.before, stored):
+            return _skipped(change, "stale", stale)
         if change.action == "delete":
             client.delete_model(change.name)
             return Attempt(Outcome(change, "applied"))
@@ -69,46 +83,45 @@ def carry_out(
             # Without its image's id the stored model cannot be saved again, and without its fields it would lose them:
             # then its bytes are sent again, and the review says both.
             if change.reasons == ("description",) and image_id(stored) is not None and "fields" in stored:
-                return _describe(change, client, stored, on_progress, past, clock)
-        return _upload_and_save(change, client, stored, on_progress, past, clock)
-    except (ModelManagerError, FileFault, OSError) as fault:
-        return failed(change, fault)
+                attempt = _describe(change, client, stored)
+                if attempt is not None:
+                    return attempt
+        return _upload(change, client, stored, on_progress, history, clock)
+    except _Refused as refused:
+        return refused.attempt
+    except (ModelManagerError, FileError, OSError) as error:
+        return _failed(change, error)
 
 
-def _describe(
-    change: Change,
-    client: Client | LegacyClient,
-    stored: ModelDetail,
-    on_progress: Callable[[int, int], None],
-    past: Past,
-    clock: Callable[[], float],
-) -> Attempt:
-    """Save the stored detail with the new description. How the server shows it is read back with all the others."""
+def _describe(change: Change, client: Client, stored: ModelDetail) -> Attempt | None:
+    """Save the stored detail with the new description; None where the server takes none without a fresh upload.
+
+    How the server shows it is read back with all the others.
+    """
     description = change.after.description or "" if change.after else ""
     if stored.get("engine") is None and change.after is not None:
         stored = {**stored, "engine": change.after.engine}
     unanswered: UnexpectedResponse | None = None
     try:
         client.update_description(change.name, description, detail=stored)
-    except UnexpectedResponse as fault:
-        unanswered = fault  # some page, in place of the answer or of the save: what is shown now tells which
-    except ModelManagerError as fault:
-        if not fault.permanent:
+    except UnexpectedResponse as error:
+        unanswered = error  # some page, in place of the answer or of the save: what is shown now tells which
+    except ModelManagerError as error:
+        if not error.permanent:
             raise
-        # A server that takes no detail without a fresh upload (inferred: never seen) gets a full add.
-        return _upload_and_save(change, client, stored, on_progress, past, clock)
+        return None  # inferred: such a server was never seen
     now = client.find_detail(change.name)
     if now is None:
-        return skipped(change, "stale", "it was deleted while its description was saved")
+        return _skipped(change, "stale", "it was deleted while its description was saved")
     there, was = image_id(now), image_id(stored)
     if there is not None and str(there) != str(was) and not _still_holds(change, client, there):
-        return skipped(change, "stale", "its content was replaced by other hands while its description was saved")
+        return _skipped(change, "stale", "its content was replaced by other hands while its description was saved")
     if unanswered and (now.get("description") or "") != description:
         raise unanswered
     return Attempt(Outcome(change, "applied"), there)
 
 
-def _still_holds(change: Change, client: Client | LegacyClient, image: int | str) -> bool:
+def _still_holds(change: Change, client: Client, image: int | str) -> bool:
     """Whether a model whose image has another id now holds the content it held when the plan was made."""
     before, after = change.before, change.after
     if before is None or after is None or before.sha256 != after.sha256:
@@ -116,68 +129,125 @@ def _still_holds(change: Change, client: Client | LegacyClient, image: int | str
     return holds(client, change.name, image, after.sha256)
 
 
-def _upload_and_save(
+def _upload(
     change: Change,
-    client: Client | LegacyClient,
+    client: Client,
     stored: ModelDetail | None,
     on_progress: Callable[[int, int], None],
-    past: Past,
+    history: History,
     clock: Callable[[], float],
 ) -> Attempt:
+    """Add or replace the model: the act this program exists for, with its preconditions as the hook before the save."""
     desired, content = change.desired, change.content
     if desired is None or content is None:
         raise ValueError(f"a plan read from a file cannot be applied without its manifest: {change.name}")
     if content.lfs:
         why = f"{desired.file} is a Git LFS pointer, not the model; fetch it with: {pull_command(desired.path)}"
-        return skipped(change, "lfs-pointer", why, permanent=True)
-    file = declared(desired.path, desired.engine, content)
-    verified, present = past(change)
+        return _skipped(change, "lfs-pointer", why, permanent=True)
+    declared = declared_shape(desired.path, desired.engine, content)
+    verified, present = history(change)
     guard = None
     if stored is not None:
-        pinned = desired.sha256 is not None
-        guard = Guard(verified, content.sha256, present, file, Shape.of(stored), is_pinned=pinned)
-    broken = guard.before_upload() if guard and not desired.allow_signature_change else ""
-    if broken:
-        return skipped(change, "signature", broken, permanent=True)
+        there, is_pinned = Shape.of(stored), desired.sha256 is not None
+        guard = SignatureGuard(verified, content.sha256, present, declared, there, is_pinned=is_pinned)
+    if guard and not desired.allow_signature_change and (broken := guard.before_upload()):
+        return _skipped(change, "signature", broken, permanent=True)
     began = clock()
-    review = client.upload_image(
-        desired.engine,
-        desired.path,
-        expected_sha256=content.sha256,
-        unchanged_since=content.key[:2],  # not even a part of another file is sent
-        on_progress=on_progress,
-    )
-    ours = review.get("imageId")
-    if ours is None:
-        # Saved without it, the model would have no bytes.
-        raise UnexpectedResponse(msg="the server's review of the file does not say the image's id", status=200)
-    # What is there could be lost, so it is looked at once more, last of all. A second model of a new name is what the
-    # server itself prevents; there a look is worth its time only where much of that has passed.
-    if stored is not None or clock() - began > _SLOW:
-        now = client.find_detail(change.name)
-        stale = moved(seen(stored), now)
-        if stale:
-            return skipped(change, "stale", stale, uploaded=content.size)
-        stored = None if now is None else completed(seen(stored), now)
-    shown = Shape.of(review)
-    broken = guard.before_save(shown) if guard and not desired.allow_signature_change else ""
-    if broken:
-        return skipped(change, "signature", broken, permanent=True, uploaded=content.size)
+    image: int | str | None = None
+    displayed = Shape()
+
+    def refuse(code: str, why: str, *, permanent: bool = False) -> NoReturn:
+        raise _Refused(_skipped(change, code, why, permanent=permanent, uploaded=content.size))
+
+    def before_save(review: ModelReview, stored: ModelDetail | None) -> ModelDetail | None:
+        nonlocal image, displayed
+        image, displayed = review.get("imageId"), Shape.of(review)
+        if image is None:
+            # Saved without it, the model would have no bytes.
+            raise UnexpectedResponse(msg="the server's review of the file does not say the image's id", status=200)
+        # What is there could be lost, so it is read once more, last of all. A second model of a new name is what the
+        # server itself prevents; there that is worth its time only where much of it has passed.
+        if stored is not None or clock() - began > _SLOW:
+            now = client.find_detail(change.name)
+            if stale := staleness(as_before(stored), now):
+                refuse("stale", stale)
+            stored = None if now is None else completed(as_before(stored), now)
+        if guard and not desired.allow_signature_change and (broken := guard.before_save(displayed)):
+            refuse("signature", broken, permanent=True)
+        return stored
+
     try:
-        client.save_model(save_body(desired.name, desired.engine, desired.description, review, stored))
-    except ModelManagerError as fault:
-        # Whether it was done all the same (a proxy may have put its own page in place of the answer), or another hand
-        # was first.
-        now = _shown(client, change.name) if stored is None or isinstance(fault, UnexpectedResponse) else None
-        if now is None or str(image_id(now)) != str(ours):
-            return failed(change, fault, uploaded=content.size, taken=stored is None and now is not None)
-    said = guard.done(shown) if guard else ""
-    return Attempt(Outcome(change, "applied", message=said, uploaded=content.size), ours, file, shown)
+        client.add_model(
+            desired.name,
+            desired.engine,
+            desired.path,
+            description=desired.description,
+            force=True,
+            detail=stored,
+            before_save=before_save,
+            expected_sha256=content.sha256,
+            unchanged_since=content.key[:2],  # not even a part of another file is sent
+            on_progress=on_progress,
+        )
+    except (ModelManagerError, OSError) as error:
+        return _failed(change, error, uploaded=content.size if image is not None else 0)
+    message = guard.restored(displayed) if guard else ""
+    return Attempt(Outcome(change, "applied", message=message, uploaded=content.size), image, declared, displayed)
 
 
-def _shown(client: Client | LegacyClient, name: str) -> ModelDetail | None:
-    """Return a model's detail after a save that failed; None where there is none or it cannot be read."""
-    try:
-        return client.find_detail(name)
-    except ModelManagerError:
-        return None
+def _skipped(change: Change, code: str, message: str, *, permanent: bool = False, uploaded: int = 0) -> Attempt:
+    """Return an attempt that wrote nothing on purpose."""
+    if code == "stale":
+        message = f"{message}; plan again to see what is left to do"
+    return Attempt(Outcome(change, "skipped", code, message, permanent, uploaded))
+
+
+def _failed(change: Change, error: Exception, *, uploaded: int = 0) -> Attempt:
+    """Return the attempt that ended in ``error``; ``uploaded`` are bytes of the model the server received."""
+    if isinstance(error, FileChanged):
+        return _skipped(change, "file-changed", _sentence(error))
+    if isinstance(error, ModelAlreadyExists) and change.before is None:
+        why = _sentence(error.__cause__ if isinstance(error.__cause__, ModelManagerError) else error)
+        return _skipped(change, "stale", f"it exists now, made by other hands: {why}", uploaded=uploaded)
+    code, permanent = _code(error)
+    return Attempt(Outcome(change, "failed", code, _sentence(error), permanent, uploaded))
+
+
+def _code(error: Exception) -> tuple[str, bool]:
+    match error:
+        case TokenError():
+            return "token", False
+        case UnknownEngine():
+            return "unknown-engine", True
+        case ModelRefused():
+            return "refused", True
+        case TransportError():
+            return "network", False
+        case EndpointNotFound():
+            return "server", True
+        case ModelManagerError():
+            return "server", error.permanent
+        case _:
+            return "file", False
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    if isinstance(error, ModelManagerError) and error.cid:
+        text += f", correlation id {error.cid}"
+    hint = _hint(error)
+    return f"{text} ({hint})" if hint else text
+
+
+def _hint(error: Exception) -> str:
+    if isinstance(error, MmsyncError) and error.hint:
+        return error.hint
+    match error:
+        case UnknownEngine():
+            return "correct its engine"
+        case ModelRefused():
+            return "export the file again, or correct its engine"
+        case ModelManagerError(permanent=False):
+            return "try again; if it stays so, whoever runs the server can tell why"
+        case _:
+            return ""

@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from mmsync.states import Shape
+from mmsync.types import Shape
 
 if TYPE_CHECKING:
     from mmsync.plan import Change
 
-__all__ = ["Attempt", "Downloads", "Event", "Finished", "Outcome", "Phase", "Progress", "Started", "Status", "Verified"]
+__all__ = [
+    "Attempt",
+    "Downloads",
+    "Event",
+    "Finished",
+    "Outcome",
+    "Phase",
+    "Progress",
+    "Started",
+    "Status",
+    "Verified",
+]
 
 Status = Literal["verified", "applied", "skipped", "failed", "not-attempted"]
 _UNKNOWN = Shape()
@@ -60,7 +71,7 @@ class Attempt:
     outcome: Outcome
     image_id: int | str | None = None
     declared: Shape = _UNKNOWN
-    shown: Shape = _UNKNOWN
+    displayed: Shape = _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +112,11 @@ class Verified:
 
     Attributes:
         outcomes: One for each change of the plan, in its order.
-        note: Why nothing could be read back, or empty.
+        unverified: Why nothing could be read back, or empty.
     """
 
     outcomes: tuple[Outcome, ...]
-    note: str = ""
+    unverified: str = ""
 
 
 Event = Started | Progress | Downloads | Finished | Verified

@@ -5,32 +5,57 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from mmsync._version import __version__
+from mmsync.apply.outcome import Finished, Started, Verified
 from mmsync.cli import options as opt
-from mmsync.cli.exits import ExitCode
-from mmsync.cli.output import complain, warn
-from mmsync.errors import PlanRefused, SettingsError
+from mmsync.cli.errors import ExitCode
+from mmsync.cli.output import answer, colour, columns, warn
+from mmsync.cli.plan import show
+from mmsync.cli.progress import progress
+from mmsync.cli.reporting import complain, publish
+from mmsync.cli.session import planned, read
+from mmsync.cli.settings import resolve
+from mmsync.cli.signals import stop_on_signals
+from mmsync.errors import MmsyncError, PlanRefused, SettingsError
+from mmsync.manifest import ServerSettings
+from mmsync.plan import MAX_DOCUMENT, plan_digest, read_document, saved_options
+from mmsync.reconcile import apply_plan, check_saved
+from mmsync.report.json_events import EventLines, change_line, diagnostic_line, summary_line, version_line
+from mmsync.report.markdown import render
+from mmsync.report.outcome_text import render_outcomes
+from mmsync.report.plan_text import render_plan
+from mmsync.types import Source
 
 if TYPE_CHECKING:
-    from mmsync.apply import Event
+    from collections.abc import Iterable
+
+    from mmsync.apply import Event, Outcome
+    from mmsync.cli.options import ManifestOptions
     from mmsync.cli.settings import ServerOptions
     from mmsync.connection import Connection
-    from mmsync.manifest import ServerSettings
-    from mmsync.plan import Plan
-    from mmsync.reconcile import Options
+    from mmsync.plan import Options, Plan
 
-__all__ = ["apply"]
+__all__ = ["ApplyReport", "apply"]
+
+
+class _How(NamedTuple):
+    """The command's own options."""
+
+    yes: bool
+    fail_fast: bool
+    detailed_exitcode: bool
+    output_format: str
+    quiet: bool
 
 
 @click.command("apply")
 @click.argument("saved", metavar="[PLAN]", required=False)
 @opt.manifest_options
-@opt.selection_options
-@opt.guard_options
-@opt.planning_options
+@opt.plan_options
 @click.option("--expect", metavar="DIGEST", help="Refuse unless the plan has this digest.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, even on a terminal.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
@@ -46,114 +71,99 @@ __all__ = ["apply"]
 @opt.format_option("text", "json", "markdown")
 @opt.quiet_option
 @opt.server_options
-def apply(**given: Any) -> int:
+def apply(
+    saved: str | None,
+    manifest: ManifestOptions,
+    options: Options,
+    server: ServerOptions,
+    expect: str | None,
+    lock_timeout: float,
+    **how: Any,
+) -> int:
     """Make the server hold what the manifest lists, or do exactly what a saved PLAN says."""
-    from mmsync.cli.run import planning, replan  # noqa: PLC0415 - imports the HTTP library
-
-    server = opt.take_server(given)
     # What a script meant to hold the apply to must not be dropped because its variable is empty.
-    for what, value in (("PLAN", given["saved"]), ("--expect", given["expect"])):
+    for what, value in (("PLAN", saved), ("--expect", expect)):
         if value is not None and not value.strip():
             raise click.UsageError(f"{what} is empty: give it a value, or leave it out")
-    options = planning(given)
-    document = settings = None
-    if given["saved"]:
-        document, options, settings = _saved(given, options, server)
-    with replan(given, server, exclusive=True, options=options, settings=settings) as (made, connection):
-        _check(made, given, document)
-        return _carry_out(made, connection, given, options.jobs)
+    asked = _How(**how)
+    document = _read_saved(saved) if saved else None
+    if document is not None:
+        if options.selection.is_partial or options.prune:
+            raise click.UsageError("a saved plan brings its own selection and --prune: give none with it")
+        selection, prune = saved_options(document)
+        options = dataclasses.replace(options, selection=selection, prune=prune)
+        if manifest.is_default:
+            manifest = dataclasses.replace(manifest, paths=tuple(document["manifests"]))
+    server = server.with_token()
+    desired = read(manifest)
+    settings = desired.server
+    # Where neither flags nor the manifest name a server, the plan does; who names it decides whether a token goes there.
+    names_none = server.url is None and server.profile is None and settings.url is None and settings.profile is None
+    if document is not None and names_none:
+        at = document["server"]
+        settings = ServerSettings(at["url"], domain=at.get("domain") or None, source=Source(str(saved), 1, 1))
+    with planned(
+        desired,
+        options,
+        resolve(server, settings),
+        quiet=asked.quiet,
+        exclusive=True,
+        lock_timeout=lock_timeout,
+    ) as (plan, connection):
+        if document is not None:
+            check_saved(plan, document, str(saved))
+        if expect and plan_digest(plan) != expect.strip().lower():
+            show(plan, asked.output_format)
+            raise PlanRefused(
+                f"the plan's digest is {plan_digest(plan)}, not the expected {expect}; nothing was written",
+                hint="what would be done now is shown above: plan again, look at it, and expect that digest",
+            )
+        return _carry_out(plan, connection, asked, options.jobs)
 
 
-def _saved(
-    given: dict[str, Any], options: Options, server: ServerOptions
-) -> tuple[dict[str, Any], Options, ServerSettings | None]:
-    """Read the saved plan and plan again the way it was planned."""
-    from mmsync.manifest import ServerSettings  # noqa: PLC0415 - only with a saved plan
-    from mmsync.plan import MAX_DOCUMENT, read_document, saved_options  # noqa: PLC0415 - the same
-    from mmsync.states import Source  # noqa: PLC0415 - the same
+def _read_saved(name: str) -> dict[str, Any]:
+    """Return the saved plan's document.
 
-    name = given["saved"]
+    Raises:
+        SettingsError: The file cannot be read, or is larger than any plan.
+        PlanRefused: It is no plan document.
+    """
     try:
         # What is no text is no plan either: read_document says so.
         with Path(name).open("rb") as file:
             content = file.read(MAX_DOCUMENT + 1)
-        if len(content) > MAX_DOCUMENT:
-            raise SettingsError(
-                f"{name} is larger than any plan ({MAX_DOCUMENT // 2**20} MiB)", "is it the right file?"
-            )
-        document = read_document(content.decode("utf-8", "replace"), name)
-    except OSError as fault:
-        why = f"cannot read the plan {name}: {fault.strerror or fault}"
+    except OSError as error:
         raise SettingsError(
-            why, "PLAN is a file made with: mmsync plan --out FILE; manifests are named with -f"
-        ) from fault
-    selection, prune = saved_options(document)
-    if options.selection.is_partial or options.prune:
-        raise click.UsageError("a saved plan brings its own selection and --prune: give none with it")
-    source = click.get_current_context().get_parameter_source("manifests")
-    if source == click.core.ParameterSource.DEFAULT:
-        given["manifests"] = tuple(document["manifests"])
-    settings = None
-    if server.url is None and server.profile is None and not _names_a_server(given):
-        at = document["server"]
-        settings = ServerSettings(at["url"], domain=at.get("domain") or None, source=Source(name, 1, 1))
-    return document, dataclasses.replace(options, selection=selection, prune=prune), settings
+            f"cannot read the plan {name}: {error.strerror or error}",
+            "PLAN is a file made with: mmsync plan --out FILE; manifests are named with -f",
+        ) from error
+    if len(content) > MAX_DOCUMENT:
+        raise SettingsError(f"{name} is larger than any plan ({MAX_DOCUMENT // 2**20} MiB)", "is it the right file?")
+    return read_document(content.decode("utf-8", "replace"), name)
 
 
-def _names_a_server(given: dict[str, Any]) -> bool:
-    """Whether the manifest says which server: it also says with which token, and is not overruled by a file."""
-    from mmsync.cli.settings import in_ci  # noqa: PLC0415 - only with a saved plan
-    from mmsync.manifest import read_manifest  # noqa: PLC0415 - the same
-
-    settings = read_manifest(given["manifests"], check_files=False, confined=in_ci()).server
-    return settings.url is not None or settings.profile is not None
-
-
-def _check(made: Plan, given: dict[str, Any], document: dict[str, Any] | None) -> None:
-    """Refuse unless the plan is the one that was agreed on."""
-    from mmsync.plan import plan_digest  # noqa: PLC0415 - loaded with the plan
-    from mmsync.reconcile import check_saved  # noqa: PLC0415 - the same
-
-    if document is not None:
-        check_saved(made, document, given["saved"])
-    expected = given["expect"]
-    if expected and plan_digest(made) != expected.strip().lower():
-        from mmsync.cli.plan import show  # noqa: PLC0415 - only to show what moved
-
-        show(made, given["output_format"])
-        raise PlanRefused(
-            f"the plan's digest is {plan_digest(made)}, not the expected {expected}; nothing was written",
-            hint="what would be done now is shown above: plan again, look at it, and expect that digest",
-        )
-
-
-def _carry_out(made: Plan, connection: Connection, given: dict[str, Any], jobs: int) -> int:
+def _carry_out(plan: Plan, connection: Connection, how: _How, jobs: int) -> int:
     """Show the plan, ask, apply it, report; return the exit code."""
-    from mmsync.apply.outcome import Finished, Started, Verified  # noqa: PLC0415 - after the plan is made
-    from mmsync.cli.github import publish  # noqa: PLC0415 - the same
-    from mmsync.cli.progress import progress  # noqa: PLC0415 - the same
-    from mmsync.cli.signals import stop_on_signals  # noqa: PLC0415 - the same
-    from mmsync.cli.telling import Telling  # noqa: PLC0415 - the same
-    from mmsync.reconcile import apply_plan  # noqa: PLC0415 - the same
-
-    telling = Telling(made, given["output_format"])
-    telling.plan()
-    if made.refusals:
-        publish(made)
-        if given["output_format"] != "text":
-            complain(made.refusals, annotated=True)  # stdout may well go to a file
+    report = ApplyReport(plan, how.output_format)
+    report.plan()
+    if plan.refusals:
+        publish(plan)
+        if how.output_format != "text":
+            complain(plan.refusals, annotated=True)  # stdout may well go to a file
         raise PlanRefused(
             "a guard forbids this plan; nothing was written",
             hint="above stands which guard, and the flag that lifts it",
         )
-    if made.changes and _asks(given) and not click.confirm("Apply these changes?", default=False, err=True):
+    # Only a person at a terminal is asked, wherever the answer goes; scripts and CI jobs are not kept waiting.
+    asks = plan.changes and not how.yes and sys.stdin.isatty()
+    if asks and not click.confirm("Apply these changes?", default=False, err=True):
         click.echo("Nothing was written.", err=True)
         return ExitCode.FAILURE
     # Bars and events on the same terminal would write into each other.
-    silent = given["quiet"] or (given["output_format"] == "json" and sys.stdout.isatty())
+    silent = how.quiet or (how.output_format == "json" and sys.stdout.isatty())
     with stop_on_signals() as stopping, progress(sys.stderr, quiet=silent) as sink:
         stopping.draw = sink.notice
-        sink.expect("uploading", models=len(made.changes), total_bytes=made.summary.upload_bytes)
+        sink.expect("uploading", models=len(plan.changes), total_bytes=plan.summary.upload_bytes)
 
         def on_event(event: Event) -> None:
             if isinstance(event, Started):
@@ -161,23 +171,86 @@ def _carry_out(made: Plan, connection: Connection, given: dict[str, Any], jobs: 
             elif isinstance(event, Finished):
                 stopping.in_flight.pop(event.outcome.change.name, None)
             sink(event)
-            telling.event(event)
-            if isinstance(event, Verified) and event.note:
-                warn(event.note)
+            report.event(event)
+            if isinstance(event, Verified) and event.unverified:
+                warn(event.unverified)
 
-        outcomes = apply_plan(
-            made, connection, jobs=jobs, stop=stopping, fail_fast=given["fail_fast"], on_event=on_event
-        )
-    telling.outcomes(outcomes)
-    publish(made, outcomes)
-    telling.close()
+        outcomes = apply_plan(plan, connection, jobs=jobs, stop=stopping, fail_fast=how.fail_fast, on_event=on_event)
+    report.outcomes(outcomes)
+    publish(plan, outcomes)
+    report.close()
     if stopping.exit_code is not None:
         return stopping.exit_code
-    if made.has_errors or not all(outcome.ok for outcome in outcomes):
+    if plan.has_errors or not all(outcome.ok for outcome in outcomes):
         return ExitCode.FAILURE
-    return ExitCode.CHANGES if outcomes and given["detailed_exitcode"] else ExitCode.DONE
+    return ExitCode.CHANGES if outcomes and how.detailed_exitcode else ExitCode.DONE
 
 
-def _asks(given: dict[str, Any]) -> bool:
-    """Only a person at a terminal is asked, wherever the answer goes; scripts and CI jobs are not kept waiting."""
-    return not given["yes"] and sys.stdin.isatty()
+class ApplyReport:
+    """The report of one apply on stdout: the plan, the events, the outcomes.
+
+    Args:
+        plan: The plan.
+        output_format: ``text`` (the plan, then the outcomes), ``json`` (an event a line, as it happens) or
+            ``markdown`` (the report at the end).
+    """
+
+    def __init__(self, plan: Plan, output_format: str) -> None:
+        self._plan = plan
+        self._format = output_format
+        self._digest = plan_digest(plan)
+        self._lines = EventLines()
+        self._error: Exception | None = None
+
+    def plan(self) -> None:
+        """Report what is to be done."""
+        if self._format == "text":
+            width = columns(sys.stdout)
+            answer(render_plan(self._plan, digest=self._digest, width=width, colour=colour(sys.stdout)))
+        elif self._format == "json":
+            self._write([version_line(__version__)])
+            self._write(change_line(change) for change in self._plan.changes)
+            self._write(diagnostic_line(diagnostic) for diagnostic in self._plan.diagnostics)
+        elif self._plan.refusals:
+            answer(render(self._plan, digest=self._digest))  # nothing follows that would be reported instead
+
+    def event(self, event: Event) -> None:
+        """Report an event. It never fails: an apply under way is not stopped because nobody listens any more."""
+        if self._format == "json" and self._error is None:
+            try:
+                self._write(self._lines.lines(event))
+            except (OSError, MmsyncError) as error:
+                self._error = error
+
+    def outcomes(self, outcomes: tuple[Outcome, ...]) -> None:
+        """Report what became of it; an error of stdout is kept for ``close``."""
+        if self._error is None:
+            try:
+                self._outcomes(outcomes)
+            except (OSError, MmsyncError) as error:
+                self._error = error
+
+    def close(self) -> None:
+        """Raise what kept the report from stdout, if anything did.
+
+        Raises:
+            MmsyncError: stdout cannot be written.
+            BrokenPipeError: Nobody reads it any more.
+        """
+        if self._error is not None:
+            raise self._error
+
+    def _outcomes(self, outcomes: tuple[Outcome, ...]) -> None:
+        match self._format:
+            case "json":
+                self._write([summary_line(self._plan, outcomes, digest=self._digest)])
+            case "markdown":
+                answer(render(self._plan, outcomes, digest=self._digest))
+            case _ if self._plan.changes:
+                width = columns(sys.stdout)
+                answer("\n" + render_outcomes(self._plan, outcomes, width=width, colour=colour(sys.stdout)))
+
+    def _write(self, lines: Iterable[str]) -> None:
+        text = "".join(f"{line}\n" for line in lines)
+        if text:
+            answer(text)

@@ -6,19 +6,28 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from mmsync.cli import options as opt
-from mmsync.cli.exits import ExitCode
-from mmsync.cli.output import answer, complain
+from mmsync.cli.errors import ExitCode
+from mmsync.cli.output import answer
+from mmsync.cli.progress import progress
+from mmsync.cli.reporting import complain
+from mmsync.cli.session import connected
+from mmsync.cli.settings import resolve
+from mmsync.download import download
 from mmsync.errors import MmsyncError, SettingsError
+from mmsync.files.atomic import write_new
 from mmsync.printable import printable
+from mmsync.scaffold import read_server, replaced_meanwhile
 
 if TYPE_CHECKING:
-    from mmsync.cli.importing import Draught
+    from mmsync.cli.settings import ServerOptions
     from mmsync.connection import Connection
+    from mmsync.plan import Selection
+    from mmsync.scaffold import ServerManifest
 
 __all__ = ["import_"]
 
@@ -44,59 +53,71 @@ Examples:
 @opt.jobs_option("How many at a time.")
 @opt.quiet_option
 @opt.server_options
-def import_(**given: Any) -> int:
+def import_(
+    folder: str,
+    selection: Selection,
+    server: ServerOptions,
+    *,
+    no_files: bool,
+    force: bool,
+    jobs: int,
+    quiet: bool,
+) -> int:
     """Write models.yaml and the model files from what a server holds.
 
     A plan right afterwards has no changes. The manifest is written last, and only when every file is there: an
     interrupted import is simply run again, and downloads only what is missing. Models are not owned by it until you
     give it a scope, so nothing of the server's is ever deleted because of an import.
     """
-    from mmsync.cli.connect import connected  # noqa: PLC0415 - imports the HTTP library
-    from mmsync.cli.importing import read_server  # noqa: PLC0415 - the same
-    from mmsync.cli.placing import write_new  # noqa: PLC0415 - the same
-
-    server = opt.take_server(given)
-    selection = opt.take_selection(given)
-    folder = Path(given["folder"])
-    target = folder / "models.yaml"
-    if os.path.lexists(target) and not given["force"]:
+    target = Path(folder) / "models.yaml"
+    if os.path.lexists(target) and not force:
         raise SettingsError(
             f"{target} is there already; nothing was written",
             "import --to another folder, or give --force to replace it",
         )
-    with connected(server, None, jobs=given["jobs"], if_missing="refuse") as connection:
-        folder.mkdir(parents=True, exist_ok=True)
-        found = read_server(connection, selection, server)
+    with connected(resolve(server, None), jobs=jobs, if_missing="refuse") as connection:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        found = read_server(connection, selection, server.as_settings())
         complain(found.left_out)
-        if not given["no_files"]:
-            _fetch(found, connection, folder, given)
-        write_new(target, found.text, replace=given["force"])
-    models, files = len(found.models), "" if given["no_files"] else f", their files in {folder / 'models'}"
+        if not no_files:
+            _fetch(found, connection, Path(folder), jobs=jobs, force=force, quiet=quiet)
+        write_new(target, found.text, replace=force)
+    models, files = len(found.models), "" if no_files else f", their files in {Path(folder) / 'models'}"
     answer(f"Wrote {printable(str(target), 4096)}: {models:,} model{'s' * (models != 1)}{files}.\n")
-    click.echo(f"Next: mmsync plan -f {shlex.quote(str(target))}{found.server_flags}", err=True)
+    flags = _flags(server, found.names_server)
+    click.echo(f"Next: mmsync plan -f {shlex.quote(str(target))}{flags}", err=True)
     return ExitCode.DONE
 
 
-def _fetch(found: Draught, connection: Connection, folder: Path, given: dict[str, Any]) -> None:
+def _flags(server: ServerOptions, names_server: bool) -> str:  # noqa: FBT001 - one of two
+    """Return what a command needs beside the manifest to reach the same server, with a space before each word.
+
+    A manifest holds no folder of this machine, nor the way to the profiles.
+    """
+    words: list[str] = []
+    if not names_server:
+        words += ["--url", server.url or ""] + (["--domain", server.domain] if server.domain else [])
+    elif server.profile and not server.url and server.profiles_path:
+        words += ["--profiles-path", server.profiles_path]
+    return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+def _fetch(found: ServerManifest, connection: Connection, folder: Path, *, jobs: int, force: bool, quiet: bool) -> None:
     """Download the models' files into ``folder``.
 
     Raises:
         MmsyncError: Not all of them are there now; each was told of.
     """
-    from mmsync.cli.download import download  # noqa: PLC0415 - imports the HTTP library
-    from mmsync.cli.importing import moved  # noqa: PLC0415 - the same
-    from mmsync.cli.progress import progress  # noqa: PLC0415 - the same
-
-    wanted = found.wanted(folder)
-    with progress(sys.stderr, quiet=given["quiet"]) as sink:
-        sink.expect("downloading", models=len(wanted))
-        done = download(wanted, connection, jobs=given["jobs"], force=given["force"], on_event=sink)
-    faults = [(each.wanted.observed.name, each.message or moved(each)) for each in done]
-    faults = [(name, message) for name, message in faults if message]
-    for name, message in faults:
+    files = found.files_in(folder)
+    with progress(sys.stderr, quiet=quiet) as sink:
+        sink.expect("downloading", models=len(files))
+        done = download(files, connection, jobs=jobs, force=force, on_event=sink)
+    failed = [(each.file.observed.name, each.message or replaced_meanwhile(each)) for each in done]
+    failed = [(name, message) for name, message in failed if message]
+    for name, message in failed:
         click.echo(f"Error: {printable(name)}: {printable(message, 1000)}", err=True)
-    if faults:
-        count = f"{len(faults):,} of {len(done):,} files"
-        fault = MmsyncError(f"{count} could not be fetched; no manifest was written")
-        fault.hint = "run it again: what is there is not downloaded twice; --exclude leaves a model out"
-        raise fault
+    if failed:
+        count = f"{len(failed):,} of {len(done):,} files"
+        error = MmsyncError(f"{count} could not be fetched; no manifest was written")
+        error.hint = "run it again: what is there is not downloaded twice; --exclude leaves a model out"
+        raise error

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmsync.cli.exits import ExitCode
+from mmsync.cli.errors import ExitCode
 from mmsync.cli.output import answer
 from mmsync.errors import SettingsError
+from mmsync.files.atomic import write_new
 from mmsync.printable import printable
+from mmsync.scaffold import draft, search
 
 if TYPE_CHECKING:
-    from mmsync.cli.draft import Found
+    from mmsync.scaffold import Found
 
 __all__ = ["init"]
 
@@ -35,21 +37,18 @@ def init(folder: str) -> int:
     Each file whose engine can be told by its name and first bytes becomes an entry: ONNX, CatBoost, H2O MOJO and
     BigML. Hidden folders and virtual environments are left out. An existing models.yaml is never touched.
     """
-    from mmsync.cli.draft import draft, search  # noqa: PLC0415 - only when run
-    from mmsync.cli.placing import write_new  # noqa: PLC0415 - the same
-
     root = Path(folder)
     target = root / "models.yaml"
     root.mkdir(parents=True, exist_ok=True)
     found = search(root)
     try:
         write_new(target, draft(found.models))
-    except FileExistsError as fault:
+    except FileExistsError as error:
         shown = printable(str(target), 4096)
         raise SettingsError(
             f"{shown} is there already; it was left as it is",
             f"look at it with: mmsync validate -f {shlex.quote(shown)}",
-        ) from fault
+        ) from error
     count = len(found.models)
     answer(f"Wrote {printable(str(target), 4096)}: {count:,} model{'s' * (count != 1)}.\n")
     _comment(found, target)

@@ -1,34 +1,37 @@
-"""Options that several commands share. Each has an environment variable ``MMSYNC_…``."""
+"""Options that several commands share, each group made into one typed value.
+
+Most have an environment variable ``MMSYNC_…``.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from mmsync.cli.settings import ServerOptions
 from mmsync.errors import SettingsError
-from mmsync.plan.model import Guards, Selection
+from mmsync.plan.model import Guards, Options, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mmsync.types import Verify
+
 __all__ = [
+    "ManifestOptions",
     "Shard",
     "format_option",
-    "guard_options",
     "jobs_option",
     "manifest_options",
     "one_of",
-    "planning_options",
+    "plan_options",
     "quiet_option",
     "selection_options",
     "server_options",
-    "take_guards",
-    "take_selection",
-    "take_server",
 ]
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
@@ -64,11 +67,23 @@ class _Paths(click.ParamType[str]):
         return pieces if "\n" in rv or any(map(os.path.lexists, pieces)) else [rv]
 
 
-def _stack(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
-    """Combine option decorators into one that shows them in the order written."""
+def _group(name: str, make: Callable[..., object], *options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+    """Return a decorator that gives a command these options, as the one argument ``name`` that ``make`` makes of them.
+
+    In the help they stand in the order written.
+    """
 
     def decorate(command: _Command) -> _Command:
-        return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
+        before = {param.name for param in getattr(command, "__click_params__", ())}
+
+        @functools.wraps(command)
+        def run(**given: Any) -> object:
+            mine = {key: given.pop(key) for key in names}
+            return command(**given, **{name: make(**mine)})
+
+        decorated = functools.reduce(lambda inner, option: option(inner), reversed(options), run)
+        names = {param.name for param in decorated.__click_params__} - before  # type: ignore[attr-defined]  # click's
+        return cast("_Command", decorated)
 
     return decorate
 
@@ -84,7 +99,83 @@ def jobs_option(text: str) -> Callable[[Any], Any]:
     return _option("--jobs", type=click.IntRange(1, 256), default=8, show_default=True, metavar="N", help=text)
 
 
-server_options = _stack(
+@dataclass(frozen=True, slots=True)
+class ManifestOptions:
+    """Which manifests, and from where model files may come.
+
+    Attributes:
+        paths: Manifests, or folders of them.
+        models_dirs: Folders outside the manifests' own that model files may lie in.
+        is_default: Whether nobody named a manifest: ``models.yaml`` is meant, where there is one.
+    """
+
+    paths: tuple[str, ...]
+    models_dirs: tuple[str, ...] = ()
+    is_default: bool = False
+
+
+def _manifest(manifests: tuple[str, ...], models_dirs: tuple[str, ...]) -> ManifestOptions:
+    source = click.get_current_context().get_parameter_source("manifests")
+    return ManifestOptions(manifests, models_dirs, source is click.core.ParameterSource.DEFAULT)
+
+
+def _selection(target: tuple[str, ...], exclude: tuple[str, ...], shard: tuple[int, int] | None) -> Selection:
+    return Selection(target, exclude, shard)
+
+
+def _options(
+    target: tuple[str, ...],
+    exclude: tuple[str, ...],
+    shard: tuple[int, int] | None,
+    *,
+    prune: bool,
+    max_delete: int,
+    max_delete_percent: int,
+    allow_empty: bool,
+    verify: Verify,
+    jobs: int,
+) -> Options:
+    guards = Guards(max_delete, max_delete_percent, allow_empty)
+    return Options(Selection(target, exclude, shard), guards, prune, verify, jobs)
+
+
+def _server(
+    url: str | None, token: str | None, profile: str | None, token_file: str | None, **rest: Any
+) -> ServerOptions:
+    context = click.get_current_context()
+    if url is None and os.environ.get("MMSYNC_URL") is not None and not _is_flag(context, "profile"):
+        raise SettingsError(
+            "MMSYNC_URL is set, but to nothing: an undefined variable of a workflow?",
+            "set it to the server's address, or unset it",
+        )
+    url, profile = one_of("url", url, "profile", profile)
+    token, token_file = one_of("token", token, "token_file", token_file)
+    return ServerOptions(url=url, token=token, token_file=token_file, profile=profile, **rest)
+
+
+def one_of(first: str, one: str | None, second: str, other: str | None) -> tuple[str | None, str | None]:
+    """Return both values, of which at most one is given: a flag wins over the other's environment variable.
+
+    Raises:
+        UsageError: Both are flags, or both come from the environment: they contradict each other.
+    """
+    if one is None or other is None:
+        return one, other
+    context = click.get_current_context()
+    ranks = _is_flag(context, first), _is_flag(context, second)
+    if ranks[0] == ranks[1]:
+        flags = [f"--{name.replace('_', '-')}" for name in (first, second)]
+        raise click.UsageError(f"{flags[0]} and {flags[1]} contradict each other: give one of them")
+    return (one, None) if ranks[0] else (None, other)
+
+
+def _is_flag(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+
+
+server_options = _group(
+    "server",
+    _server,
     _option("--url", metavar="URL", help="The server, or local:DIR for an embedded one over DIR."),
     _option("--token", metavar="TOKEN", help="The access token; better from the environment or a file."),
     _option("--token-file", metavar="FILE", help="A file that holds the token."),
@@ -115,7 +206,9 @@ server_options = _stack(
     ),
 )
 
-manifest_options = _stack(
+manifest_options = _group(
+    "manifest",
+    _manifest,
     _option(
         "-f",
         "--file",
@@ -138,13 +231,17 @@ manifest_options = _stack(
     ),
 )
 
-selection_options = _stack(
+_selection_options = (
     click.option("--target", multiple=True, metavar="GLOB", help="Only models whose name matches; may be repeated."),
     click.option("--exclude", multiple=True, metavar="GLOB", help="Not models whose name matches; may be repeated."),
     _option("--shard", type=Shard(), help="Only the I-th of N parts, by a hash of the name."),
 )
+selection_options = _group("selection", _selection, *_selection_options)
 
-guard_options = _stack(
+plan_options = _group(
+    "options",
+    _options,
+    *_selection_options,
     click.option("--prune", is_flag=True, help="Delete models inside scope that no manifest lists."),
     click.option(
         "--max-delete",
@@ -163,9 +260,6 @@ guard_options = _stack(
         help="Refuse to delete more than this share of ten or more owned models.",
     ),
     click.option("--allow-empty", is_flag=True, help="Let a manifest that lists nothing prune."),
-)
-
-planning_options = _stack(
     _option(
         "--verify",
         type=click.Choice(["auto", "always", "never"]),
@@ -191,61 +285,3 @@ def format_option(*formats: str) -> Callable[[_Command], _Command]:
         show_default=True,
         help="What stdout gets.",
     )
-
-
-def take_server(options: dict[str, Any]) -> ServerOptions:
-    """Take the server options out of a command's keywords.
-
-    Raises:
-        UsageError: Two ways of saying the same were given at once.
-    """
-    context = click.get_current_context()
-    if options["url"] is None and os.environ.get("MMSYNC_URL") is not None and not _is_flag(context, "profile"):
-        raise SettingsError(
-            "MMSYNC_URL is set, but to nothing: an undefined variable of a workflow?",
-            "set it to the server's address, or unset it",
-        )
-    one_of(context, options, "url", "profile")
-    one_of(context, options, "token", "token_file")
-    names = (
-        "url",
-        "token",
-        "token_file",
-        "auth_type",
-        "domain",
-        "profile",
-        "profiles_path",
-        "timeout",
-        "max_list_bytes",
-        "allowed",
-    )
-    return ServerOptions(**{name: options.pop(name) for name in names})
-
-
-def one_of(context: click.Context, options: dict[str, Any], first: str, second: str) -> None:
-    """Let a flag win over the other's environment variable, which then counts as not given.
-
-    Raises:
-        UsageError: Both are flags, or both come from the environment: they contradict each other.
-    """
-    if options[first] is None or options[second] is None:
-        return
-    rank = {name: _is_flag(context, name) for name in (first, second)}
-    if rank[first] == rank[second]:
-        flags = [f"--{name.replace('_', '-')}" for name in (first, second)]
-        raise click.UsageError(f"{flags[0]} and {flags[1]} contradict each other: give one of them")
-    options[second if rank[first] else first] = None
-
-
-def _is_flag(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
-
-
-def take_selection(options: dict[str, Any]) -> Selection:
-    """Take the selection out of a command's keywords."""
-    return Selection(options.pop("target"), options.pop("exclude"), options.pop("shard"))
-
-
-def take_guards(options: dict[str, Any]) -> Guards:
-    """Take the guards out of a command's keywords."""
-    return Guards(options.pop("max_delete"), options.pop("max_delete_percent"), options.pop("allow_empty"))

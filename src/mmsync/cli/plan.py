@@ -1,72 +1,176 @@
-"""``mmsync plan``: show what apply would change."""
+"""``mmsync plan``: show what apply would change, and save it for ``mmsync apply FILE``.
+
+A saved plan never replaces a manifest, a model file, or anything else that is no plan.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import stat
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mmsync._version import __version__
 from mmsync.cli import options as opt
-from mmsync.cli.exits import ExitCode
-from mmsync.cli.output import answer, colour, columns, complain
-from mmsync.cli.saving import refuse_other, save
+from mmsync.cli.errors import ExitCode
+from mmsync.cli.output import answer, colour, columns
+from mmsync.cli.reporting import complain, publish
+from mmsync.cli.session import planned, read
+from mmsync.cli.settings import resolve
+from mmsync.errors import SettingsError
+from mmsync.files.atomic import write_new
+from mmsync.plan import MAX_DOCUMENT, dump, plan_digest, plan_document
+from mmsync.printable import printable
+from mmsync.report.markdown import render
+from mmsync.report.plan_text import render_plan
 
 if TYPE_CHECKING:
-    from mmsync.plan import Plan
+    from collections.abc import Iterable
+
+    from mmsync.cli.options import ManifestOptions
+    from mmsync.cli.settings import ServerOptions
+    from mmsync.manifest import Manifest
+    from mmsync.plan import Options, Plan
 
 __all__ = ["plan", "show"]
 
 
 @click.command("plan")
 @opt.manifest_options
-@opt.selection_options
-@opt.guard_options
-@opt.planning_options
+@opt.plan_options
 @click.option("--out", metavar="FILE", help="Save the plan document for `mmsync apply FILE`.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where there are changes.")
 @click.option("--all", "show_all", is_flag=True, help="Show unchanged models too.")
 @opt.format_option("text", "json", "markdown")
 @opt.quiet_option
 @opt.server_options
-def plan(**given: Any) -> int:
+def plan(
+    manifest: ManifestOptions,
+    options: Options,
+    server: ServerOptions,
+    *,
+    out: str | None,
+    detailed_exitcode: bool,
+    show_all: bool,
+    output_format: str,
+    quiet: bool,
+) -> int:
     """Show what apply would change; write nothing."""
-    from mmsync.cli.run import replan  # noqa: PLC0415 - imports the HTTP library
-
-    server = opt.take_server(given)
-    if given["out"]:
-        refuse_other(given["out"])  # before anything is asked of a server
-    with replan(given, server) as (made, _):
+    if out:
+        _refuse_other(out)  # before anything is asked of a server
+    server = server.with_token()
+    desired = read(manifest)
+    if out:
+        _refuse_input(out, desired)
+    with planned(desired, options, resolve(server, desired.server), quiet=quiet) as (made, _):
         pass
-    if given["out"]:
-        save(made, given["out"])
-    show(made, given["output_format"], show_all=given["show_all"])
+    if out:
+        _save(made, out)
+    show(made, output_format, show_all=show_all)
     if made.has_errors:
         return ExitCode.FAILURE
-    return ExitCode.CHANGES if made.changes and given["detailed_exitcode"] else ExitCode.DONE
+    return ExitCode.CHANGES if made.changes and detailed_exitcode else ExitCode.DONE
 
 
 def show(made: Plan, output_format: str, *, show_all: bool = False) -> None:
     """Write the plan to stdout in the format asked for, and tell GitHub Actions."""
-    from mmsync.cli.github import publish  # noqa: PLC0415 - after the plan is made
-    from mmsync.plan import dump, plan_digest, plan_document  # noqa: PLC0415 - the same
-
+    digest, out = plan_digest(made), sys.stdout
     match output_format:
         case "json":
             answer(dump(plan_document(made, version=__version__, show_all=show_all)))
         case "markdown":
-            from mmsync.report.markdown import render  # noqa: PLC0415 - only for this format
-
-            answer(render(made, digest=plan_digest(made)))
+            answer(render(made, digest=digest))
         case _:
-            from mmsync.report.text import render_plan  # noqa: PLC0415 - only for this format
-
-            out = sys.stdout
-            answer(
-                render_plan(made, digest=plan_digest(made), width=columns(out), colour=colour(out), show_all=show_all)
-            )
+            answer(render_plan(made, digest=digest, width=columns(out), colour=colour(out), show_all=show_all))
     if output_format != "text":
         # What is wrong stands in the document, which may well go to a file: a person is told here.
-        complain([note for note in made.diagnostics if note.severity == "error"], annotated=True)
+        complain([each for each in made.diagnostics if each.severity == "error"], annotated=True)
     publish(made)
+
+
+_HINT = "give another name, or remove it"
+
+
+def _refuse_other(path: str) -> None:
+    """Refuse a file that holds anything but a plan document: what is in it would be lost.
+
+    Raises:
+        SettingsError: It does, or cannot be read to tell.
+    """
+    if path == "-":
+        raise SettingsError("--out -: a plan is saved to a file", "for stdout, give --format json instead")
+    try:
+        found = Path(path).stat()
+        if not stat.S_ISREG(found.st_mode) or not found.st_size or _is_plan(Path(path)):
+            return
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _not_saved(path, error) from error
+    raise SettingsError(f"--out {printable(path, 4096)}: there is a file that is no plan; it was left as it is", _HINT)
+
+
+def _refuse_input(path: str, manifest: Manifest) -> None:
+    """Refuse one of the files that the plan is made from, whatever it holds.
+
+    Raises:
+        SettingsError: It is a manifest or a listed model's file, by whatever name.
+    """
+    shown = printable(path, 4096)
+    if _is_among(path, manifest.paths):
+        raise SettingsError(f"--out {shown} is a manifest; it was left as it is", "give another name")
+    if _is_among(path, (desired.path for desired in manifest.models)):
+        raise SettingsError(f"--out {shown} is a listed model's file; it was left as it is", "give another name")
+
+
+def _save(plan: Plan, path: str) -> None:
+    """Write the plan document whole or not at all: a half-written plan must not be applied.
+
+    Raises:
+        SettingsError: It cannot be written.
+    """
+    document = dump(plan_document(plan, version=__version__))
+    target = Path(path).resolve()  # a link is written through, not replaced
+    try:
+        if Path(path).exists() and not Path(path).is_file():
+            Path(path).write_text(document, encoding="ascii")  # a pipe or a device takes it; a folder says what it is
+            return
+        write_new(target, document, replace=True)
+    except OSError as error:
+        raise _not_saved(path, error) from error
+
+
+def _is_plan(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(1)
+        if start != b"{" or path.stat().st_size > MAX_DOCUMENT:
+            return False  # a model file of many gigabytes need not be read to see that it is none
+        try:
+            document = json.loads(start + file.read(MAX_DOCUMENT))
+        except (ValueError, RecursionError):
+            return False
+    return isinstance(document, dict) and "format_version" in document
+
+
+def _is_among(path: str, others: Iterable[str]) -> bool:
+    try:
+        there = Path(path).stat()
+    except OSError:
+        return False  # what is not there yet can be none of the files that were read
+    return any(_is_same(other, there) for other in others)
+
+
+def _is_same(other: str, there: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(other), there)  # noqa: PTH116 - a Path for each of ten thousand is slow
+    except OSError:
+        return False
+
+
+def _not_saved(path: str, error: OSError) -> SettingsError:
+    why = f"cannot save the plan to {path}: {error.strerror or error}"
+    return SettingsError(why, "name a file that can be written with --out")

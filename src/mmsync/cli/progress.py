@@ -13,8 +13,8 @@ from threading import Lock
 from typing import IO, TYPE_CHECKING
 
 from mmsync.apply.outcome import Downloads
-from mmsync.report.gauge import Gauge
-from mmsync.report.sizes import counted, human_bytes
+from mmsync.report.format import counted, human_bytes
+from mmsync.report.progress import Gauge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

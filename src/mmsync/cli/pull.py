@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmsync.cli import options as opt
-from mmsync.cli.exits import ExitCode
+from mmsync.cli.errors import ExitCode
 from mmsync.cli.output import answer
+from mmsync.cli.progress import progress
+from mmsync.cli.session import connected, manifest_if_any
+from mmsync.cli.settings import resolve
+from mmsync.download import choose, download
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mmsync.cli.download import Download
+    from mmsync.cli.options import ManifestOptions
+    from mmsync.cli.settings import ServerOptions
+    from mmsync.download import Download
 
 __all__ = ["pull"]
 
@@ -40,34 +46,38 @@ Examples:
 @opt.quiet_option
 @opt.manifest_options
 @opt.server_options
-def pull(**given: Any) -> int:
+def pull(
+    names: tuple[str, ...],
+    manifest: ManifestOptions,
+    server: ServerOptions,
+    *,
+    every: bool,
+    exclude: tuple[str, ...],
+    folder: str,
+    force: bool,
+    jobs: int,
+    output_format: str,
+    quiet: bool,
+) -> int:
     """Download model files by NAME: exact, or a glob such as 'fraud_*'.
 
     A file gets the model's name and its engine's extension. It appears whole or not at all, and a file of another
     content is not replaced without --force. For each file its sha256 and path are printed, as sha256sum does:
     `mmsync pull --all | sha256sum --check` holds. A manifest is not needed; one only says which server.
     """
-    from mmsync.cli.backdrop import backdrop  # noqa: PLC0415 - imports the HTTP library
-    from mmsync.cli.connect import connected  # noqa: PLC0415 - the same
-    from mmsync.cli.download import download  # noqa: PLC0415 - the same
-    from mmsync.cli.progress import progress  # noqa: PLC0415 - the same
-    from mmsync.cli.wanted import choose  # noqa: PLC0415 - the same
-
-    server = opt.take_server(given)
-    if bool(given["names"]) == given["every"]:
+    if bool(names) == every:
         raise click.UsageError("name the models to download, or give --all")
-    manifest = backdrop(given)
-    folder = Path(given["folder"])
-    settings = manifest.server if manifest else None
-    with connected(server, settings, jobs=given["jobs"], if_missing="refuse") as connection:
-        folder.mkdir(parents=True, exist_ok=True)
-        chosen, missing = choose(given["names"] or None, connection.client, folder, exclude=given["exclude"])
+    found = manifest_if_any(manifest)
+    target = resolve(server, found.server if found else None)
+    with connected(target, jobs=jobs, if_missing="refuse") as connection:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        chosen, missing = choose(names or None, connection.client, Path(folder), exclude=exclude)
         for sentence in missing:
             click.echo(f"Error: {sentence}", err=True)
-        with progress(sys.stderr, quiet=given["quiet"]) as sink:
+        with progress(sys.stderr, quiet=quiet) as sink:
             sink.expect("downloading", models=len(chosen))
-            done = download(chosen, connection, jobs=given["jobs"], force=given["force"], on_event=sink)
-    _tell(done, given["output_format"])
+            done = download(chosen, connection, jobs=jobs, force=force, on_event=sink)
+    _tell(done, output_format)
     return ExitCode.FAILURE if missing or not all(each.ok for each in done) else ExitCode.DONE
 
 
@@ -76,10 +86,10 @@ def _tell(done: Sequence[Download], output_format: str) -> None:
     if output_format == "json":
         answer(json.dumps({"format_version": "1", "files": [_entry(each) for each in done]}, indent=2) + "\n")
     elif there := [each for each in done if each.ok]:
-        answer("".join(f"{each.sha256}  {printable(str(each.wanted.path), 4096)}\n" for each in there))
+        answer("".join(f"{each.sha256}  {printable(str(each.file.path), 4096)}\n" for each in there))
     for each in done:
         if not each.ok:
-            click.echo(f"Error: {printable(each.wanted.observed.name)}: {printable(each.message, 1000)}", err=True)
+            click.echo(f"Error: {printable(each.file.observed.name)}: {printable(each.message, 1000)}", err=True)
     written, there_already = (sum(each.status == status for each in done) for status in ("written", "there"))
     parts = [f"{written:,} downloaded"] + [f"{there_already:,} already there"] * bool(there_already)
     failed = len(done) - written - there_already
@@ -87,11 +97,11 @@ def _tell(done: Sequence[Download], output_format: str) -> None:
 
 
 def _entry(each: Download) -> dict[str, Any]:
-    model = each.wanted.observed
+    model = each.file.observed
     return {
         "name": model.name,
         "engine": model.engine,
-        "file": str(each.wanted.path),
+        "file": str(each.file.path),
         "status": each.status,
         "sha256": each.sha256 or None,
         "size": each.size if each.sha256 else None,

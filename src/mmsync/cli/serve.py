@@ -5,17 +5,18 @@ from __future__ import annotations
 import errno
 import ipaddress
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from mmsync import server
 from mmsync.cli import options as opt
 from mmsync.cli.output import answer, warn
 from mmsync.cli.settings import ServerOptions, read_token
 from mmsync.errors import MmsyncError
 
 if TYPE_CHECKING:
-    from mmsync.server import Address
+    from mmsync.server import Address, Generation
 
 __all__ = ["serve"]
 
@@ -48,16 +49,15 @@ __all__ = ["serve"]
     help="Which servers to be: latest (2.4.0 and later), legacy (before, with domains), or both.",
 )
 @click.option("--prefix", default="", metavar="PATH", help="A path to answer under as well, such as /mlmodelmanager.")
-def serve(**given: Any) -> int:
+def serve(
+    folder: str, host: str, port: int, token: str | None, token_file: str | None, generation: Generation, prefix: str
+) -> int:
     """Run the embedded Model Manager server over DIR (.model-manager if not given) until interrupted.
 
     stdout tells where it answers, and the token where it made one, as lines to put into the environment.
     """
-    from mmsync import server  # noqa: PLC0415 - an optional extra, needed by this command alone
-
-    opt.one_of(click.get_current_context(), given, "token", "token_file")
-    token = read_token(ServerOptions(token=given["token"], token_file=given["token_file"]))
-    folder, host = given["folder"], given["host"]
+    token, token_file = opt.one_of("token", token, "token_file", token_file)
+    token = read_token(ServerOptions(token=token, token_file=token_file))
     if not _is_loopback(host):
         warn(f"listening on {host}: other machines reach it over plain http, and the token with every request")
 
@@ -75,15 +75,15 @@ def serve(**given: Any) -> int:
         number = server.serve(
             folder,
             host=host,
-            port=given["port"],
+            port=port,
             token=token,
-            generation=given["generation"],
-            prefix=given["prefix"],
+            generation=generation,
+            prefix=prefix,
             on_ready=announce,
         )
-    except MmsyncError as fault:
-        if isinstance(fault.__cause__, OSError) and fault.__cause__.errno == errno.EADDRINUSE:
-            fault.hint = "--port 0 takes a free one"
+    except MmsyncError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
+            error.hint = "--port 0 takes a free one"
         raise
     return 128 + number
 

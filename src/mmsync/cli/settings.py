@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import tempfile
 import time
@@ -13,19 +14,90 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsync.cli import output
-from mmsync.cli.trust import AllowedServers, origin
 from mmsync.connection import LOCAL, Target, expanded
 from mmsync.errors import SettingsError
+from mmsync.manifest.types import ServerSettings
 from mmsync.printable import masked_url, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mmsync.client.profile import Profile
     from mmsync.ledger import Ledger
-    from mmsync.manifest import ServerSettings
 
-__all__ = ["ServerOptions", "cache_folder", "in_ci", "lock_folder", "open_ledger", "read_token", "resolve"]
+__all__ = [
+    "AllowedServers",
+    "ServerOptions",
+    "cache_folder",
+    "in_ci",
+    "lock_folder",
+    "open_ledger",
+    "origin",
+    "read_token",
+    "resolve",
+]
+
+_PORTS = {"http": "80", "https": "443"}
+# Only what every reader of addresses reads alike: two that disagree on the host would let a token out.
+_AUTHORITY = r"(?P<host>[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+_ADDRESS = re.compile(rf"(?P<scheme>https?)://{_AUTHORITY}(?:/[^\\\s]*)?", re.IGNORECASE | re.ASCII)
+_PATTERN = re.compile(
+    rf"(?:(?P<scheme>https?)://)?(?P<any>\*\.)?{_AUTHORITY.replace('[0-9]{1,5}', '[0-9]{1,5}|[*]')}/?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def origin(url: str) -> str | None:
+    """Return scheme, host and port of an address, the usual port left out; None where it is no plain address."""
+    parts = _parts(url)
+    if parts is None:
+        return None
+    scheme, host, port = parts
+    return f"{scheme}://{host}" + (f":{port}" if port != _PORTS[scheme] else "")
+
+
+def _parts(url: str) -> tuple[str, str, str] | None:
+    found = _ADDRESS.fullmatch(url)
+    if found is None:
+        return None
+    scheme = found["scheme"].lower()
+    return scheme, found["host"].lower(), found["port"] or _PORTS[scheme]
+
+
+class AllowedServers:
+    """The origins the operator allows beyond what flags and environment name.
+
+    Args:
+        patterns: Each ``[SCHEME://]HOST[:PORT]``. Without a scheme https is meant, without a port the scheme's usual
+            one; ``*`` as port is any, and ``*.`` before the host any host below it.
+
+    Raises:
+        SettingsError: One of them is not of that form.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._patterns: list[tuple[str, bool, str, str]] = []
+        for pattern in (part for text in patterns for part in re.split(r"[\s,]+", text) if part):
+            found = _PATTERN.fullmatch(pattern)
+            if found is None:
+                raise SettingsError(
+                    f"--allow-server {printable(pattern)}: not the origin of a server",
+                    "write https://HOST, https://HOST:PORT or https://*.DOMAIN",
+                )
+            scheme = (found["scheme"] or "https").lower()
+            self._patterns.append((scheme, bool(found["any"]), found["host"].lower(), found["port"] or _PORTS[scheme]))
+
+    def __contains__(self, url: str) -> bool:
+        parts = _parts(url)
+        if parts is None:
+            return False
+        scheme, host, port = parts
+        return any(
+            scheme == its_scheme
+            and its_port in ("*", port)
+            and (host.endswith(f".{its_host}") if below else host == its_host)
+            for its_scheme, below, its_host, its_port in self._patterns
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +127,10 @@ class ServerOptions:
             SettingsError: It cannot be read, or holds no token.
         """
         return self if self.token_file is None else replace(self, token=read_token(self), token_file=None)
+
+    def as_settings(self) -> ServerSettings:
+        """Return the part of them that may stand in a manifest."""
+        return ServerSettings(self.url, self.profile, self.auth_type, self.domain)
 
 
 def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callable[[str], None] = output.warn) -> Target:
@@ -116,10 +192,10 @@ def _may_be_told(url: str, who: str, allowed: AllowedServers, *, profile: bool =
             f"the token is not sent to {shown}: {who}, not you, and it is not a plain address",
             "if the server is yours, give its address as --url or MMSYNC_URL",
         )
-    way_on = "unset MMSYNC_TOKEN to use the profile's own token" if profile else f"set MMSYNC_URL={shown}"
+    hint = "unset MMSYNC_TOKEN to use the profile's own token" if profile else f"set MMSYNC_URL={shown}"
     raise SettingsError(
         f"the token that flag or environment give is not sent to {shown}: {who}, and not flag or environment",
-        f"if that server is yours, {way_on}, or allow it with --allow-server {place} or MMSYNC_ALLOWED_SERVERS={place}",
+        f"if that server is yours, {hint}, or allow it with --allow-server {place} or MMSYNC_ALLOWED_SERVERS={place}",
     )
 
 
@@ -210,20 +286,22 @@ def _profile(name: str, place: str | None, warn: Callable[[str], None]) -> Profi
             file /= PROFILES_FILE
     if not file.is_file():
         raise SettingsError(
-            f"no profile file {_shown(file)}",
+            f"no profile file {_display(file)}",
             "--profiles-path names another place; --url and MMSYNC_TOKEN do without a profile",
         )
     _warn_if_open(file, "the profile file", warn)
     try:
         return read_profile(name, str(file))
-    except ProfileValueRequired as fault:
-        raise SettingsError(f"profile {name} has no {fault.msg.strip(chr(39))}", f"add it in {_shown(file)}") from fault
-    except ProfileError as fault:
-        way_on = fault.hint or f"profiles are read from {_shown(file)}; --profiles-path names another place"
-        raise SettingsError(f"profile {name}: {fault.msg}", way_on) from fault
+    except ProfileValueRequired as error:
+        raise SettingsError(
+            f"profile {name} has no {error.msg.strip(chr(39))}", f"add it in {_display(file)}"
+        ) from error
+    except ProfileError as error:
+        hint = error.hint or f"profiles are read from {_display(file)}; --profiles-path names another place"
+        raise SettingsError(f"profile {name}: {error.msg}", hint) from error
 
 
-def _shown(file: Path) -> str:
+def _display(file: Path) -> str:
     home = os.environ.get("HOME")
     return f"~/{file.relative_to(home)}" if home and file.is_relative_to(home) else str(file)
 
@@ -242,10 +320,10 @@ def read_token(given: ServerOptions, warn: Callable[[str], None] = output.warn) 
     try:
         _warn_if_open(path, "the token file", warn)
         text = path.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
-    except (OSError, UnicodeDecodeError) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else "not text"
-        way_on = "correct --token-file, or set MMSYNC_TOKEN"
-        raise SettingsError(f"cannot read the token file {path}: {reason}", way_on) from fault
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        hint = "correct --token-file, or set MMSYNC_TOKEN"
+        raise SettingsError(f"cannot read the token file {path}: {reason}", hint) from error
     return _clean(text, f"the token file {path}")
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING
 
+from mmsync.cli.errors import ExitCode
 from mmsync.printable import few, harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-__all__ = ["Stopping", "stop_on_signals"]
-
+__all__ = ["Stopping", "end_on_sigterm", "stop_on_signals"]
 
 _NOTICE = "Stopping: what is in flight finishes (10 s), nothing new begins. Again to stop at once."
 
@@ -81,3 +82,17 @@ def stop_on_signals() -> Iterator[Stopping]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_on_sigterm() -> None:
+    """Turn SIGTERM into an exit with 143 that unwinds the stack; a second one waits for nothing.
+
+    Without a handler it would do nothing at all to the first process of a container.
+    """
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del frame
+    signal.signal(number, lambda *_: os._exit(ExitCode.TERMINATED))
+    sys.exit(ExitCode.TERMINATED)

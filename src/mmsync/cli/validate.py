@@ -1,25 +1,37 @@
-"""``mmsync validate``: check manifests and model files; contact no server."""
+"""``mmsync validate`` and ``mmsync schema``: manifests and model files checked; no server is contacted."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
 
 import click
 
 from mmsync._version import __version__
 from mmsync.cli import options as opt
-from mmsync.cli.exits import ExitCode
-from mmsync.cli.output import answer, complain
+from mmsync.cli.errors import ExitCode
+from mmsync.cli.output import answer, warn
+from mmsync.cli.progress import progress
+from mmsync.cli.reporting import complain
+from mmsync.cli.settings import in_ci, open_ledger
+from mmsync.errors import ManifestError
+from mmsync.formats import is_known
+from mmsync.manifest import read_manifest
+from mmsync.manifest.writer import schema as json_schema
+from mmsync.plan.document import diagnostic_entry
+from mmsync.report.format import counted
+from mmsync.validate import check_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mmsync.cli.options import ManifestOptions
     from mmsync.manifest import Manifest
-    from mmsync.states import Diagnostic
+    from mmsync.types import Diagnostic
 
-__all__ = ["validate"]
+__all__ = ["schema", "validate"]
 
 _EXAMPLES = """\b
 Examples:
@@ -34,57 +46,36 @@ Examples:
 @click.option("--strict", is_flag=True, help="Exit 1 for warnings too.")
 @opt.format_option("text", "json")
 @opt.quiet_option
-def validate(**given: Any) -> int:
+def validate(manifest: ManifestOptions, *, no_files: bool, strict: bool, output_format: str, quiet: bool) -> int:
     """Check manifests and model files; contact no server, need no token.
 
     Every fault is reported at once, as file:line:column. Model files must be there and look like what their engine
     reads; those with a sha256 pin must hold just that. A Git LFS pointer is a warning: a plan works from it, an
     upload needs the file itself. Exit 0 where all is valid (warnings or not), 1 where anything is not.
     """
-    from mmsync.cli.settings import in_ci  # noqa: PLC0415 - only when run
-    from mmsync.errors import ManifestError  # noqa: PLC0415 - the same
-    from mmsync.manifest import read_manifest  # noqa: PLC0415 - the same
-
-    manifest, notes = None, []
+    found: Manifest | None = None
+    diagnostics: list[Diagnostic] = []
     try:
-        manifest = read_manifest(
-            given["manifests"],
-            models_dirs=given["models_dirs"],
-            check_files=not given["no_files"],
-            confined=in_ci(),
+        found = read_manifest(
+            manifest.paths, models_dirs=manifest.models_dirs, check_files=not no_files, confined=in_ci()
         )
-        notes = [*manifest.warnings, *([] if given["no_files"] else _check(manifest, quiet=given["quiet"]))]
-    except ManifestError as faults:
-        notes = list(faults.diagnostics)
-    errors = sum(note.severity == "error" for note in notes)
-    if given["output_format"] == "json":
-        answer(_document(manifest, notes, given["manifests"]))
+        diagnostics += found.warnings
+        if not no_files:
+            # The ledger knows the digests of files seen before.
+            with open_ledger(warn) as ledger, progress(sys.stderr, quiet=quiet) as sink:
+                diagnostics += check_files(found, ledger, now_ns=time.time_ns(), on_event=sink)
+    except ManifestError as error:
+        diagnostics = list(error.diagnostics)
+    errors = sum(each.severity == "error" for each in diagnostics)
+    if output_format == "json":
+        answer(_document(found, diagnostics, manifest.paths))
     else:
-        complain(notes)
-        _tell(manifest, errors, len(notes) - errors)
-    return ExitCode.FAILURE if errors or (given["strict"] and notes) else ExitCode.DONE
-
-
-def _check(manifest: Manifest, *, quiet: bool) -> Sequence[Diagnostic]:
-    """Look into the model files while progress is shown; the ledger knows the digests of files seen before."""
-    import time  # noqa: PLC0415 - only with files
-
-    from mmsync.cli.checking import check_files  # noqa: PLC0415 - the same
-    from mmsync.cli.output import warn  # noqa: PLC0415 - the same
-    from mmsync.cli.progress import progress  # noqa: PLC0415 - the same
-    from mmsync.cli.settings import open_ledger  # noqa: PLC0415 - the same
-
-    with (
-        open_ledger(warn) as ledger,
-        progress(sys.stderr, quiet=quiet) as sink,
-    ):
-        return check_files(manifest, ledger, now_ns=time.time_ns(), on_event=sink)
+        complain(diagnostics)
+        _tell(found, errors, len(diagnostics) - errors)
+    return ExitCode.FAILURE if errors or (strict and diagnostics) else ExitCode.DONE
 
 
 def _tell(manifest: Manifest | None, errors: int, warnings: int) -> None:
-    from mmsync.formats import is_known  # noqa: PLC0415 - only for this format
-    from mmsync.report.sizes import counted  # noqa: PLC0415 - the same
-
     aside = f", with {counted(warnings, 'warning')}" if warnings else ""
     if errors or manifest is None:
         click.echo(f"Error: {counted(errors, 'fault')}{aside}.", err=True)
@@ -92,7 +83,7 @@ def _tell(manifest: Manifest | None, errors: int, warnings: int) -> None:
     models, files = len(manifest.models), len(manifest.paths)
     verb = "is" if models == 1 else "are"
     answer(f"{counted(models, 'model')} in {counted(files, 'manifest')} {verb} valid{aside}.\n")
-    passed = sum(not (wanted.inspect and is_known(wanted.engine)) for wanted in manifest.models)
+    passed = sum(not (desired.inspect and is_known(desired.engine)) for desired in manifest.models)
     if passed:
         verb = "was" if passed == 1 else "were"
         answer(
@@ -100,11 +91,12 @@ def _tell(manifest: Manifest | None, errors: int, warnings: int) -> None:
         )
 
 
-def _document(manifest: Manifest | None, notes: Sequence[Diagnostic], asked: Sequence[str]) -> str:
+def _document(manifest: Manifest | None, diagnostics: Sequence[Diagnostic], asked: Sequence[str]) -> str:
     """Return the findings as JSON; diagnostics are as in the plan document."""
-    from mmsync.plan.document import diagnostic_entry  # noqa: PLC0415 - only for this format
-
-    counts = {severity: sum(note.severity == severity for note in notes) for severity in ("error", "warning")}
+    counts = {
+        severity: sum(diagnostic.severity == severity for diagnostic in diagnostics)
+        for severity in ("error", "warning")
+    }
     document = {
         "format_version": "1",
         "mmsync_version": __version__,
@@ -115,6 +107,21 @@ def _document(manifest: Manifest | None, notes: Sequence[Diagnostic], asked: Seq
             "errors": counts["error"],
             "warnings": counts["warning"],
         },
-        "diagnostics": [diagnostic_entry(note) for note in notes],
+        "diagnostics": [diagnostic_entry(diagnostic) for diagnostic in diagnostics],
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+@click.command("schema")
+def schema() -> int:
+    """Print the JSON Schema of models.yaml, for editors and other checkers.
+
+    \b
+    Save it beside the manifest:
+      mmsync schema > models.schema.json
+    and begin models.yaml with this line, which VS Code (YAML extension) and
+    other editors with yaml-language-server understand:
+      # yaml-language-server: $schema=models.schema.json
+    """  # noqa: D301 - \b is click's mark for lines to keep as they are
+    answer(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+    return ExitCode.DONE

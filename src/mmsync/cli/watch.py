@@ -9,20 +9,34 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from mmsync.cli import options as opt
-from mmsync.cli.exits import ExitCode
+from mmsync.cli.errors import ExitCode
+from mmsync.cli.session import PersistentConnection
+from mmsync.cli.settings import lock_folder
 from mmsync.connection import expanded
+from mmsync.lock import server_lock
 from mmsync.printable import masked_url
+from mmsync.watch.config import Outside, Watching
+from mmsync.watch.control import Bell, Orders
+from mmsync.watch.event_source import Coverage, remove_leftovers
+from mmsync.watch.hook import OnChange, parse_command
+from mmsync.watch.reconciler import Server
+from mmsync.watch.reporting import Log
+from mmsync.watch.systemd import Service
+from mmsync.watch.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+    from typing import Any, Literal
 
-    from mmsync.watch.watching import Outside
+    from mmsync.cli.options import ManifestOptions
+    from mmsync.cli.settings import ServerOptions
+    from mmsync.plan import Options
 
 __all__ = ["watch"]
 
@@ -39,9 +53,7 @@ def _seconds(name: str, default: float, text: str) -> Callable[[_Command], _Comm
 
 @click.command("watch")
 @opt.manifest_options
-@opt.selection_options
-@opt.guard_options
-@opt.planning_options
+@opt.plan_options
 @_seconds("--settle", 2.0, "How long a file must stay as it is before it is taken.")
 @_seconds("--interval", 300.0, "Time between two full reconciles, give or take a tenth.")
 @_seconds("--poll", 10.0, "Time between two looks where no file events come from.")
@@ -67,33 +79,42 @@ def _seconds(name: str, default: float, text: str) -> Callable[[_Command], _Comm
     help="How stderr is written: for people, or one JSON object a line.",
 )
 @opt.server_options
-def watch(**given: Any) -> int:
+def watch(
+    manifest: ManifestOptions,
+    options: Options,
+    server: ServerOptions,
+    *,
+    settle: float,
+    interval: float,
+    poll: float,
+    on_drift: Literal["fix", "report"],
+    once: bool,
+    on_change: str | None,
+    log_format: str,
+) -> int:
     """Keep the server in step with a models folder, for ever.
 
     SIGTERM and SIGINT end it (exit 143 and 130) once what is in flight has finished, within 10 seconds; a second one
     ends it at once. SIGHUP reconciles now. A guard that forbids deletes holds those back and nothing else.
     """
-    from mmsync.cli.run import planning  # noqa: PLC0415 - imports the HTTP library
-    from mmsync.watch.loop import Watcher  # noqa: PLC0415 - the same, and the library of file events
-    from mmsync.watch.watching import Watching  # noqa: PLC0415 - the same
-
-    server = opt.take_server(given)
     token_file = expanded(server.token_file) if server.token_file else None
     if token_file is not None and token_file.exists() and not token_file.is_file():
         server = server.with_token()  # a pipe: empty the second time
     watching = Watching(
-        manifests=given["manifests"],
-        models_dirs=given["models_dirs"],
-        options=planning(given),
-        settle=given["settle"],
-        interval=given["interval"],
-        poll=given["poll"],
-        on_drift=given["on_drift"],
-        once=given["once"],
+        manifests=manifest.paths,
+        models_dirs=manifest.models_dirs,
+        options=options,
+        settle=settle,
+        interval=interval,
+        poll=poll,
+        on_drift=on_drift,
+        once=once,
         extra_files=(str(token_file),) if server.token_file else (),
         server=masked_url(server.url) if server.url else f"profile {server.profile or 'or server of the manifest'}",
     )
-    with _outside(given, server) as outside, _signals(outside):
+    words = None if on_change is None else parse_command(on_change)
+    log = Log(_write_line, time.time, as_json=log_format == "json")
+    with _outside(watching, server, words, log) as outside, _signals(outside):
         well = Watcher(watching, outside).run()
         if outside.orders.signal:
             outside.log("watch_stopped", "stopped by a signal", signal=signal.Signals(outside.orders.signal).name)
@@ -103,22 +124,8 @@ def watch(**given: Any) -> int:
 
 
 @contextlib.contextmanager
-def _outside(given: dict[str, Any], server: Any) -> Iterator[Outside]:
+def _outside(watching: Watching, server: ServerOptions, words: tuple[str, ...] | None, log: Log) -> Iterator[Outside]:
     """Put together what the watcher meets the world with."""
-    from mmsync.cli.settings import lock_folder  # noqa: PLC0415 - after the options are known to be good
-    from mmsync.cli.standing import StandingConnection  # noqa: PLC0415 - the same
-    from mmsync.lock import turn  # noqa: PLC0415 - the same
-    from mmsync.watch.coverage import Coverage  # noqa: PLC0415 - the same
-    from mmsync.watch.log import Log  # noqa: PLC0415 - the same
-    from mmsync.watch.notify import OnChange, parse_command  # noqa: PLC0415 - the same
-    from mmsync.watch.probe import remove_leftovers  # noqa: PLC0415 - the same
-    from mmsync.watch.round import Server  # noqa: PLC0415 - the same
-    from mmsync.watch.service import Service  # noqa: PLC0415 - the same
-    from mmsync.watch.wake import Bell, Orders  # noqa: PLC0415 - the same
-    from mmsync.watch.watching import Outside  # noqa: PLC0415 - the same
-
-    words = None if given["on_change"] is None else parse_command(given["on_change"])
-    log = Log(_write_line, time.time, as_json=given["log_format"] == "json")
     bell = Bell(time.sleep)
     remove_leftovers()
 
@@ -126,16 +133,16 @@ def _outside(given: dict[str, Any], server: Any) -> Iterator[Outside]:
         log("notice", sentence, level="warning")
 
     with contextlib.ExitStack() as stack:
-        standing = StandingConnection(server, jobs=given["jobs"], warn=warn)
+        standing = PersistentConnection(server, jobs=watching.options.jobs, warn=warn)
         stack.callback(standing.close)
         on_change = OnChange(words, os.environ, log) if words else None
         if on_change is not None:
             stack.callback(on_change.close, 10.0)
         yield Outside(
             server=Server(
-                standing.connect, lambda name: turn(lock_folder(warn), name, timeout=_LOCK_TIMEOUT, on_wait=warn)
+                standing.connect, lambda name: server_lock(lock_folder(warn), name, timeout=_LOCK_TIMEOUT, on_wait=warn)
             ),
-            coverage=Coverage(bell.ring, given["poll"], time.sleep),
+            coverage=Coverage(bell.ring, watching.poll, time.sleep),
             bell=bell,
             orders=Orders(bell),
             log=log,

@@ -5,11 +5,17 @@
 """
 
 from mmsync.client._client import Client, LegacyClient
-from mmsync.client._client_factory import create_client_from_profile, create_client_from_token
-from mmsync.client._func_facade import add_model, find_model, get_model, get_models
+from mmsync.client._func_facade import (
+    add_model,
+    create_client_from_profile,
+    create_client_from_token,
+    find_model,
+    get_model,
+    get_models,
+)
 from mmsync.client.error import ModelManagerError
 from mmsync.client.retry import RetryPolicy
-from mmsync.client.shapes import ImageContent, Model, ModelDetail, ModelReview, save_body
+from mmsync.client.types import ImageContent, Model, ModelDetail, ModelReview, save_body
 from mmsync.client.validator import normalise_url
 
 __all__ = [

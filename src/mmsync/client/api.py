@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mmsync.client._answers import decode_response, error_of, is_success, read_answer, validate_or_raise_error
+from mmsync.client._responses import decode_response, error_of, is_success, read_answer, validate_or_raise_error
 from mmsync.client._transport import Transport
 from mmsync.client.error import UnexpectedResponse
 from mmsync.client.retry import RetryPolicy
@@ -12,7 +12,7 @@ from mmsync.client.retry import RetryPolicy
 if TYPE_CHECKING:
     import requests
 
-    from mmsync.client._upload import FileForm
+    from mmsync.client._multipart import FileForm
     from mmsync.client.auth import AuthCallable
     from mmsync.client.error import ModelManagerError
 

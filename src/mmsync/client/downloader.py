@@ -148,9 +148,9 @@ class PartialFile:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             try:
                 self._file = os.open(self._partial, flags, 0o666)
-            except OSError as fault:
+            except OSError as error:
                 # The caller knows the folder; of the hidden file it has never heard.
-                raise OSError(fault.errno, fault.strerror, self._downloader.path) from None
+                raise OSError(error.errno, error.strerror, self._downloader.path) from None
         return self._file
 
     def write(self, data: bytes) -> None:

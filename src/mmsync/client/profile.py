@@ -76,11 +76,11 @@ def read_profile(profile: str, file: str) -> Profile:
             raise ProfileError(f"Missing profile '{profile}'")
         return _checked(config[profile])
     except configparser.Error as error:
-        fault = _malformed(file, error)
+        malformed = _malformed(file, error)
     except (OSError, UnicodeError) as error:
         raise ProfileError(f"Cannot read {file}: {error}") from error
     # Not raised from the parser's error: that quotes the line or the value, which may be the token's.
-    raise fault
+    raise malformed
 
 
 def _checked(values: configparser.SectionProxy) -> Profile:
@@ -113,9 +113,9 @@ def _search(path: str) -> tuple[list[str], str | None]:
 def _malformed(file: str, error: configparser.Error) -> ProfileError:
     lines = [number for number, _ in getattr(error, "errors", ())] or [getattr(error, "lineno", None)]
     places = "".join(f", line {number}" for number in lines if number)
-    fault = ProfileError(f"{file}: malformed ({type(error).__name__}{places})")
-    fault.hint = "a percent sign is written twice" if isinstance(error, configparser.InterpolationError) else ""
-    return fault
+    malformed = ProfileError(f"{file}: malformed ({type(error).__name__}{places})")
+    malformed.hint = "a percent sign is written twice" if isinstance(error, configparser.InterpolationError) else ""
+    return malformed
 
 
 def get_required_profile_value(section: configparser.SectionProxy, key: str) -> str:
@@ -140,6 +140,6 @@ def resolve_profile_file(paths: Sequence[str | os.PathLike[str]], file_name: str
         file = os.path.join(path, file_name or PROFILES_FILE)
         if os.path.isfile(file):
             return file
-    fault = ProfileError(f"File not found in paths: {list(paths)}")  # the official client's words
-    fault.searched = tuple(os.fspath(path) for path in paths)
-    raise fault
+    malformed = ProfileError(f"File not found in paths: {list(paths)}")  # the official client's words
+    malformed.searched = tuple(os.fspath(path) for path in paths)
+    raise malformed

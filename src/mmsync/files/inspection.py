@@ -7,24 +7,23 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 from mmsync.engines import EXTENSIONS
-from mmsync.errors import FileFault, Misfit
-from mmsync.files.contents import is_racy
-from mmsync.files.opening import file_key, opened, require_same, translated
-from mmsync.formats import Unfit, claims_to_be_pointer, inspect
-from mmsync.states import Content
+from mmsync.errors import FileError, WrongFormat
+from mmsync.files.digest import file_key, is_racy, opened, require_same, translated
+from mmsync.formats import FormatError, claims_to_be_pointer, inspect
+from mmsync.types import Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 
-    from mmsync.states import Desired
+    from mmsync.types import Desired
 
-__all__ = ["FitCache", "guess_engine", "inspected", "misfit"]
+__all__ = ["InspectionCache", "format_error", "guess_engine", "inspected"]
 
 _HEAD_BYTES = 64 * 1024
 _BIGML_RESOURCE = re.compile(rb'"(?:resource|object)"\s*:')
 
 
-class FitCache(Protocol):
+class InspectionCache(Protocol):
     """Remembers which contents, by sha256, are what an engine reads; forgetting costs time, never correctness."""
 
     def fits(self) -> AbstractSet[tuple[str, str]]:
@@ -35,56 +34,56 @@ class FitCache(Protocol):
 
 
 def inspected(
-    desired: Iterable[Desired], contents: Mapping[str, Content | FileFault], cache: FitCache, *, now_ns: int
-) -> dict[str, Content | FileFault]:
+    models: Iterable[Desired], contents: Mapping[str, Content | FileError], cache: InspectionCache, *, now_ns: int
+) -> dict[str, Content | FileError]:
     """Return the contents with a `Misfit` in place of each that its engine cannot read.
 
     Files of which the cache knows that they fit, Git LFS pointers and models with ``inspect: false`` are not opened.
 
     Args:
-        desired: The models; those of which there is no content are left out.
+        models: The models; those of which there is no content are left out.
         contents: What their files hold.
         cache: Asked first, and told of files that fit, unless they are too fresh to be sure which content that was.
         now_ns: The time, ns since the epoch.
     """
     found, known, learned = dict(contents), cache.fits(), set()
-    for wanted in desired:
-        content = contents.get(wanted.name)
-        if not isinstance(content, Content) or content.lfs or not wanted.inspect:
+    for desired in models:
+        content = contents.get(desired.name)
+        if not isinstance(content, Content) or content.lfs or not desired.inspect:
             continue
-        if (content.sha256, wanted.engine) in known:
+        if (content.sha256, desired.engine) in known:
             continue
         try:
-            with opened(wanted.path) as (descriptor, before), translated(wanted.path):
-                require_same(wanted.path, file_key(before), content.key)
-                inspect(descriptor, wanted.engine, wanted.path)
+            with opened(desired.path) as (descriptor, before), translated(desired.path):
+                require_same(desired.path, file_key(before), content.key)
+                inspect(descriptor, desired.engine, desired.path)
                 same = file_key(before) == content.key == file_key(os.fstat(descriptor))
-        except Unfit as unfit:
+        except FormatError as unfit:
             hint = unfit.hint or (
                 "wait until it is whole" if unfit.cut_off else "export it again, or correct engine or file"
             )
-            found[wanted.name] = Misfit(wanted.path, unfit.reason, hint, is_incomplete=unfit.cut_off)
-        except FileFault as fault:
-            found[wanted.name] = fault
+            found[desired.name] = WrongFormat(desired.path, unfit.reason, hint, is_incomplete=unfit.cut_off)
+        except FileError as error:
+            found[desired.name] = error
         else:
             if same and not is_racy(content.key, now_ns):
-                learned.add((content.sha256, wanted.engine))
+                learned.add((content.sha256, desired.engine))
     if learned:
         cache.learn_fits(learned)
     return found
 
 
-def misfit(path: str, engine: str) -> Unfit | None:
+def format_error(path: str, engine: str) -> FormatError | None:
     """Return what about the file does not fit the engine, or None where it fits.
 
     Raises:
-        FileFault: The file is missing, unreadable or no regular file.
+        FileError: The file is missing, unreadable or no regular file.
     """
     with opened(path) as (descriptor, _status), translated(path):
         try:
             inspect(descriptor, engine, path)
-        except Unfit as fault:
-            return fault
+        except FormatError as error:
+            return error
     return None
 
 
@@ -95,7 +94,7 @@ def guess_engine(path: str) -> str | None:
     a BigML or H2O model by its content is named.
 
     Raises:
-        FileFault: The file is missing, unreadable or no regular file.
+        FileError: The file is missing, unreadable or no regular file.
     """
     extension = os.path.splitext(path)[1].lower()  # noqa: PTH122 - paths stay text
     with opened(path) as (descriptor, _status), translated(path):
@@ -103,7 +102,9 @@ def guess_engine(path: str) -> str | None:
     by_extension = [engine for engine, extensions in EXTENSIONS.items() if extension in extensions]
     if claims_to_be_pointer(head):
         return by_extension[0] if len(by_extension) == 1 else None
-    return next((engine for engine in _candidates(head, extension, by_extension) if not misfit(path, engine)), None)
+    return next(
+        (engine for engine in _candidates(head, extension, by_extension) if not format_error(path, engine)), None
+    )
 
 
 def _candidates(head: bytes, extension: str, by_extension: Sequence[str]) -> Sequence[str]:

@@ -11,12 +11,12 @@ import json
 import struct
 from typing import TYPE_CHECKING, Any
 
-from mmsync.formats.found import Field, Signature, Unfit
+from mmsync.formats.types import Field, FormatError, Signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mmsync.formats.window import Window
+    from mmsync.formats.types import Window
 
 __all__ = ["read_catboost"]
 
@@ -42,9 +42,9 @@ def read_catboost(data: Window) -> Signature:
     """
     head = data[:_HEADER]
     if not head.startswith(_MAGIC) and not _MAGIC.startswith(head):
-        raise Unfit("it is no CatBoost model (CatBoost's begin with CBM1)")
+        raise FormatError("it is no CatBoost model (CatBoost's begin with CBM1)")
     if len(head) < _HEADER or data.size < _HEADER + _unsigned(data, len(_MAGIC)):
-        raise Unfit("it is no whole CatBoost model (cut off)", cut_off=True)
+        raise FormatError("it is no whole CatBoost model (cut off)", cut_off=True)
     return _describe_if_readable(data)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from mmsync.formats.found import Field, Signature, Unfit
+from mmsync.formats.types import Field, FormatError, Signature
 
 if TYPE_CHECKING:
-    from mmsync.formats.window import Window
+    from mmsync.formats.types import Window
 
 __all__ = ["read_bigml", "read_json"]
 
@@ -75,15 +75,15 @@ def _read(data: Window) -> Any:
         end = len(text.rstrip())
         begun = text.lstrip()[:1] in ("{", "[")
         if begun and (error.pos >= end or error.msg.startswith("Unterminated string")):
-            raise Unfit("it is no whole JSON text (cut off)", cut_off=True) from error
+            raise FormatError("it is no whole JSON text (cut off)", cut_off=True) from error
         what = f"it is no JSON: {error.msg.lower()} at line {error.lineno} column {error.colno}"
-        raise Unfit(what, cut_off=begun and error.pos >= end - _CUT_MARGIN) from error
+        raise FormatError(what, cut_off=begun and error.pos >= end - _CUT_MARGIN) from error
     except UnicodeDecodeError as error:
-        raise Unfit("it is no JSON (not UTF-8)", cut_off=error.end >= data.size) from error
+        raise FormatError("it is no JSON (not UTF-8)", cut_off=error.end >= data.size) from error
     except RecursionError as error:
-        raise Unfit("it is JSON nested too deeply") from error
+        raise FormatError("it is JSON nested too deeply") from error
     if not isinstance(document, dict | list):
-        raise Unfit("it is no JSON object or list")
+        raise FormatError("it is no JSON object or list")
     return document
 
 
@@ -91,6 +91,6 @@ def _check_outline(data: Window) -> None:
     opening = data[:_CHUNK].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     closing = {b"{": b"}", b"[": b"]"}.get(opening)
     if closing is None:
-        raise Unfit("it is no JSON object or list")
+        raise FormatError("it is no JSON object or list")
     if data[data.size - _CHUNK : data.size].rstrip()[-1:] != closing:
-        raise Unfit("it is no whole JSON text (cut off)", cut_off=True)
+        raise FormatError("it is no whole JSON text (cut off)", cut_off=True)

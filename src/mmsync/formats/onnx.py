@@ -5,16 +5,196 @@ All is read from the protobuf framing, which needs no package and, skipping over
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
-from mmsync.formats.found import Field, Signature, Unfit
-from mmsync.formats.onnx_graph import FLOAT, GraphReader, Value
-from mmsync.formats.protobuf import NotProtobuf, Span, TooManyFields
+from mmsync.formats.protobuf import NotProtobuf, Span, TooManyFields, Walker
+from mmsync.formats.types import Field, FormatError, Signature
 
 if TYPE_CHECKING:
-    from mmsync.formats.window import Window
+    from mmsync.formats.types import Window
 
-__all__ = ["read_onnx"]
+__all__ = ["FLOAT", "Graph", "GraphReader", "Value", "read_onnx"]
+
+_MODEL_IR_VERSION, _MODEL_GRAPH, _MODEL_OPERATORS = 1, 7, 8
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12
+_NODE_OPERATOR, _NODE_ATTRIBUTE = 4, 5
+_ATTRIBUTE_NAME, _ATTRIBUTE_INTS, _ATTRIBUTE_STRINGS = 1, 8, 9
+_TENSOR_NAME = 8
+_VALUE_NAME, _VALUE_TYPE = 1, 2
+_TYPE_TENSOR, _TYPE_SEQUENCE, _TYPE_MAP, _TYPE_SPARSE, _TYPE_OPTIONAL = 1, 4, 5, 8, 9
+_TENSOR_ELEMENT, _TENSOR_SHAPE = 1, 2
+_SHAPE_DIMENSION, _DIMENSION_VALUE = 1, 1
+# Where tensors may be: the messages within each kind of message, by field number.
+_NESTED = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+}
+_DEPTH_LIMIT = 200  # messages in one another; protobuf itself reads 100
+_TENSOR_RAW, _TENSOR_EXTERNAL, _TENSOR_LOCATION, _LOCATION_EXTERNAL = 9, 13, 14, 1
+_INT4 = dict.fromkeys((2, 3, 4, 5, 6), "int4")  # uint8, int8, uint16, int16, int32
+_TYPES = {**_INT4, 7: "int8", 8: "str", 9: "bool", 12: "int8", 13: "int8"}  # int64, string, bool, uint32, uint64
+FLOAT = "float8"  # what a query's columns hold, whatever the precision inside the model
+
+
+class Value(NamedTuple):
+    """An input or output: ``shape`` is None where unknown, a dimension in it is 0 where unknown."""
+
+    name: str
+    type: str
+    is_map: bool
+    shape: tuple[int, ...] | None
+
+
+@dataclass(slots=True)
+class Graph:
+    """What is read of a graph: its inputs and outputs, the names of its weights, and where its nodes are."""
+
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    weights: set[str] = field(default_factory=set)
+    nodes: list[Span] = field(default_factory=list)
+
+
+class GraphReader:
+    """Reads one model; every method raises `NotProtobuf` where the bytes are none."""
+
+    def __init__(self, data: Window) -> None:
+        self._walk = Walker(data)
+        self._whole = Span(0, data.size)
+        self.begun = False  # whether what was read so far can only be an ONNX model
+
+    def model(self) -> Graph:
+        """The graph, which has at least one output."""
+        version, graph, operators = 0, None, False
+        for number, value in self._walk.fields(self._whole):
+            if number == _MODEL_IR_VERSION and isinstance(value, int):
+                version, self.begun = value, 1 <= value < 1000  # noqa: PLR2004
+            elif number == _MODEL_OPERATORS:
+                operators = True
+            elif number == _MODEL_GRAPH and isinstance(value, Span):
+                graph = value
+        if not 1 <= version < 1000 or graph is None:  # noqa: PLR2004  # 13 in 2026: anything near it will do
+            self.begun = False
+            raise NotProtobuf("it has no IR version or no graph")
+        if version >= 3 and not operators:  # noqa: PLR2004 - the first version that must say them, and behind the graph
+            raise NotProtobuf("no operator set is imported")
+        return self._graph(graph)
+
+    def _graph(self, span: Span) -> Graph:
+        graph = Graph()
+        for number, value in self._walk.fields(span):
+            if not isinstance(value, Span):
+                continue
+            if number == _GRAPH_INPUT:
+                graph.inputs.append(self._value(value))
+            elif number == _GRAPH_OUTPUT:
+                graph.outputs.append(self._value(value))
+            elif number == _GRAPH_INITIALIZER:
+                graph.weights.add(self._name(value, _TENSOR_NAME))
+            elif number == _GRAPH_NODE:
+                graph.nodes.append(value)
+        if not graph.outputs:
+            raise NotProtobuf("its graph has no outputs")
+        return graph
+
+    def external(self) -> str | None:
+        """Where the first tensor that is not in the file says it is, perhaps empty; None where all are in it."""
+        waiting = [("model", self._whole, 0)]
+        while waiting:
+            kind, message, depth = waiting.pop()
+            if kind == "tensor":
+                place = self._outside(message)
+                if place is not None:
+                    return place
+            elif depth < _DEPTH_LIMIT:
+                within = _NESTED[kind]
+                waiting += [
+                    (within[number], value, depth + 1)
+                    for number, value in self._walk.fields(message)
+                    if number in within and isinstance(value, Span)
+                ]
+        return None
+
+    def _outside(self, tensor: Span) -> str | None:
+        entries, raw, location = [], False, 0
+        for number, value in self._walk.fields(tensor):
+            if number == _TENSOR_EXTERNAL and isinstance(value, Span):
+                entries.append(value)
+            elif number == _TENSOR_LOCATION and isinstance(value, int):
+                location = value
+            raw = raw or number == _TENSOR_RAW
+        if location != _LOCATION_EXTERNAL and (raw or not entries):
+            return None
+        return next((self._name(entry, 2) for entry in entries if self._name(entry, 1) == "location"), "")
+
+    def _name(self, message: Span, number: int) -> str:
+        return next((self._walk.text(value) for place, value in self._walk.fields(message) if place == number), "")
+
+    def _value(self, message: Span) -> Value:
+        name, kind = "", Value("", FLOAT, is_map=False, shape=None)
+        for number, value in self._walk.fields(message):
+            if number == _VALUE_NAME:
+                name = self._walk.text(value)
+            elif number == _VALUE_TYPE and isinstance(value, Span):
+                kind = self._type(value, depth=8)
+        return kind._replace(name=name)
+
+    def _type(self, message: Span, depth: int) -> Value:
+        element, shape, is_map = 0, None, False
+        for number, holder in self._walk.fields(message):
+            if not isinstance(holder, Span):
+                continue
+            for place, value in self._walk.fields(holder):
+                if number in (_TYPE_TENSOR, _TYPE_SPARSE) and place == _TENSOR_ELEMENT and isinstance(value, int):
+                    element = value
+                elif number in (_TYPE_TENSOR, _TYPE_SPARSE) and place == _TENSOR_SHAPE and isinstance(value, Span):
+                    shape = self._shape(value)
+                elif number == _TYPE_MAP:
+                    is_map = True
+                elif number in (_TYPE_SEQUENCE, _TYPE_OPTIONAL) and isinstance(value, Span) and depth:
+                    inner = self._type(value, depth - 1)
+                    return inner._replace(shape=None)
+        return Value("", _TYPES.get(element, FLOAT), is_map, shape)
+
+    def _shape(self, message: Span) -> tuple[int, ...]:
+        sizes = []
+        for number, dimension in self._walk.fields(message):
+            if number == _SHAPE_DIMENSION and isinstance(dimension, Span):
+                known = [
+                    value
+                    for place, value in self._walk.fields(dimension)
+                    if place == _DIMENSION_VALUE and isinstance(value, int)
+                ]
+                sizes.append(known[-1] if known else 0)
+        return tuple(sizes)
+
+    def class_count(self, nodes: list[Span]) -> int:
+        """How many classes the classifying operators name; 0 where none does."""
+        counts = [0]
+        for node in nodes:
+            operator = self._name(node, _NODE_OPERATOR)
+            if operator == "ZipMap" or operator.endswith("Classifier"):
+                attributes = [value for number, value in self._walk.fields(node) if number == _NODE_ATTRIBUTE]
+                counts += [self._label_count(value) for value in attributes if isinstance(value, Span)]
+        return max(counts)
+
+    def _label_count(self, attribute: Span) -> int:
+        if not self._name(attribute, _ATTRIBUTE_NAME).startswith("classlabels_"):
+            return 0
+        count = 0
+        for number, value in self._walk.fields(attribute):
+            if number == _ATTRIBUTE_STRINGS:
+                count += 1
+            elif number == _ATTRIBUTE_INTS:
+                count += sum(1 for _ in self._walk.numbers(value))
+        return count
+
 
 _ONE_FILE = (
     'save it as one file: onnx.save(onnx.load("m.onnx"), "m.onnx", save_as_external_data=False), '
@@ -35,12 +215,12 @@ def read_onnx(data: Window) -> Signature:
         external = reader.external()
     except NotProtobuf as error:
         if reader.begun:
-            raise Unfit(f"it is no whole ONNX model (cut off or damaged: {error})", cut_off=True) from error
-        raise Unfit(f"it is no ONNX model ({error})") from error
+            raise FormatError(f"it is no whole ONNX model (cut off or damaged: {error})", cut_off=True) from error
+        raise FormatError(f"it is no ONNX model ({error})") from error
     except TooManyFields:
         return Signature()
     if external is not None:
-        raise Unfit(f"its weights are in another file{f' ({external})' if external else ''}", _ONE_FILE)
+        raise FormatError(f"its weights are in another file{f' ({external})' if external else ''}", _ONE_FILE)
     # Before IR version 4 every weight was listed among the inputs too.
     inputs = [value for value in graph.inputs if value.name not in graph.weights]
     return Signature(

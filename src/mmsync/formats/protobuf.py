@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mmsync.formats.window import Window
+    from mmsync.formats.types import Window
 
 __all__ = ["NotProtobuf", "Span", "TooManyFields", "Walker"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmsync.manifest.loader import MAP, MERGE, NULL, SEQ, STR
-from mmsync.manifest.page import Page, nearest
+from mmsync.engines import EXTENSIONS
+from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, SEQ, STR, Page, nearest
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
@@ -14,7 +14,25 @@ if TYPE_CHECKING:
 
     from yaml.nodes import Node
 
-__all__ = ["KEEP_OR_EMPTY", "KEEP_OUT", "Pair", "absent", "boolean", "described", "items", "pairs", "text"]
+__all__ = [
+    "KEEP_OR_EMPTY",
+    "KEEP_OUT",
+    "MAX_NAME",
+    "PIN_LENGTH",
+    "Pair",
+    "absent",
+    "boolean",
+    "described",
+    "engine_error",
+    "engine_warning",
+    "extension_warning",
+    "is_pin",
+    "items",
+    "name_error",
+    "pairs",
+    "pattern_error",
+    "text",
+]
 
 KEEP_OUT = "a manifest is shared: give the token with --token-file or MMSYNC_TOKEN, or in a profile"
 """The way on where a secret was found."""
@@ -69,8 +87,8 @@ def pairs(page: Page, node: Node, known: Collection[str], what: str, *, secretiv
         secretive: Whether people put secrets there: an unknown key that is or names one is not repeated.
     """
     if node.tag != MAP or isinstance(node.value, str):
-        way_on = f"{what} has keys: {', '.join(known)}"
-        page.fault(node, "wrong-type", f"{what} must be a mapping, but this is {described(node)}", way_on)
+        hint = f"{what} has keys: {', '.join(known)}"
+        page.add_error(node, "wrong-type", f"{what} must be a mapping, but this is {described(node)}", hint)
         return {}
     found: dict[str, Pair] = {}
     merged: dict[str, Pair] = {}
@@ -79,7 +97,9 @@ def pairs(page: Page, node: Node, known: Collection[str], what: str, *, secretiv
             _merge(page, value, known, what, merged, secretive=secretive)
             continue
         if key.tag == NULL or isinstance(key.value, list):
-            page.fault(key, "unknown-key", f"a key must be text, but this is {described(key)}", "write `key: value`")
+            page.add_error(
+                key, "unknown-key", f"a key must be text, but this is {described(key)}", "write `key: value`"
+            )
             continue
         word: str = key.value
         if word not in known:
@@ -87,7 +107,7 @@ def pairs(page: Page, node: Node, known: Collection[str], what: str, *, secretiv
         elif word in found:
             first = page.place(found[word].key)
             summary = f"the key {word} is there twice"
-            page.fault(key, "duplicate-key", summary, f"keep one; the first is on line {first.line}")
+            page.add_error(key, "duplicate-key", summary, f"keep one; the first is on line {first.line}")
         else:
             found[word] = Pair(key, value)
     return {**merged, **found}
@@ -99,7 +119,7 @@ def _merge(
     # Of several merged mappings the earlier wins (YAML's merge key).
     for source in value.value if value.tag == SEQ else [value]:
         if source.tag != MAP:
-            page.fault(
+            page.add_error(
                 source, "wrong-type", f"`<<` takes a mapping, but this is {described(source)}", "write `<<: *name`"
             )
             continue
@@ -109,12 +129,12 @@ def _merge(
 
 def _unknown(page: Page, key: Node, known: Collection[str], what: str, *, secretive: bool) -> None:
     if secretive and _SECRET_KEY.search(key.value):
-        page.fault(key, "secret", "a secret does not belong in a manifest", KEEP_OUT)
+        page.add_error(key, "secret", "a secret does not belong in a manifest", KEEP_OUT)
         return
     meant = nearest(key.value, known)
-    way_on = f"did you mean {meant}?" if meant else f"known keys: {', '.join(known)}"
+    hint = f"did you mean {meant}?" if meant else f"known keys: {', '.join(known)}"
     shown = "of that name" if secretive and not _WORD.fullmatch(key.value) else repr(printable(key.value, 60))
-    page.fault(key, "unknown-key", f"{what} has no key {shown}", way_on)
+    page.add_error(key, "unknown-key", f"{what} has no key {shown}", hint)
 
 
 def text(page: Page, node: Node, what: str, *, secret: bool = False, if_empty: str = "give it a text") -> str | None:
@@ -130,15 +150,17 @@ def text(page: Page, node: Node, what: str, *, secret: bool = False, if_empty: s
     if node.tag == STR and isinstance(node.value, str):
         return node.value
     if node.tag == NULL:
-        page.fault(node, "wrong-type", f"{what} is empty", if_empty)
+        page.add_error(node, "wrong-type", f"{what} is empty", if_empty)
     elif not node.tag.startswith("tag:yaml.org,2002:") or not _is_plain(node):
-        page.fault(node, "wrong-type", f"{what} has a tag, {_tag(node)}", "remove the tag")
+        page.add_error(node, "wrong-type", f"{what} has a tag, {_tag(node)}", "remove the tag")
     elif isinstance(node.value, str):
         shown = "this" if secret else printable(node.value, 60)
-        way_on = "put it in quotes" if secret else f'quote it: "{shown}"'
-        page.fault(node, "wrong-type", f"{what} must be text, but YAML reads {shown} as {described(node)}", way_on)
+        hint = "put it in quotes" if secret else f'quote it: "{shown}"'
+        page.add_error(node, "wrong-type", f"{what} must be text, but YAML reads {shown} as {described(node)}", hint)
     else:
-        page.fault(node, "wrong-type", f"{what} must be text, but this is {described(node)}", "write one line of text")
+        page.add_error(
+            node, "wrong-type", f"{what} must be text, but this is {described(node)}", "write one line of text"
+        )
     return None
 
 
@@ -155,26 +177,118 @@ def boolean(page: Page, node: Node, what: str) -> bool:
     """Return a yes-or-no value; False once the fault is noted."""
     if node.tag.endswith(":bool") and isinstance(node.value, str):
         return node.value.lower() in ("true", "yes", "on")
-    page.fault(
+    page.add_error(
         node, "wrong-type", f"{what} must be true or false, but this is {described(node)}", "write true or false"
     )
     return False
 
 
-def items(page: Page, node: Node, what: str, way_on: str) -> list[Node]:
+def items(page: Page, node: Node, what: str, hint: str) -> list[Node]:
     """Return the items of a list; none once the fault is noted."""
     if node.tag == SEQ and isinstance(node.value, list):
         found: list[Node] = node.value
         return found
     is_null = node.tag == NULL
     problem = f"{what} is empty" if is_null else f"{what} must be a list, but this is {described(node)}"
-    page.fault(node, "wrong-type", problem, way_on)
+    page.add_error(node, "wrong-type", problem, hint)
     return []
 
 
-def absent(page: Page, node: Node, found: dict[str, Pair], key: str, what: str, way_on: str) -> bool:
+def absent(page: Page, node: Node, found: dict[str, Pair], key: str, what: str, hint: str) -> bool:
     """Tell whether ``key`` is missing, and note that as a fault."""
     if key in found:
         return False
-    page.fault(node, "missing-key", f"{what} has no {key}", way_on)
+    page.add_error(node, "missing-key", f"{what} has no {key}", hint)
     return True
+
+
+# Control characters, line separators, lone surrogates, and what hides or reorders characters: a name with one of
+# those looks like another name. The joiners U+200C and U+200D are letters' business in Persian and Indic scripts.
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_PIN = re.compile("[0-9a-f]{64}")
+
+MAX_NAME = 1_000
+"""Characters of the longest name that is taken; it has to fit into an address."""
+
+PIN_LENGTH = 64
+"""Hex digits of a sha256."""
+
+
+def name_error(name: str) -> tuple[str, str] | None:
+    """Return what is wrong with a model's name and the way on, or None."""
+    if not name:
+        return "the name is empty", "give the model a name"
+    if len(name) > MAX_NAME:
+        return f"the name is {len(name):,} characters long", f"give it one of at most {MAX_NAME:,}"
+    if found := _HIDDEN.search(name):
+        return f"the name holds a control or invisible character, U+{ord(found[0]):04X}", "remove it"
+    if name != name.strip():
+        return f"the name {printable(name, 60)!r} starts or ends with a space", "remove the space"
+    if name in (".", ".."):
+        # RFC 3986, 5.2.4: clients and proxies take such a path segment out, percent-encoded or not.
+        return f"the name {name!r} cannot be part of a URL", "choose another"
+    return None
+
+
+def pattern_error(glob: str) -> tuple[str, str] | None:
+    """Return what is wrong with a glob for names and the way on, or None."""
+    if len(glob) > MAX_NAME:
+        return f"the pattern is {len(glob):,} characters long", f"no name has more than {MAX_NAME:,}"
+    if not glob:
+        return "an empty pattern matches no name", 'remove it, or write "*" for every name'
+    if found := _HIDDEN.search(glob):
+        return f"the pattern holds a control or invisible character, U+{ord(found[0]):04X}", "remove it"
+    if glob != glob.strip():
+        return f"the pattern {printable(glob, 60)!r} starts or ends with a space", "remove the space"
+    # fnmatch takes an unclosed bracket for itself; whoever wrote one meant a set of characters.
+    if _has_open_bracket(glob):
+        return (
+            f"the pattern {printable(glob, 60)!r} has a `[` that is never closed",
+            "close it, or write [[] for itself",
+        )
+    return None
+
+
+def _has_open_bracket(glob: str) -> bool:
+    at = glob.find("[")
+    while at >= 0:
+        # As fnmatch reads it: a `]` right behind `[` or `[!` is one of the set.
+        first = at + 1 + (glob[at + 1 : at + 2] == "!")
+        end = glob.find("]", first + (glob[first : first + 1] == "]"))
+        if end < 0:
+            return True
+        at = glob.find("[", end)
+    return False
+
+
+def is_pin(text: str) -> bool:
+    """Tell whether ``text`` is a sha256: 64 lower-case hex digits."""
+    return _PIN.fullmatch(text) is not None
+
+
+def engine_error(engine: str) -> tuple[str, str] | None:
+    """Return what is wrong with an engine's code and the way on, or None; an unknown one is no fault."""
+    if not engine.strip() or _HIDDEN.search(engine) or engine != engine.strip():
+        return "the engine is empty or holds stray spaces or control characters", "name an engine, for example ONNX"
+    return None
+
+
+def engine_warning(engine: str) -> tuple[str, str, str] | None:
+    """Return code, summary and way on where the engine is not one that is known of, or None."""
+    if engine in EXTENSIONS:
+        return None
+    shown = printable(engine, 60)
+    if engine.upper() in EXTENSIONS:
+        return "engine-case", f"the engine {shown} is spelt {engine.upper()}", f"write {engine.upper()}"
+    meant = nearest(engine, EXTENSIONS)
+    hint = f"did you mean {meant}?" if meant else f"known engines: {', '.join(EXTENSIONS)}"
+    return "unknown-engine", f"the engine {shown} is not a known one; the server may refuse it", hint
+
+
+def extension_warning(engine: str, file: str) -> tuple[str, str, str] | None:
+    """Return code, summary and way on where the file's name is not that of the engine's models, or None."""
+    expected = EXTENSIONS.get(engine)
+    if not expected or file.lower().endswith(expected):
+        return None
+    summary = f"an {engine} model" if engine[0] in "AEIOU" and engine != "UNICODE" else f"a {engine} model"
+    return "extension", f"{summary} usually ends in {' or '.join(expected)}", "check engine and file"

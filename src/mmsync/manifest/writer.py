@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mmsync.manifest.wording import engine_fault, name_fault
+from mmsync.manifest.nodes import engine_error, name_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Entry", "comment", "manifest_text", "refusal", "scalar"]
+__all__ = ["Entry", "comment", "manifest_text", "scalar", "schema", "unlistable"]
 
 # What is text to YAML 1.1 and 1.2 without quotes, as long as it is none of the words below.
 _PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_ ./,()'?!+%;&=-]*[A-Za-z0-9_./,()'?!+%;&=-])?", re.ASCII)
@@ -41,14 +41,14 @@ class Entry(NamedTuple):
     sha256: str | None = None
 
 
-def refusal(name: str, engine: str | None) -> str | None:
+def unlistable(name: str, engine: str | None) -> str | None:
     """Return why no manifest can list such a model, or None where one can."""
-    if fault := name_fault(name):
-        return fault[0]
+    if error := name_error(name):
+        return error[0]
     if engine is None:
         return "the server does not say its engine"
-    if fault := engine_fault(engine):
-        return fault[0]
+    if error := engine_error(engine):
+        return error[0]
     return None
 
 
@@ -137,3 +137,17 @@ def _prose(text: str) -> str:
         return scalar(text)
     style = "|" if text.endswith("\n") else "|-"
     return style + "".join(f"\n{_BLOCK_INDENT}{line}" if line else "\n" for line in lines)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a manifest, a new copy at each call.
+
+    It says what can be said without the file system: positions, duplicate names, scope and files are
+    `mmsync.manifest.read_manifest`'s to check. It asks for ``version``, whose absence the reader only warns of.
+    """
+    # Imported here: reading a manifest needs neither.
+    import json  # noqa: PLC0415
+    from importlib.resources import files  # noqa: PLC0415
+
+    found: dict[str, Any] = json.loads((files("mmsync.manifest") / "schema.json").read_text("utf-8"))
+    return found

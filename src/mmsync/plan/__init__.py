@@ -9,11 +9,19 @@
     document.py   the plan as JSON, its digest, and what moved between two of them
 """
 
-from mmsync.plan.compare import Situation, compare
-from mmsync.plan.document import MAX_DOCUMENT, dump, moved, plan_digest, plan_document, read_document, saved_options
-from mmsync.plan.manifest_guards import changed_guards, guards_of
-from mmsync.plan.model import Action, After, Before, Change, Guards, Plan, Reason, Selection, Summary
-from mmsync.plan.scope import Scope
+from mmsync.plan.document import (
+    MAX_DOCUMENT,
+    differences,
+    dump,
+    plan_digest,
+    plan_document,
+    read_document,
+    saved_options,
+)
+from mmsync.plan.guards import changed_guards, guards_of
+from mmsync.plan.model import Action, After, Before, Change, Guards, Options, Plan, Reason, Selection, Summary
+from mmsync.plan.planner import Situation, compare
+from mmsync.plan.selection import Scope
 
 __all__ = [
     "MAX_DOCUMENT",
@@ -22,6 +30,7 @@ __all__ = [
     "Before",
     "Change",
     "Guards",
+    "Options",
     "Plan",
     "Reason",
     "Scope",
@@ -30,9 +39,9 @@ __all__ = [
     "Summary",
     "changed_guards",
     "compare",
+    "differences",
     "dump",
     "guards_of",
-    "moved",
     "plan_digest",
     "plan_document",
     "read_document",

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mmsync.plan.model import Change, Plan
-    from mmsync.states import Diagnostic
+    from mmsync.types import Diagnostic
 
 __all__ = [
     "FORMAT_VERSION",
     "MAX_DOCUMENT",
     "diagnostic_entry",
+    "differences",
     "dump",
-    "moved",
     "plan_digest",
     "plan_document",
     "read_document",
@@ -56,7 +56,7 @@ def plan_document(plan: Plan, *, version: str, show_all: bool = False) -> dict[s
         "digest": plan_digest(plan),
         "summary": plan.summary._asdict(),
         "changes": [_change(change) for change in changes],
-        "diagnostics": [diagnostic_entry(note) for note in plan.diagnostics],
+        "diagnostics": [diagnostic_entry(diagnostic) for diagnostic in plan.diagnostics],
     }
 
 
@@ -95,8 +95,8 @@ def read_document(text: str, name: str) -> dict[str, Any]:
         sound = _is_sound(document)
         saved_options(document)
         actual = _digest(document["server"], [change for change in document["changes"] if change["action"] != "none"])
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError) as fault:
-        raise PlanRefused(f"{name} is not a plan document", hint=other) from fault
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError) as error:
+        raise PlanRefused(f"{name} is not a plan document", hint=other) from error
     if not sound:
         raise PlanRefused(f"{name} is not a plan document", hint=other)
     if actual != document["digest"]:
@@ -110,10 +110,10 @@ def saved_options(document: Mapping[str, Any]) -> tuple[Selection, bool]:
     exclude: list[str] = []
     shard: tuple[int, int] | None = None
     prune = False
-    for note in document["diagnostics"]:
-        if note["code"] != "plan/options":
+    for diagnostic in document["diagnostics"]:
+        if diagnostic["code"] != "plan/options":
             continue
-        words = iter(shlex.split(note["detail"]))
+        words = iter(shlex.split(diagnostic["detail"]))
         for word in words:
             if word == "--prune":
                 prune = True
@@ -125,7 +125,7 @@ def saved_options(document: Mapping[str, Any]) -> tuple[Selection, bool]:
     return Selection(tuple(target), tuple(exclude), shard), prune
 
 
-def moved(saved: Mapping[str, Any], plan: Plan) -> tuple[str, ...]:
+def differences(saved: Mapping[str, Any], plan: Plan) -> tuple[str, ...]:
     """Say what differs between a saved plan and the plan made now, a line a model; empty where nothing does."""
     lines: list[str] = []
     then, now = saved["server"], plan.server._asdict()
@@ -139,7 +139,7 @@ def moved(saved: Mapping[str, Any], plan: Plan) -> tuple[str, ...]:
             continue
         shown = printable(name)
         if is_now is None:
-            lines.append(f"{shown}: planned to {was['action'] if was else ''}, now {_standing(name, plan)}")
+            lines.append(f"{shown}: planned to {was['action'] if was else ''}, now {_why_unchanged(name, plan)}")
         elif was is None:
             lines.append(f"{shown}: not in the plan, now to {is_now['action']}")
         else:
@@ -147,7 +147,7 @@ def moved(saved: Mapping[str, Any], plan: Plan) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _standing(name: str, plan: Plan) -> str:
+def _why_unchanged(name: str, plan: Plan) -> str:
     """Say why a model is in no change of the plan."""
     if name in plan.blocked:
         return "blocked"
@@ -199,16 +199,16 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
-def diagnostic_entry(note: Diagnostic) -> dict[str, Any]:
+def diagnostic_entry(diagnostic: Diagnostic) -> dict[str, Any]:
     """Return one diagnostic as it stands in the plan document."""
     return {
-        "severity": note.severity,
-        "code": note.code,
-        "summary": note.summary,
-        "detail": note.detail,
-        "file": note.source.file if note.source else None,
-        "line": note.source.line if note.source else None,
-        "column": note.source.column if note.source else None,
+        "severity": diagnostic.severity,
+        "code": diagnostic.code,
+        "summary": diagnostic.summary,
+        "detail": diagnostic.detail,
+        "file": diagnostic.source.file if diagnostic.source else None,
+        "line": diagnostic.source.line if diagnostic.source else None,
+        "column": diagnostic.source.column if diagnostic.source else None,
     }
 
 

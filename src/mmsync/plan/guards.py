@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mmsync.states import Diagnostic
+from mmsync.printable import few
+from mmsync.types import Diagnostic
 
 if TYPE_CHECKING:
-    from mmsync.plan.model import Guards
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["refusals"]
+    from mmsync.plan.model import Guards
+    from mmsync.types import Desired
+
+__all__ = ["CHANGED", "changed_guards", "check_guards", "guards_of"]
 
 _MANY = 10  # below this many owned models a share says little: one of three is 33 %
 
 
-def refusals(guards: Guards, *, deletes: int, owned: int, listed: int) -> tuple[Diagnostic, ...]:
+def check_guards(guards: Guards, *, deletes: int, owned: int, listed: int) -> tuple[Diagnostic, ...]:
     """Return an error for each guard that forbids this many deletes.
 
     Args:
@@ -53,3 +57,40 @@ def refusals(guards: Guards, *, deletes: int, owned: int, listed: int) -> tuple[
             )
         )
     return tuple(found)
+
+
+CHANGED = "guard/changed"
+"""The code of what is said first."""
+
+
+def guards_of(scope: Sequence[str], models: Iterable[Desired]) -> dict[str, Any]:
+    """Return a manifest's own guards as JSON values."""
+    found: dict[str, Any] = {"scope": sorted(set(scope)), "pins": {}, "allowed": [], "uninspected": []}
+    for desired in models:
+        if desired.sha256:
+            found["pins"][desired.name] = desired.sha256
+        if desired.allow_signature_change:
+            found["allowed"].append(desired.name)
+        if not desired.inspect:
+            found["uninspected"].append(desired.name)
+    return found
+
+
+def changed_guards(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Diagnostic, ...]:
+    """Return a warning for each sort of guard that is another than when the manifest was last applied."""
+    told: list[str] = []
+    was, scope = set(before["scope"]), set(now["scope"])
+    if was != scope:
+        parts = [f"with {few(sorted(scope - was))}"] if scope - was else []
+        parts += [f"without {few(sorted(was - scope))}"] if was - scope else []
+        told.append(f"the scope is another: {' and '.join(parts)}")
+    lifted = {name for name, pin in before["pins"].items() if now["pins"].get(name) != pin}
+    if lifted:
+        told.append(f"the pin (sha256) is gone or another for {few(sorted(lifted))}")
+    for key, what in (("allowed", "allow_signature_change is set"), ("uninspected", "inspect: false is set")):
+        if fresh := set(now[key]) - set(before[key]):
+            told.append(f"{what} for {few(sorted(fresh))}")
+    return tuple(
+        Diagnostic("warning", CHANGED, f"Since the manifest was last applied, {one}", "see that this is meant")
+        for one in told
+    )

@@ -4,17 +4,43 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from mmsync.patterns import Patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
-    from mmsync.states import Content, Desired, Diagnostic, EvidenceSource, ServerName, Source
+    from mmsync.types import (
+        Content,
+        Desired,
+        Diagnostic,
+        Evidence,
+        EvidenceSource,
+        Observed,
+        ServerName,
+        Source,
+        Verify,
+    )
 
-__all__ = ["Action", "After", "Before", "Change", "Guards", "Plan", "Reason", "Selection", "Summary"]
+__all__ = [
+    "Action",
+    "After",
+    "Before",
+    "Change",
+    "Guards",
+    "Options",
+    "Plan",
+    "Reason",
+    "Selection",
+    "Sides",
+    "Summary",
+    "Unchanged",
+    "before",
+    "change_of",
+]
 
 Action = Literal["add", "change", "delete", "none"]
 Reason = Literal["engine", "content", "description"]
@@ -146,6 +172,25 @@ class Guards:
     allow_empty: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to plan.
+
+    Attributes:
+        selection: Which models to look at.
+        guards: The limits on deleting.
+        prune: Whether orphans are to be deleted.
+        verify: How far to go to find out what the server holds; ``always`` reads every model file again as well.
+        jobs: How many models to ask about, or to carry out, at a time.
+    """
+
+    selection: Selection = Selection()
+    guards: Guards = Guards()
+    prune: bool = False
+    verify: Verify = "auto"
+    jobs: int = 8
+
+
 class Summary(NamedTuple):
     """Counts of models; ``upload_bytes`` in bytes.
 
@@ -217,3 +262,66 @@ class Plan:
     def has_errors(self) -> bool:
         """Whether the run that made this plan failed in part: exit 1 even where nothing was to be done."""
         return any(diagnostic.severity == "error" for diagnostic in self.diagnostics)
+
+
+class Sides(NamedTuple):
+    """One model from both sides."""
+
+    desired: Desired
+    content: Content
+    there: Observed | None
+    evidence: Evidence | None
+
+
+def before(there: Observed, evidence: Evidence | None) -> Before:
+    """Return the server's side as a change shows it."""
+    return Before(
+        id=there.id,
+        engine=there.engine,
+        description=there.description,
+        image_id=there.image_id,
+        update_date=there.update_date,
+        sha256=evidence.sha256 if evidence else None,
+        size=evidence.size if evidence else None,
+    )
+
+
+def change_of(sides: Sides, reasons: tuple[Reason, ...]) -> Change:
+    """Return the add, the change for these reasons, or with none of them the unchanged model."""
+    desired, content, there, evidence = sides
+    return Change(
+        desired.name,
+        "add" if there is None else "change" if reasons else "none",
+        reasons,
+        before(there, evidence) if there else None,
+        After(desired.engine, desired.description, desired.file, content.sha256, content.size),
+        evidence.source if evidence else "none",
+        desired.source,
+        desired,
+        content,
+    )
+
+
+class Unchanged(Sequence[Change]):
+    """The changes of action ``none``, made when they are looked at: most plans only count ten thousand of them."""
+
+    def __init__(self, sides: list[Sides]) -> None:
+        self._sides = sides
+
+    def __len__(self) -> int:
+        return len(self._sides)
+
+    @overload
+    def __getitem__(self, index: int) -> Change: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Change, ...]: ...
+    def __getitem__(self, index: int | slice) -> Change | tuple[Change, ...]:
+        if isinstance(index, slice):
+            return tuple(change_of(sides, ()) for sides in self._sides[index])
+        return change_of(self._sides[index], ())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(sides.desired.name for sides in self._sides))

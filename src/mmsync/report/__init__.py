@@ -1,1 +1,6 @@
-"""To be furnished."""
+"""Reports: plans, outcomes and diagnostics as text, Markdown, JSON and GitHub annotations. They return str, print nothing.
+
+Every function for terminals returns whole lines ending in a line end, or an empty string. No line is wider than
+``width`` columns unless a single name, path or digest is: those are never broken, as they will be copied. Text from a
+server or a manifest is made printable. Colours are SGR sequences and appear only where asked for.
+"""

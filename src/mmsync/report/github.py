@@ -7,19 +7,20 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mmsync.printable import printable
-from mmsync.report.sizes import counted
+from mmsync.report.format import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mmsync.apply.outcome import Outcome
     from mmsync.plan.model import Plan
-    from mmsync.states import Diagnostic, Source
+    from mmsync.types import Diagnostic, Source
 
-__all__ = ["LIMIT", "annotation_lines", "escape_message", "escape_property", "outputs"]
+__all__ = ["LIMIT", "annotation_lines", "code", "escape_message", "escape_property", "outputs", "size"]
 
 LIMIT = 10
 _LONGEST_MESSAGE = 2000
@@ -49,9 +50,11 @@ def annotation_lines(
         in_repository: Makes of a manifest's path the one from the repository's root, where GitHub looks for it.
     """
     found = [
-        _Annotation(fault.severity, _with_detail(fault.summary, fault.detail), fault.code, fault.source)
-        for fault in diagnostics
-        if fault.severity != "info"
+        _Annotation(
+            diagnostic.severity, _with_detail(diagnostic.summary, diagnostic.detail), diagnostic.code, diagnostic.source
+        )
+        for diagnostic in diagnostics
+        if diagnostic.severity != "info"
     ]
     for outcome in outcomes:
         if not outcome.ok:
@@ -122,3 +125,24 @@ def _command(annotation: _Annotation, in_repository: Callable[[str], str]) -> st
 
 def _with_detail(summary: str, detail: str) -> str:
     return f"{summary} ({detail})" if detail else summary
+
+
+_TICKS = re.compile("`+")
+
+
+def code(text: str, limit: int = 300) -> str:
+    """Return ``text`` as a code span on one line, at most about ``limit`` characters of it, never empty."""
+    shown = printable(text, limit)
+    if not shown.strip():
+        shown = f'"{shown}"'  # a span of nothing but spaces would be no span
+    fence = "`" * (max(map(len, _TICKS.findall(shown)), default=0) + 1)
+    # One space at both ends is taken off again by the reader: it keeps a backtick at an end from lengthening the
+    # fence, and text that begins and ends with a space from losing both.
+    pad = " " if shown[0] in "` " or shown[-1] in "` " else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def size(text: str) -> int:
+    """Return the length of ``text`` by the strictest count: UTF-16 units, a line end as two (as forms send it)."""
+    astral = 0 if text.isascii() else sum(char > "\uffff" for char in text)
+    return len(text) + astral + text.count("\n")

@@ -9,21 +9,78 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmsync.plan.manifest_guards import CHANGED
-from mmsync.report.entries import change_item, diagnostic_item, name_item, outcome_item
-from mmsync.report.escape import code, size
-from mmsync.report.outcome_text import applied_sentence, tally
+from mmsync.plan.guards import CHANGED
+from mmsync.report.format import human_bytes
+from mmsync.report.github import code, size
+from mmsync.report.layout import EVIDENCE, as_before, content_side, contents, place
+from mmsync.report.outcome_text import applied_sentence, done_clause, left_clause, tally
 from mmsync.report.plan_text import unchanged_sentence, unmanaged_sentence
-from mmsync.report.sizes import human_bytes
+from mmsync.report.text_diff import diff_texts, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mmsync.apply.outcome import Outcome
-    from mmsync.plan.model import Plan
-    from mmsync.states import Diagnostic
+    from mmsync.plan.model import Change, Plan
+    from mmsync.types import Diagnostic
 
-__all__ = ["render"]
+__all__ = ["change_item", "diagnostic_item", "name_item", "outcome_item", "render"]
+
+_LONGEST_NAME = 256
+_LONGEST_ENTRY_PATH = 512
+_LONGEST_TEXT = 160
+_LONGEST_MESSAGE = 1000
+
+
+def name_item(name: str) -> str:
+    """Return a model of which nothing is said but its name."""
+    return _item(code(name, _LONGEST_NAME))
+
+
+def diagnostic_item(diagnostic: Diagnostic) -> str:
+    """Return a diagnostic as ``file:line:col: message (what to do)``."""
+    return _item(code(str(diagnostic), _LONGEST_MESSAGE))
+
+
+def _item(text: str, *below: str) -> str:
+    return f"- {text}\n" + "".join(f"  - {line}\n" for line in below)
+
+
+def change_item(change: Change) -> str:
+    """Return what a planned change is: what differs, how that is known, and where it is listed."""
+    before, after = change.before, change.after
+    side = after or before
+    head = f"**{code(change.name, _LONGEST_NAME)}**"
+    if side and side.engine:
+        head += f" {code(side.engine)}"
+    below: list[str] = []
+    if before and after and "engine" in change.reasons:
+        below.append(f"engine {code(before.engine or 'unknown')} → {code(after.engine)}")
+    if before and after and "content" in change.reasons:
+        old, new = contents(before, after)
+        known = f", known from {EVIDENCE[change.evidence]}" if EVIDENCE[change.evidence] else ""
+        below.append(f"content {code(old)} → {code(new)}{known}")
+    elif after and change.uploads:
+        below.append(f"content {code(content_side(after.sha256, after.size))}{as_before(change)}")
+    if before and after and "description" in change.reasons:
+        old, new = diff_texts(before.description, after.description, _LONGEST_TEXT)
+        below.append(f"description {code(old, 2 * _LONGEST_TEXT)} → {code(new, 2 * _LONGEST_TEXT)}")
+    elif after and change.action == "add" and after.description:
+        below.append(f"description {code(quoted(after.description, _LONGEST_TEXT), 2 * _LONGEST_TEXT)}")
+    if after:
+        where = f", listed in {code(place(change.source), _LONGEST_PATH)}" if change.source else ""
+        below.append(f"file {code(after.file, _LONGEST_PATH)}{where}")
+    return _item(head, *below)
+
+
+def outcome_item(outcome: Outcome) -> str:
+    """Return what became of a change."""
+    change = outcome.change
+    what = done_clause(outcome) if outcome.ok else left_clause(outcome)
+    what += f" ({code(outcome.code)})" if outcome.code and not outcome.ok else ""
+    below = [code(outcome.message, _LONGEST_MESSAGE)] if outcome.message else []
+    return _item(f"**{code(change.name, _LONGEST_NAME)}** {what}", *below)
+
 
 # GitHub counts bytes for a summary (1 MiB). Every UTF-16 unit takes at most three bytes of UTF-8.
 _MOST = 1024 * 1024 // 3
@@ -120,9 +177,9 @@ def _head(plan: Plan, outcomes: Sequence[Outcome] | None, digest: str) -> str:
     else:
         lines[-1] += f", {len(plan.manifests):,} manifests"
     lines[-1] += "."
-    for note in plan.diagnostics:
-        if note.code == CHANGED:
-            lines += ["", f"⚠️ **{code(str(note), _LONGEST_FLAGS)}**"]
+    for diagnostic in plan.diagnostics:
+        if diagnostic.code == CHANGED:
+            lines += ["", f"⚠️ **{code(str(diagnostic), _LONGEST_FLAGS)}**"]
     if plan.selection.is_partial:
         lines += ["", f"Only {code(' '.join(plan.selection.flags()), _LONGEST_FLAGS)}."]
     if outcomes is None and plan.refusals:
@@ -143,7 +200,7 @@ def _planned(plan: Plan) -> list[_Section]:
     }
     return [
         _Section("To delete", by_action["delete"], folded=False),
-        *_faults(plan.diagnostics),
+        *_diagnostic_sections(plan.diagnostics),
         _Section("To change", by_action["change"], folded=True),
         _Section("To add", by_action["add"], folded=True),
         _Section("Orphans kept: inside the scope, in no manifest", kept, folded=True),
@@ -165,7 +222,7 @@ def _applied(plan: Plan, outcomes: Sequence[Outcome]) -> list[_Section]:
     return [
         _Section("Deleted", done["delete"], folded=False),
         _Section("Failed", by_status["failed"], folded=False),
-        *_faults(plan.diagnostics),
+        *_diagnostic_sections(plan.diagnostics),
         _Section("Skipped", by_status["skipped"], folded=False),
         _Section("Not attempted", by_status["not-attempted"] + silent, folded=True),
         _Section("Changed", done["change"], folded=True),
@@ -173,9 +230,9 @@ def _applied(plan: Plan, outcomes: Sequence[Outcome]) -> list[_Section]:
     ]
 
 
-def _faults(diagnostics: Iterable[Diagnostic]) -> list[_Section]:
-    told = [fault for fault in diagnostics if fault.severity != "info"]
+def _diagnostic_sections(diagnostics: Iterable[Diagnostic]) -> list[_Section]:
+    told = [diagnostic for diagnostic in diagnostics if diagnostic.severity != "info"]
     return [
-        _Section(title, [diagnostic_item(fault) for fault in told if fault.severity == severity], folded)
+        _Section(title, [diagnostic_item(diagnostic) for diagnostic in told if diagnostic.severity == severity], folded)
         for title, severity, folded in (("Errors", "error", False), ("Warnings", "warning", True))
     ]

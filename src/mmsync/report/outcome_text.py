@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmsync.report.faults import joined
-from mmsync.report.held import blocked_block, by_model
-from mmsync.report.layout import Paint, Piece, flow, painter, words
+from mmsync.report.diagnostics import blocked_block, by_model, joined
+from mmsync.report.format import human_bytes, human_seconds
+from mmsync.report.layout import SIGNS, STYLES, Paint, Piece, display_name, display_path, flow, painter, signed, words
 from mmsync.report.plan_text import unchanged_sentence
-from mmsync.report.shown import SIGNS, STYLES, shown_name, shown_path, signed
-from mmsync.report.sizes import human_bytes, human_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,7 +111,7 @@ def _left_lines(outcome: Outcome, width: int, paint: Paint) -> list[str]:
     lines = flow(head, width, rest="  ")
     if outcome.message:
         source = (
-            [Piece(f"{shown_path(change.source.file)}:{change.source.line}:{change.source.column}:")]
+            [Piece(f"{display_path(change.source.file)}:{change.source.line}:{change.source.column}:")]
             if change.source and failed
             else []
         )
@@ -146,4 +144,4 @@ def _kept(change: Change) -> list[str]:
     """Return the names and paths that a message may quote, longest first: they are not to be broken."""
     paths = [change.after.file] if change.after else []
     paths += [change.desired.path] if change.desired else []
-    return sorted({shown_name(change.name), *map(shown_path, paths)}, key=len, reverse=True)
+    return sorted({display_name(change.name), *map(display_path, paths)}, key=len, reverse=True)

@@ -3,21 +3,117 @@
 from __future__ import annotations
 
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from mmsync.plan.manifest_guards import CHANGED
+from mmsync.plan.guards import CHANGED
 from mmsync.printable import printable
-from mmsync.report.blocks import change_block
-from mmsync.report.faults import diagnostic_lines, joined
-from mmsync.report.held import NAMES_SHOWN, blocked_block, by_model, unknown_blocks
-from mmsync.report.layout import Piece, flow, painter, words
-from mmsync.report.shown import SIGNS, shown_engine, shown_name, shown_path
-from mmsync.report.sizes import counted, human_bytes
+from mmsync.report.diagnostics import NAMES_SHOWN, blocked_block, by_model, diagnostic_lines, joined, unknown_blocks
+from mmsync.report.format import counted, human_bytes
+from mmsync.report.layout import (
+    EVIDENCE,
+    SIGNS,
+    STYLES,
+    Piece,
+    as_before,
+    columns,
+    content_side,
+    contents,
+    display_engine,
+    display_name,
+    display_path,
+    flow,
+    painter,
+    place,
+    prose,
+    signed,
+    words,
+)
+from mmsync.report.text_diff import diff_texts, quoted
 
 if TYPE_CHECKING:
-    from mmsync.plan.model import Plan
+    from mmsync.plan.model import Change, Plan
+    from mmsync.report.layout import Paint, Style
 
-__all__ = ["render_plan", "unchanged_sentence", "unmanaged_sentence"]
+__all__ = ["change_block", "render_plan", "unchanged_sentence", "unmanaged_sentence"]
+
+_LABEL = 13  # the width of the longest label, "description", and two spaces
+_INDENT = "    "
+
+
+def change_block(change: Change, width: int, paint: Paint) -> list[str]:
+    """Return the lines for one change; the first begins with its sign, the others are indented."""
+    style = STYLES[change.action]
+    side = change.after or change.before
+    head = [signed(SIGNS[change.action], style, change.name, paint)]
+    if side and side.engine:
+        head.append(Piece(display_engine(side.engine), gap=2))
+    if change.reasons:
+        reasons = ", ".join(change.reasons)
+        head.append(Piece(paint(f"({reasons})", style), gap=2))
+    lines = flow(head, width, rest="  ")
+    for row in _rows(change, max(width - len(_INDENT) - _LABEL, 20), paint):
+        lines += _row_lines(row, width, paint)
+    return lines
+
+
+class _Row(NamedTuple):
+    """A label, what stands beside it, and the style of the whole of that, if one."""
+
+    label: str
+    pieces: list[Piece]
+    style: Style | None = None
+
+
+def _row_lines(row: _Row, width: int, paint: Paint) -> list[str]:
+    margin = " " * (len(_INDENT) + _LABEL)
+    lines = flow(row.pieces, width, first=margin, rest=margin + "  " * (row.style is not None))
+    if row.style:  # coloured line by line, so that the colour's codes do not part words that one may search for
+        lines = [line[: len(line) - len(line.lstrip())] + paint(line.lstrip(), row.style) for line in lines]
+    label = _INDENT + paint(row.label.ljust(_LABEL), "faint")
+    if not lines[0].startswith(margin):  # what is too wide to stand beside the label stands below it
+        return [_INDENT + paint(row.label, "faint"), *lines]
+    return [label + lines[0][len(margin) :], *lines[1:]]
+
+
+def _rows(change: Change, room: int, paint: Paint) -> list[_Row]:
+    before, after = change.before, change.after
+    rows: list[_Row] = []
+    if before and after and "engine" in change.reasons:
+        old = display_engine(before.engine or "unknown")
+        rows.append(_Row("engine", _arrow(old, display_engine(after.engine), paint)))
+    if before and after and "content" in change.reasons:
+        rows.append(_Row("content", _arrow(*contents(before, after), paint)))
+        if EVIDENCE[change.evidence]:
+            rows.append(_Row("known from", words(EVIDENCE[change.evidence])))
+    elif after and change.uploads:
+        rows.append(_Row("content", [Piece(content_side(after.sha256, after.size) + as_before(change))]))
+    rows += _description_rows(change, room, paint)
+    if after:
+        pieces = [Piece(display_path(after.file))]
+        if change.source:
+            pieces.append(Piece(paint(f"({place(change.source)})", "faint")))
+        rows.append(_Row("file", pieces))
+    else:
+        rows.append(_Row("why", words("inside the scope, but in no manifest")))
+    return rows
+
+
+def _description_rows(change: Change, room: int, paint: Paint) -> list[_Row]:
+    before, after = change.before, change.after
+    if before and after and "description" in change.reasons:
+        old, new = diff_texts(before.description, after.description, limit=2 * room)
+        if columns(old) + columns(new) + 3 <= room:
+            return [_Row("description", _arrow(old, new, paint))]
+        return [
+            _Row("description", [Piece("-"), *prose(old, room - 2)], "delete"),
+            _Row("", [Piece("+"), *prose(new, room - 2)], "add"),
+        ]
+    text = after.description if after and change.action == "add" else None
+    return [_Row("description", prose(quoted(text, 2 * room), room))] if text else []
+
+
+def _arrow(old: str, new: str, paint: Paint) -> list[Piece]:
+    return [Piece(paint(old, "delete")), Piece("→"), Piece(paint(new, "add"))]
 
 
 def render_plan(plan: Plan, *, digest: str = "", width: int = 80, colour: bool = False, show_all: bool = False) -> str:
@@ -34,7 +130,7 @@ def render_plan(plan: Plan, *, digest: str = "", width: int = 80, colour: bool =
     """
     paint = painter(colour=colour)
     of_model, others = by_model(plan)
-    first = [note for note in others if note.code == CHANGED]
+    first = [diagnostic for diagnostic in others if diagnostic.code == CHANGED]
     blocks = [_headline(plan, width), diagnostic_lines(first, width, paint)]
     blocks += (change_block(change, width, paint) for change in plan.changes)
     if show_all and plan.unchanged:
@@ -43,14 +139,14 @@ def render_plan(plan: Plan, *, digest: str = "", width: int = 80, colour: bool =
         blocks.append(blocked_block(name, of_model[name], width, paint))
     blocks += unknown_blocks(plan, of_model, width, paint, show_all=show_all)
     blocks.append(_orphan_lines(plan, width, show_all=show_all))
-    blocks.append(diagnostic_lines([note for note in others if note.code != CHANGED], width, paint))
+    blocks.append(diagnostic_lines([diagnostic for diagnostic in others if diagnostic.code != CHANGED], width, paint))
     blocks.append(_closing_lines(plan, digest, width))
     return joined(blocks)
 
 
 def unmanaged_sentence(plan: Plan) -> str:
     """Return what to say of the models that are none of the manifests' business."""
-    has_scope = all(note.code != "guard/no-scope" for note in plan.diagnostics)
+    has_scope = all(diagnostic.code != "guard/no-scope" for diagnostic in plan.diagnostics)
     return f"{counted(plan.unmanaged, 'model')} {'outside the scope' if has_scope else 'in no manifest'} left alone."
 
 
@@ -73,24 +169,24 @@ def unchanged_sentence(plan: Plan) -> str:
 
 
 def _headline(plan: Plan, width: int) -> list[str]:
-    manifests = [Piece(shown_path(path)) for path in plan.manifests]
+    manifests = [Piece(display_path(path)) for path in plan.manifests]
     if len(manifests) > 3:  # noqa: PLR2004 - more than fit a line help nobody
         manifests = [Piece(f"{len(manifests):,} manifests")]
-    pieces = [*manifests, Piece("→"), Piece(shown_path(plan.server.url))]
+    pieces = [*manifests, Piece("→"), Piece(display_path(plan.server.url))]
     if plan.server.domain:
         pieces.append(Piece(f"(domain {printable(plan.server.domain)})"))
     lines = flow(pieces, width, rest="  ")
     if plan.selection.is_partial:
         flags = plan.selection.flags()
         chosen = [
-            Piece(f"{flag} {quote(shown_path(value))}") for flag, value in zip(flags[::2], flags[1::2], strict=True)
+            Piece(f"{flag} {quote(display_path(value))}") for flag, value in zip(flags[::2], flags[1::2], strict=True)
         ]
         lines += flow([Piece("Only"), *chosen], width, rest="  ")
     return lines
 
 
 def _unchanged_line(name: str, engine: str | None) -> str:
-    return f"{SIGNS['none']} {shown_name(name)}" + (f"  {shown_engine(engine)}" if engine else "")
+    return f"{SIGNS['none']} {display_name(name)}" + (f"  {display_engine(engine)}" if engine else "")
 
 
 def _orphan_lines(plan: Plan, width: int, *, show_all: bool) -> list[str]:
@@ -98,10 +194,10 @@ def _orphan_lines(plan: Plan, width: int, *, show_all: bool) -> list[str]:
     names = [name for name in plan.orphans if name not in going]
     lines: list[str] = []
     if names:
-        way_on = "kept" if plan.prune or plan.selection.is_partial else "kept unless --prune is given"
-        lines = flow(words(f"{counted(len(names), 'orphan')}, inside the scope but in no manifest; {way_on}:"), width)
+        hint = "kept" if plan.prune or plan.selection.is_partial else "kept unless --prune is given"
+        lines = flow(words(f"{counted(len(names), 'orphan')}, inside the scope but in no manifest; {hint}:"), width)
         shown = names if show_all else names[:NAMES_SHOWN]
-        lines += [f"    {shown_name(name)}" for name in shown]
+        lines += [f"    {display_name(name)}" for name in shown]
         if len(names) > len(shown):
             lines.append(f"    and {len(names) - len(shown):,} more (--all lists them)")
     if plan.unmanaged:

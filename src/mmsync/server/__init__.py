@@ -18,6 +18,6 @@ Importing this package is cheap: Starlette and uvicorn load when a server is sta
 
 from __future__ import annotations
 
-from mmsync.server.running import Address, Generation, running, serve
+from mmsync.server.run import Address, Generation, running, serve
 
 __all__ = ["Address", "Generation", "running", "serve"]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route, Router
 
-from mmsync.server.answers import Body, error_answer
 from mmsync.server.endpoints import Endpoints
-from mmsync.server.refusal import Refusal
+from mmsync.server.errors import ApiError
+from mmsync.server.responses import Body, error_answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from mmsync.server.settings import Settings
+    from mmsync.server.schemas import Settings
     from mmsync.server.store import Store
 
     Handler = Callable[[Request, Body], Awaitable[Response]]
@@ -97,23 +97,25 @@ class _Door:
             self._require_token(request)
             patience = None
             return await handler(request, body)
-        except Refusal as refusal:
-            fault = refusal
+        except ApiError as error:
+            answer = error
         except sqlite3.Error as error:
             _log.error("the database failed: %s", error)
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-            fault = Refusal(507, "The server's disk is full") if full else Refusal(500, "The server's database failed")
+            answer = (
+                ApiError(507, "The server's disk is full") if full else ApiError(500, "The server's database failed")
+            )
         except ClientDisconnect:
             raise
         except Exception:  # noqa: BLE001  # a bug of ours is told as an error too; where it is stays on this side
             _log.exception("the server met a fault of its own")
-            fault = Refusal(500, "The server met a fault of its own")
-        return error_answer(fault, close=not await body.pass_by(patience))
+            answer = ApiError(500, "The server met a fault of its own")
+        return error_answer(answer, close=not await body.pass_by(patience))
 
     def _handler(self, method: str) -> Handler:
         handler = self._handlers.get("GET" if method == "HEAD" else method)
         if handler is None:
-            raise Refusal(405, "HTTP 405 Method Not Allowed", allow=", ".join(sorted(self._handlers)))
+            raise ApiError(405, "HTTP 405 Method Not Allowed", allow=", ".join(sorted(self._handlers)))
         return handler
 
     def _require_token(self, request: Request) -> None:
@@ -121,11 +123,11 @@ class _Door:
         given = (request.headers.get("standalonetoken", ""), bearer if scheme.lower() == "bearer" else "")
         # Header values come decoded from latin-1, whatever the client meant them to be.
         if not any(hmac.compare_digest(token.strip().encode("latin-1"), self._token) for token in given):
-            raise Refusal(403, "Token invalid or expired", code=5)
+            raise ApiError(403, "Token invalid or expired", code=5)
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     body = Body(Request(scope, receive))
     with contextlib.suppress(ClientDisconnect):
         read = await body.pass_by(_UNAUTHORISED_BODY)
-        await error_answer(Refusal(404, "HTTP 404 Not Found"), close=not read)(scope, receive, send)
+        await error_answer(ApiError(404, "HTTP 404 Not Found"), close=not read)(scope, receive, send)

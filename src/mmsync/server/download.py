@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mmsync.server.refusal import Refusal, from_os_error
+from mmsync.server.errors import ApiError, from_os_error
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -79,7 +79,7 @@ def _open(path: Path, size: int) -> int:
         raise from_os_error(error) from error
     if os.fstat(descriptor).st_size != size:
         os.close(descriptor)
-        raise Refusal(500, "The stored image is damaged: its size is not the one that was uploaded")
+        raise ApiError(500, "The stored image is damaged: its size is not the one that was uploaded")
     return descriptor
 
 

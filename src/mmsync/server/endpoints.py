@@ -6,11 +6,11 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mmsync.server.answers import Body, json_answer, json_text, nothing, path_text, truth
 from mmsync.server.download import ImageAnswer
-from mmsync.server.refusal import from_os_error
+from mmsync.server.errors import from_os_error
+from mmsync.server.responses import Body, json_answer, json_text, nothing, path_text, truth
 from mmsync.server.save import SaveRequest
-from mmsync.server.shapes import ABSENT_DETAIL, ABSENT_IMAGE, model_detail
+from mmsync.server.schemas import ABSENT_DETAIL, ABSENT_IMAGE, model_detail
 from mmsync.server.upload import receive_upload
 
 if TYPE_CHECKING:

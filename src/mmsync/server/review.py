@@ -6,14 +6,45 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmsync.engines import EXTENSIONS
-from mmsync.formats import Signature, Unfit, inspect
-from mmsync.server.onnx_check import check_model
-from mmsync.server.refusal import Refusal
+from mmsync.formats import FormatError, Signature, inspect
+from mmsync.server.errors import ApiError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Review", "require_engine", "review"]
+__all__ = ["Review", "check_model", "require_engine", "review"]
+
+_LIMIT = 32 << 20  # bytes; parsed, a model takes its size again, and a large one is nearly all weights
+
+# Complaints about what is newer than the package, or stored beside the model: not about the model.
+_NOT_THE_MODEL = ("ir_version", "opset", "No Op registered", "should be stored in", "external")
+
+
+def check_model(path: Path) -> None:
+    """Parse and check a model; does nothing for a large one, or where the package is missing.
+
+    Raises:
+        Unfit: The package cannot parse it, or finds it inconsistent.
+    """
+    if path.stat().st_size > _LIMIT:
+        return
+    try:
+        # An optional extra, half a second to load; protobuf, which it brings along, has no types of its own.
+        from google.protobuf.message import (  # type: ignore[import-untyped,import-not-found,unused-ignore]  # noqa: PLC0415
+            DecodeError,
+        )
+        from onnx import checker, load_model_from_string  # noqa: PLC0415
+    except ImportError:
+        return
+    try:
+        checker.check_model(load_model_from_string(path.read_bytes()))
+    except DecodeError as error:
+        raise FormatError(f"it is no ONNX model ({error})") from error
+    except checker.ValidationError as error:
+        if not any(words in str(error) for words in _NOT_THE_MODEL):
+            raise FormatError(f"it is an inconsistent ONNX model: {str(error).splitlines()[0]}") from error
+    except (ValueError, TypeError) as error:  # raised by the bindings for text that is not UTF-8
+        raise FormatError(f"it is no ONNX model that can be parsed: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +70,7 @@ def require_engine(engine: str) -> None:
         Refusal: 500, it is unknown; case matters.
     """
     if engine not in EXTENSIONS:
-        raise Refusal(500, f"No enum constant com.devo.ml.modelmanager.model.EngineType.{engine[:200]}")
+        raise ApiError(500, f"No enum constant com.devo.ml.modelmanager.model.EngineType.{engine[:200]}")
 
 
 def review(path: Path, engine: str) -> Review:
@@ -56,9 +87,9 @@ def review(path: Path, engine: str) -> Review:
             found = inspect(file.fileno(), engine, "the file")
         if engine == "ONNX":
             check_model(path)
-    except Unfit as fault:
-        hint = f": {fault.hint}" if fault.hint else ""
-        return Review(error_detail=f"The file cannot be used: {fault.reason}{hint}")
+    except FormatError as unfit:
+        hint = f": {unfit.hint}" if unfit.hint else ""
+        return Review(error_detail=f"The file cannot be used: {unfit.reason}{hint}")
     # What a model takes once loaded is a guess: an eighth more than its file, or what it unpacks to.
     takes = max(found.runtime_size, size + size // 8)
     return Review(found.output_type, found.category, found.fields, found.clusters, takes)

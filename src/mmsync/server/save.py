@@ -6,11 +6,64 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from mmsync.server.checks import flag, integer, json_object, text
-from mmsync.server.refusal import Refusal
+from mmsync.server.errors import ApiError
 from mmsync.server.review import require_engine
 
-__all__ = ["NAME_LIMIT", "SaveRequest"]
+__all__ = ["NAME_LIMIT", "SaveRequest", "flag", "integer", "json_object", "text"]
+
+_LARGEST_INT = (1 << 63) - 1  # SQLite's
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The object in a request's body: UTF-8, without NaN and the like."""
+    try:
+        detail = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:  # bad UTF-8 and bad JSON are both ValueErrors
+        raise ApiError(400, "The request's body is not valid JSON") from error
+    if not isinstance(detail, dict):
+        raise ApiError(400, "The request's body must be a JSON object")
+    return detail
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(word)
+
+
+def text(detail: dict[str, Any], key: str, limit: int) -> str | None:
+    """A string of at most ``limit`` characters that UTF-8 can carry, or None."""
+    value = detail.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ApiError(400, f"The field '{key}' must be a string")
+    if len(value) > limit:
+        raise ApiError(400, f"The field '{key}' is longer than {limit} characters")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ApiError(400, f"The field '{key}' is not valid Unicode") from error
+    return value
+
+
+def integer(detail: dict[str, Any], key: str) -> int | None:
+    """An integer that the database can keep, or None; true and false are none."""
+    value = detail.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not -_LARGEST_INT <= value <= _LARGEST_INT:
+        raise ApiError(400, f"The field '{key}' must be an integer")
+    return value
+
+
+def flag(detail: dict[str, Any], key: str) -> bool:
+    """A truth value; False where it is missing or null."""
+    value = detail.get(key)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise ApiError(400, f"The field '{key}' must be true or false")
+    return value
+
 
 NAME_LIMIT = 1024  # characters; no limit is published, some limit must be
 _DESCRIPTION_LIMIT = 1 << 20
@@ -52,12 +105,12 @@ class SaveRequest:
         detail = json_object(body)
         name = text(detail, "name", NAME_LIMIT)
         if not name:
-            raise Refusal(400, "The field 'name' is required")
+            raise ApiError(400, "The field 'name' is required")
         if name in {".", ".."}:  # no URL can address them: every client folds them away
-            raise Refusal(400, f"A model cannot be named '{name}'")
+            raise ApiError(400, f"A model cannot be named '{name}'")
         engine = text(detail, "engine", 256)
         if not engine:
-            raise Refusal(400, "The field 'engine' is required")
+            raise ApiError(400, "The field 'engine' is required")
         require_engine(engine)
         return cls(
             id=integer(detail, "id"),
@@ -92,14 +145,14 @@ class SaveRequest:
 def _image(detail: dict[str, Any]) -> int:
     image = detail.get("image")
     if not isinstance(image, dict):
-        raise Refusal(400, "The field 'image' is required: an object with the id of an uploaded image")
+        raise ApiError(400, "The field 'image' is required: an object with the id of an uploaded image")
     if image.get("image") is not None:
-        raise Refusal(
+        raise ApiError(
             400, "The field 'image.image' must be null: a save names an uploaded image, it never carries bytes"
         )
     identifier = integer(image, "id")
     if identifier is None:
-        raise Refusal(400, "The field 'image.id' is required: the id of an uploaded image")
+        raise ApiError(400, "The field 'image.id' is required: the id of an uploaded image")
     integer(image, "size")
     return identifier
 
@@ -113,7 +166,7 @@ def _derived(detail: dict[str, Any]) -> dict[str, Any]:
     for key in ("fields", "clusters"):
         derived[key] = value = detail.get(key)
         if value is not None and not (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
-            raise Refusal(400, f"The field '{key}' must be a list of objects")
+            raise ApiError(400, f"The field '{key}' must be a list of objects")
     return {key: value for key, value in derived.items() if value is not None}
 
 

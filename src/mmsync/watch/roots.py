@@ -30,7 +30,7 @@ class Sight(NamedTuple):
 
     real: str
     identity: tuple[int, int] | None
-    fault: str
+    error: str
     empty: bool
 
 
@@ -87,7 +87,7 @@ class Roots:
             known = self._known.get(folder)
             if known is None:
                 known = self._known[folder] = _Known(sight, had_entries=not sight.empty)
-            why = sight.fault
+            why = sight.error
             if sight.empty and known.had_entries:
                 known.was_gone = True
                 why = why or "it is empty, and held files before"

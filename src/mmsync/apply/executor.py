@@ -1,0 +1,312 @@
+"""The workers of one apply: several changes at a time, stoppable, each failure its own."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from mmsync.apply.change import carry_out
+from mmsync.apply.outcome import Attempt, Finished, Outcome, Progress, Started, Verified
+from mmsync.apply.verify import read_back
+from mmsync.client.error import ModelManagerError
+from mmsync.errors import MmsyncError
+from mmsync.parallel import Pool, start
+from mmsync.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+
+    from mmsync.apply.change import History
+    from mmsync.apply.outcome import Event
+    from mmsync.client import Client, ModelDetail
+    from mmsync.ledger import Ledger, VerifiedContent
+    from mmsync.plan import Change, Plan
+
+__all__ = ["Aborted", "Executor", "Prefetch", "Stop", "apply_changes"]
+
+_FRESH = 0.5  # seconds
+
+
+class Prefetch:
+    """Reads models' details a little ahead, in the order given.
+
+    Args:
+        client: The way to the server.
+        names: The models in the order their changes begin.
+        jobs: How many to read ahead; with one job nothing is read ahead, requests stay one after another.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, client: Client, names: Sequence[str], jobs: int, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._names = names
+        self._place = {name: place for place, name in enumerate(names)}
+        self._prefetch = jobs if jobs > 1 else 0
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._next = 0
+        self._read: dict[str, Future[tuple[ModelDetail | None, float]]] = {}
+        self._pool = Pool(max(1, jobs), thread_name_prefix="reread") if self._prefetch else None
+
+    def reader(self, name: str) -> Callable[[], ModelDetail | None]:
+        """Return a function that returns the model's detail as it was at most half a second ago.
+
+        The function raises ModelManagerError as ``find_detail`` does.
+        """
+        if self._pool is None:
+            return lambda: self._client.find_detail(name)
+        with self._lock:
+            until = min(self._place[name] + 1 + self._prefetch, len(self._names))
+            while self._next < until:
+                upcoming = self._names[self._next]
+                self._read[upcoming] = self._pool.submit(self._read_detail, upcoming)
+                self._next += 1
+            future = self._read.pop(name)
+        return lambda: self._recent(name, future)
+
+    def close(self) -> None:
+        """Read nothing more; readers already given still work."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _read_detail(self, name: str) -> tuple[ModelDetail | None, float]:
+        asked = self._clock()
+        return self._client.find_detail(name), asked
+
+    def _recent(self, name: str, future: Future[tuple[ModelDetail | None, float]]) -> ModelDetail | None:
+        try:
+            detail, asked = future.result()
+        except ModelManagerError:
+            return self._client.find_detail(name)
+        if self._clock() - asked > _FRESH:
+            return self._client.find_detail(name)
+        return detail
+
+
+_TICK = 0.2  # seconds between looks at the stop signal while nothing happens
+_FAREWELL = 2.0  # seconds for uploads broken off to come to their end
+_PROGRESS_EVERY = 0.2  # seconds between two progress events of one model
+
+
+class Stop(Protocol):
+    """Anything that can say whether to stop: ``threading.Event`` does."""
+
+    def is_set(self) -> bool:
+        """Whether to start nothing new."""
+
+
+class Aborted(BaseException):
+    """An upload is broken off before its last bytes. No Exception: nothing on the way may swallow it."""
+
+
+class Executor:
+    """The workers of one apply and what they have done so far.
+
+    Attributes:
+        is_cut_short: Whether the run was stopped and its grace passed while the server had yet to answer.
+    """
+
+    def __init__(
+        self,
+        changes: tuple[Change, ...],
+        client: Client,
+        jobs: int,
+        stop: Stop | None,
+        clock: Callable[[], float],
+        history: History,
+        *,
+        fail_fast: bool,
+    ) -> None:
+        # Deletes come last: what replaces an orphan is there before it goes.
+        ordered = sorted(changes, key=lambda change: (change.action == "delete", change.name))
+        self._waiting = deque(ordered)
+        self._client = client
+        self._stop = stop
+        self._clock = clock
+        self._history = history
+        self._fail_fast = fail_fast
+        self._halt = threading.Event()
+        self._abort = threading.Event()
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._prefetch = Prefetch(client, [change.name for change in ordered], jobs, clock)
+        self._attempts: dict[str, Attempt] = {}
+        self._begun: dict[str, Change] = {}
+        self._ended = False
+        self.is_cut_short = False
+        self._all = changes
+        self._sending = threading.Semaphore(jobs)
+        self._workers = [
+            # Daemons: a worker stuck in a dead connection must not keep the process after its grace.
+            threading.Thread(target=self._work, name=f"apply-{n}", daemon=True)
+            for n in range(min(2 * jobs if jobs > 1 else 1, len(ordered)))
+        ]
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """One for each change, in the plan's order."""
+        return tuple(self._attempts.get(change.name) or self._unfinished(change) for change in self._all)
+
+    def events(self, grace: float) -> Iterator[Event]:
+        """Start, and yield what happens until all is done or ``grace`` seconds and a little have passed since a stop."""
+        working = len(start(self._workers))
+        if self._workers and not working:
+            raise MmsyncError("this machine lets no thread start; nothing was written")
+        last_call: float | None = None
+        try:
+            while working and not (last_call and self._is_over(last_call)):
+                try:
+                    event = self._events.get(timeout=_TICK)
+                except queue.Empty:
+                    pass
+                else:
+                    if event is None:
+                        working -= 1
+                    else:
+                        yield event
+                if last_call is None and self._stopping():
+                    last_call = self._clock() + grace
+        finally:
+            self._halt.set()
+            self._ended = True
+            if working:
+                self._abort.set()
+                self.is_cut_short = True
+            self._prefetch.close()
+
+    def _is_over(self, last_call: float) -> bool:
+        """Past the grace uploads are broken off; a little later nothing is waited for any more."""
+        if self._clock() > last_call:
+            self._abort.set()
+        return self._clock() > last_call + _FAREWELL
+
+    def _stopping(self) -> bool:
+        return self._stop is not None and self._stop.is_set()
+
+    def _work(self) -> None:
+        try:
+            while self._next():
+                pass
+        finally:
+            self._events.put(None)
+
+    def _next(self) -> bool:
+        """Carry out the next change; False where there is none, or none may begin."""
+        with contextlib.ExitStack() as turn:
+            turn.enter_context(self._sending)
+            if self._halt.is_set() or self._stopping():
+                return False
+            try:
+                change = self._waiting.popleft()
+            except IndexError:
+                return False
+            self._begun[change.name] = change
+            self._events.put(Started(change))
+            attempt = self._one(change, turn.close)
+        if not self._ended:
+            self._attempts[change.name] = attempt
+        outcome = attempt.outcome
+        if outcome.code == "token" or (self._fail_fast and not outcome.ok):
+            self._halt.set()
+        self._events.put(Finished(outcome))
+        return True
+
+    def _one(self, change: Change, on_sent: Callable[[], None]) -> Attempt:
+        """Carry out one change; ``on_sent`` is called, perhaps more than once, as soon as the file is on its way."""
+        began = self._clock()
+        told = began - _PROGRESS_EVERY
+
+        def on_progress(done: int, total: int) -> None:
+            nonlocal told
+            if self._abort.is_set():
+                raise Aborted
+            now = self._clock()
+            if now - told >= _PROGRESS_EVERY or done == total:
+                told = now
+                self._events.put(Progress(change.name, "uploading", done, total))
+            if done == total:
+                on_sent()
+
+        try:
+            reader = self._prefetch.reader(change.name)
+            attempt = carry_out(change, self._client, reader, on_progress, history=self._history, clock=self._clock)
+        except Aborted:
+            why = "the upload was broken off before its end; the server's model is as it was"
+            attempt = Attempt(Outcome(change, "failed", "interrupted", why))
+        except Exception as bug:  # noqa: BLE001 - one model's surprise must not take the others with it
+            attempt = Attempt(Outcome(change, "failed", "internal", f"{type(bug).__name__}: {bug}"))
+        return replace(attempt, outcome=replace(attempt.outcome, seconds=self._clock() - began))
+
+    def _unfinished(self, change: Change) -> Attempt:
+        if change.name in self._begun:
+            why = "the run ended before the server answered; the next run finds out what it holds"
+            return Attempt(Outcome(change, "failed", "interrupted", why))
+        ends = [attempt.outcome for attempt in self._attempts.values() if not attempt.outcome.ok]
+        if any(outcome.code == "token" for outcome in ends):
+            return Attempt(Outcome(change, "not-attempted", "token", "the server refused the token"))
+        if self._fail_fast and ends and not self._stopping():
+            why = f"the run ends at the first failure (--fail-fast): {printable(ends[0].change.name, 80)}"
+            return Attempt(Outcome(change, "not-attempted", "fail-fast", why))
+        return Attempt(Outcome(change, "not-attempted", "interrupted", "the run was stopped first"))
+
+
+def apply_changes(
+    plan: Plan,
+    client: Client,
+    ledger: Ledger,
+    *,
+    jobs: int = 8,
+    stop: Stop | None = None,
+    fail_fast: bool = False,
+    grace: float = 10.0,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Iterator[Event]:
+    """Carry out a plan's changes and yield what happens; the last event is ``Verified`` with every outcome.
+
+    A failure stops no other change. When ``stop`` is set, nothing new begins, changes in flight have ``grace``
+    seconds to finish, then their uploads are broken off; what was not begun is ``not-attempted``. A refused
+    token ends the run the same way, since every other change would be refused as well.
+
+    Args:
+        plan: What to do. Its refusals are the caller's to respect.
+        client: The way to the server; its pool should hold three connections a job.
+        ledger: Learns what the server was seen to hold afterwards.
+        jobs: How many files to send at a time, at least 1. While the server looks at a file it has, or saves it, the
+            next one is sent, so that up to twice as many changes are under way; with 1, one after another.
+        stop: Asked before each change, and a few times a second.
+        fail_fast: Whether the first failure ends the run.
+        grace: Seconds.
+        clock: Seconds, monotonic.
+        sleep: Waits so many seconds, for a server whose list is behind.
+    """
+    known = {(model, image): content[0] for (model, _, image), content in ledger.images(plan.server).items()}
+
+    def history(change: Change) -> tuple[Sequence[VerifiedContent], str | None]:
+        there = change.before
+        present = there.sha256 or known.get((str(there.id), str(there.image_id))) if there else None
+        return ledger.verified(plan.server, change.name), present
+
+    run = Executor(plan.changes, client, max(1, jobs), stop, clock, history, fail_fast=fail_fast)
+    yield from run.events(grace)
+    attempts = run.attempts
+    # A file skipped as changed may be one whose remembered digest is wrong: the next run must read it anew.
+    doubtful = [attempt.outcome.change.content for attempt in attempts if attempt.outcome.code == "file-changed"]
+    ledger.forget([content.key for content in doubtful if content])
+    if run.is_cut_short:
+        # A server that did not answer within the grace is not asked once more: whoever stopped us is waiting.
+        why = "the server did not answer in time, so the changes were not read back"
+        yield Verified(tuple(attempt.outcome for attempt in attempts), why)
+        return
+
+    def wait(seconds: float) -> None:
+        if not (stop and stop.is_set()):  # whoever stopped us is waiting
+            sleep(seconds)
+
+    outcomes, note = read_back(plan, attempts, client, ledger, jobs=jobs, wait=wait)
+    yield Verified(outcomes, note)

@@ -1,0 +1,118 @@
+"""What a person is told when a command fails: what, where, why, and the way on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from enum import IntEnum
+from pathlib import Path
+
+import click
+
+from mmsync._version import __version__
+from mmsync.errors import ManifestError, MmsyncError, PlanRefused
+from mmsync.parallel import is_shortage
+from mmsync.printable import printable
+
+__all__ = ["ExitCode", "print_error", "print_internal_error", "print_usage_error"]
+
+_SERVER_FAULT = 500
+
+
+def print_usage_error(error: click.ClickException) -> None:
+    """Say what of the command line is not understood, and where it is explained."""
+    context = getattr(error, "ctx", None)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(f"{error.format_message()}\n\nError: no command is given", err=True)
+        return
+    click.echo(f"Error: {printable(error.format_message(), 1000)}", err=True)
+    if isinstance(error, click.UsageError) and context is not None:
+        click.echo(f"Try '{context.command_path} --help'.", err=True)
+
+
+def print_error(error: MmsyncError) -> None:
+    """Say what mmsync found to be wrong."""
+    from mmsync.cli.reporting import complain  # noqa: PLC0415 - only for a failure
+
+    if isinstance(error, ManifestError):
+        complain(error.diagnostics)
+        count = sum(diagnostic.severity == "error" for diagnostic in error.diagnostics)
+        click.echo(f"Error: {count} fault{'s' * (count != 1)} in the manifest; nothing was done", err=True)
+        return
+    if isinstance(error, PlanRefused):
+        complain(error.diagnostics)
+    # Only the client's errors have a status; its module need not be loaded to say that a flag is missing.
+    sentence, hint = _of_server(error) if hasattr(error, "status") else (str(error), error.hint)
+    click.echo(f"Error: {printable(sentence, 1000)}", err=True)
+    if hint:
+        click.echo(f"  {printable(hint, 1000)}", err=True)
+
+
+def _of_server(error: MmsyncError) -> tuple[str, str]:
+    """Return the sentence for an error of the client's, with the server it is about, and the way on."""
+    from mmsync.client.error import ModelManagerError, TransportError, UnexpectedResponse  # noqa: PLC0415 - loaded
+
+    if not isinstance(error, ModelManagerError):
+        return str(error), error.hint
+    # The code is the server's own where it is not the HTTP status again; the cid finds the request in its log.
+    marks = [f"HTTP {error.status}"] if error.status and f"HTTP {error.status}" not in error.msg else []
+    marks += [f"code {error.code}"] if error.code not in (0, error.status) else []
+    marks += [f"correlation id {error.cid}"] if error.cid else []
+    sentence = (error.msg or type(error).__name__) + (f" ({', '.join(marks)})" if marks else "")
+    # `connect.located` notes the server's address on the errors that pass it; some name its host themselves.
+    diagnostics = getattr(error, "__notes__", ())
+    where = next(
+        (diagnostic for diagnostic in diagnostics if diagnostic.partition("://")[2].partition("/")[0] not in sentence),
+        "",
+    )
+    hint = error.hint
+    if not hint:
+        match error:
+            case TransportError(transient=False):
+                hint = "check that the address (--url) is right, and that this machine trusts the server's certificate"
+            case TransportError(connected=False):
+                hint = "check the address (--url), and that the server runs and can be reached from here"
+            case TransportError():
+                hint = "try again; a slow server may need a longer --timeout"
+            case UnexpectedResponse():
+                hint = "check the address (--url): it should be that of a Model Manager's API"
+            case _ if error.status and error.status >= _SERVER_FAULT:
+                hint = "try again; if it stays so, whoever runs the server can tell why"
+            case _:
+                pass
+    return (f"{where}: {sentence}" if where else sentence), hint
+
+
+def print_internal_error(bug: Exception) -> None:
+    """Say that mmsync itself is at fault, and leave a trace to report in the cache folder."""
+    import tempfile  # noqa: PLC0415 - only for a failure
+
+    from mmsync.cli.settings import cache_folder  # noqa: PLC0415 - the same
+
+    if is_shortage(bug):
+        click.echo("Error: this machine lets no more threads start", err=True)
+        click.echo("  raise its limit on processes (in a container, pids) or on memory", err=True)
+        return
+    report = "".join(traceback.format_exception(bug))
+    if os.environ.get("MMSYNC_DEBUG"):
+        click.echo(report, err=True)
+    kept = ""
+    with contextlib.suppress(OSError, MmsyncError):
+        place = (cache_folder() or Path(tempfile.mkdtemp(prefix="mmsync-"))) / "last-error.log"
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place.touch(mode=0o600)  # a trace may quote what is in the files
+        place.write_text(f"mmsync {__version__}, Python {sys.version}\n{report}", encoding="utf-8", errors="replace")
+        kept = f"; the trace is in {place}"
+    click.echo(f"Error: mmsync met a fault of its own ({type(bug).__name__}: {printable(str(bug))}){kept}", err=True)
+
+
+class ExitCode(IntEnum):
+    """What the process ends with."""
+
+    DONE = 0
+    FAILURE = 1
+    CHANGES = 2  # only with --detailed-exitcode
+    INTERRUPTED = 130  # SIGINT
+    TERMINATED = 143  # SIGTERM

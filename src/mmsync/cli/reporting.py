@@ -1,0 +1,90 @@
+"""What is told beside the answer: diagnostics on stderr; under GitHub Actions annotations, step summary and outputs."""
+
+# Paths stay the text they are given as.
+# ruff: noqa: PTH118, PTH119, PTH120
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mmsync.cli.output import colour, columns, warn, write_command
+from mmsync.errors import SettingsError
+from mmsync.plan import plan_digest
+from mmsync.report import github
+from mmsync.report.diagnostics import render_diagnostics
+from mmsync.report.markdown import render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mmsync.apply.outcome import Outcome
+    from mmsync.plan import Plan
+    from mmsync.types import Diagnostic
+
+__all__ = ["complain", "publish"]
+
+
+def complain(diagnostics: Iterable[Diagnostic], *, annotated: bool = False) -> None:
+    """Write diagnostics to stderr, and under GitHub Actions as annotations too, unless they are ``annotated`` already."""
+    diagnostics = [diagnostic for diagnostic in diagnostics if diagnostic.severity != "info"]
+    with contextlib.suppress(OSError):
+        click.echo(
+            render_diagnostics(diagnostics, width=columns(sys.stderr), colour=colour(sys.stderr)), nl=False, err=True
+        )
+    if not annotated and os.environ.get("GITHUB_ACTIONS") == "true":
+        _annotate(diagnostics)
+
+
+def _annotate(diagnostics: Sequence[Diagnostic], outcomes: Sequence[Outcome] = ()) -> None:
+    """Write annotations to stderr, where the runner reads them too: stdout may be JSON for somebody else."""
+    with contextlib.suppress(OSError):
+        for line in github.annotation_lines(diagnostics, outcomes, in_repository=_in_repository):
+            write_command(line)
+
+
+def publish(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> None:
+    """Under GitHub Actions, write the report to the step summary, the counts to the outputs, and annotations."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+
+    digest = plan_digest(plan)
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        report = render(plan, outcomes, digest=digest).encode("utf-8", "replace")
+        try:
+            _append(path, report)
+        except OSError as error:
+            # For people only. The outputs below are read by other steps: failing to write them is an error.
+            warn(f"cannot write the step summary {path}: {error.strerror or error}")
+    if path := os.environ.get("GITHUB_OUTPUT"):
+        outputs = github.outputs(plan, digest, delimiter=f"mmsync_{secrets.token_hex(16)}")
+        try:
+            _append(path, outputs.encode())
+        except OSError as error:
+            why = f"cannot write the step's outputs to {path}: {error.strerror or error}"
+            raise SettingsError(why, "GITHUB_OUTPUT names a file the runner makes; it may not be changed") from error
+    _annotate([diagnostic for diagnostic in plan.diagnostics if diagnostic.severity != "info"], outcomes or ())
+
+
+def _append(path: str, data: bytes) -> None:
+    """Append lines to a file of the runner's, on a line of their own: what an earlier step wrote may have no end."""
+    with Path(path).open("a+b") as file:
+        with contextlib.suppress(OSError):  # a pipe has no end
+            if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
+                data = b"\n" + data
+        file.write(data)
+
+
+def _in_repository(file: str) -> str:
+    root = os.environ.get("GITHUB_WORKSPACE", "")
+    with contextlib.suppress(OSError, ValueError):  # the working folder was removed
+        path = os.path.join(os.path.realpath(os.path.dirname(file) or "."), os.path.basename(file))
+        root = os.path.realpath(root) if root else ""
+        if root and path.startswith(f"{root.rstrip('/')}/"):
+            return os.path.relpath(path, root)
+    return os.path.normpath(file)

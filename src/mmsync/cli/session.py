@@ -1,0 +1,176 @@
+"""What a command works with, opened for as long as it runs: the manifest, its server, the machine's lock, the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from mmsync.cli.output import warn
+from mmsync.cli.progress import progress
+from mmsync.cli.settings import in_ci, lock_folder, open_ledger, resolve
+from mmsync.client.error import ModelManagerError
+from mmsync.connection import Connection, open_client
+from mmsync.errors import ManifestError
+from mmsync.lock import server_lock
+from mmsync.manifest import read_manifest
+from mmsync.reconcile import make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mmsync.cli.options import ManifestOptions
+    from mmsync.cli.settings import ServerOptions
+    from mmsync.client import Client
+    from mmsync.connection import IfMissing, Target
+    from mmsync.manifest import Manifest, ServerSettings
+    from mmsync.plan import Options, Plan
+    from mmsync.types import ServerName
+
+__all__ = ["PersistentConnection", "connected", "manifest_if_any", "planned", "read"]
+
+
+def read(options: ManifestOptions, *, check_files: bool = True) -> Manifest:
+    """Read the manifests that were named; in a job of a CI service no link may lead out of their folders.
+
+    Raises:
+        ManifestError: They are at fault.
+    """
+    return read_manifest(
+        options.paths, models_dirs=options.models_dirs if check_files else (), check_files=check_files, confined=in_ci()
+    )
+
+
+def manifest_if_any(options: ManifestOptions) -> Manifest | None:
+    """Read the manifest; None where none was named and there is no usable models.yaml.
+
+    Model files are not looked at, unless a discover rule needs them to say what the models are.
+
+    Raises:
+        ManifestError: A manifest that was named is at fault.
+    """
+    if options.is_default and not all(os.path.lexists(path) for path in options.paths):
+        return None
+    try:
+        found = read(options, check_files=False)
+        return read(options) if found.discover else found
+    except ManifestError as error:
+        if not options.is_default:
+            raise
+        count = len(error.diagnostics)
+        warn(f"{options.paths[0]} has {count} fault{'s' * (count != 1)} and is not used; `mmsync validate` shows them")
+        return None
+
+
+@contextlib.contextmanager
+def connected(
+    target: Target,
+    *,
+    jobs: int,
+    exclusive: bool = False,
+    lock_timeout: float = 600.0,
+    if_missing: IfMissing = "make",
+) -> Iterator[Connection]:
+    """Open the server and the ledger for the length of the body.
+
+    Args:
+        target: The server.
+        jobs: How many requests go on at a time.
+        exclusive: Whether to hold the machine's lock for this server.
+        lock_timeout: Seconds to wait for it.
+        if_missing: What becomes of a ``local:`` folder that is not there.
+    """
+    with contextlib.ExitStack() as stack:
+        client, server = stack.enter_context(open_client(target, jobs=jobs, warn=warn, if_missing=if_missing))
+        if exclusive:
+            stack.enter_context(server_lock(lock_folder(), server, timeout=lock_timeout, on_wait=warn))
+        ledger = stack.enter_context(open_ledger(warn))
+        stack.enter_context(_located(server.url))
+        yield Connection(client, server, ledger)
+
+
+@contextlib.contextmanager
+def _located(url: str) -> Iterator[None]:
+    """Note the server's address on the client's errors: "HTTP 404" alone does not say of whom."""
+    try:
+        yield
+    except ModelManagerError as error:
+        error.add_note(url)
+        raise
+
+
+@contextlib.contextmanager
+def planned(
+    desired: Manifest,
+    options: Options,
+    target: Target,
+    *,
+    quiet: bool,
+    exclusive: bool = False,
+    lock_timeout: float = 0.0,
+) -> Iterator[tuple[Plan, Connection]]:
+    """Open the server, make the plan while progress is shown, and keep the connection open for the body.
+
+    Args:
+        desired: The manifest.
+        options: How to plan.
+        target: The server.
+        quiet: Whether to show no progress.
+        exclusive: Whether to hold the machine's lock for the server, from before it is observed.
+        lock_timeout: Seconds to wait for it.
+    """
+    with connected(
+        target,
+        jobs=options.jobs,
+        exclusive=exclusive,
+        lock_timeout=lock_timeout,
+        if_missing="make" if exclusive else "imagine",  # a plan leaves nothing behind
+    ) as connection:
+        with progress(sys.stderr, quiet=quiet) as sink:
+            plan = make_plan(desired, connection, options, on_event=sink)
+        yield plan, connection
+
+
+class PersistentConnection:
+    """Opens the server anew when its address or token is another than last time, which is asked at each use.
+
+    Args:
+        given: Flags and environment.
+        jobs: How many requests go on at a time.
+        warn: Told of a token that is sent in the clear.
+    """
+
+    def __init__(self, given: ServerOptions, *, jobs: int, warn: Callable[[str], None]) -> None:
+        self._given = given
+        self._jobs = jobs
+        self._warn = warn
+        self._target: Target | None = None
+        self._open = contextlib.ExitStack()
+        self._client: tuple[Client, ServerName] | None = None
+
+    @contextlib.contextmanager
+    def connect(self, settings: ServerSettings, warn: Callable[[str], None]) -> Iterator[Connection]:
+        """Open what a reconcile needs: the client, and a ledger of its own.
+
+        Args:
+            settings: The manifest's ``server``.
+            warn: Told what the ledger has to say, each time it has to.
+
+        Raises:
+            SettingsError: No server or token is named, or the token file cannot be read.
+        """
+        target = resolve(self._given, settings, self._warn)
+        if target != self._target or self._client is None:
+            self.close()
+            self._client = self._open.enter_context(open_client(target, jobs=self._jobs, warn=self._warn))
+            self._target = target
+        client, server = self._client
+        with _located(server.url), open_ledger(warn) as ledger:
+            yield Connection(client, server, ledger)
+
+    def close(self) -> None:
+        """Close the client, and the embedded server if there is one."""
+        self._client = self._target = None
+        self._open.close()
+        self._open = contextlib.ExitStack()

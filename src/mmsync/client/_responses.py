@@ -1,0 +1,235 @@
+"""What an answer says: a JSON value, or an error."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from mmsync.client._error_mapping import translated
+from mmsync.client.error import EndpointNotFound, ModelManagerError, UnexpectedResponse, UnknownEngine
+from mmsync.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import requests
+
+    from mmsync.client.types import Model
+
+__all__ = [
+    "MAX_LIST_BYTES",
+    "body_chunks",
+    "decode_response",
+    "error_of",
+    "is_success",
+    "length_of",
+    "read_answer",
+    "read_model_list",
+    "unexpected",
+    "validate_or_raise_error",
+]
+
+# A detail with very many clusters is below this; anything above is a mistake or an attack.
+_MAX_JSON = 64 << 20
+_MAX_ERROR = 1 << 20
+_CHUNK = 1 << 18
+# How much longer than on the wire a decoded body may be, once it is long: lists shrink to a fiftieth, bombs to a thousandth.
+_MAX_RATIO, _SHORT = 200, 1 << 20
+_NOT_OFFERED = frozenset({404, 405})
+# What a server answers to an upload for an engine it does not know (seen; its enum lookup fails).
+_UNKNOWN_ENGINE_STATUS = 500
+
+
+def decode_response(response: requests.Response) -> Any:
+    """Return the JSON value of a response read as a whole, or None where its body is not JSON."""
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def validate_or_raise_error(status_code: int, response: Any, *, reason: str = "") -> None:
+    """Return for a 2xx status; raise the server's error for any other.
+
+    Args:
+        status_code: The HTTP status.
+        response: The decoded body. An object's ``code``, ``msg`` and ``cid`` make the error; without them it is
+            made of the status.
+        reason: The HTTP reason phrase.
+
+    Raises:
+        TokenError: The server's code is 5.
+        ModelManagerError: Any other.
+    """
+    if not is_success(status_code):
+        raise _made_of(status_code, response, reason)
+
+
+def is_success(status_code: int) -> bool:
+    """Return whether an HTTP status says that the request was done: 2xx."""
+    return 200 <= status_code < 300  # noqa: PLR2004 - the range of HTTP's successes
+
+
+def _made_of(status: int, body: Any, reason: str) -> ModelManagerError:
+    told = body if isinstance(body, dict) else {}
+    code = told.get("code")
+    if isinstance(code, str) and code.isascii() and code[:9].isdigit():
+        code = int(code[:9])
+    code = code if isinstance(code, int) and code else status
+    msg = printable(str(told.get("msg") or ""), 500) or f"HTTP {status} {printable(reason, 60)}".rstrip()
+    kind = ModelManagerError
+    if status in _NOT_OFFERED:
+        kind = EndpointNotFound
+    elif status == _UNKNOWN_ENGINE_STATUS and "No enum constant" in msg:
+        kind = UnknownEngine
+    error = kind.from_code(code, msg)
+    error.status = status
+    error.cid = printable(str(told.get("cid") or ""), 100)
+    return error
+
+
+def error_of(response: requests.Response) -> ModelManagerError:
+    """Return the error a response that is no success stands for; its body is read, or given up."""
+    try:
+        body: Any = json.loads(_body(response, _MAX_ERROR))
+    except (ValueError, RecursionError, ModelManagerError):
+        body = None
+    return _made_of(response.status_code, body, response.reason or "")
+
+
+def read_answer(response: requests.Response, limit: int = _MAX_JSON) -> Any:
+    """Return the JSON value of a success of at most ``limit`` bytes, or None where its body is empty.
+
+    Raises:
+        UnexpectedResponse: The body is not JSON.
+        TransportError: It was cut short.
+    """
+    content = _body(response, limit)
+    if not content.strip():
+        return None
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise unexpected(response, "is not JSON") from None
+
+
+def length_of(response: requests.Response) -> int:
+    """Return the body's length in bytes as the server says it; 0 where it does not, or says what cannot be."""
+    text = response.headers.get("Content-Length") or ""
+    return int(text) if text.isascii() and text[:18].isdigit() and len(text) <= 18 else 0  # noqa: PLR2004 - more digits than any length has
+
+
+def unexpected(response: requests.Response, what: str) -> UnexpectedResponse:
+    """Return the error for a success whose body is not as agreed: ``what`` says how."""
+    kind = printable(response.headers.get("Content-Type", "no content type"), 60)
+    return UnexpectedResponse(
+        msg=f"HTTP {response.status_code} with a body that {what} ({kind})",
+        status=response.status_code,
+        hint="check the address; a proxy or a login page may have answered in place of the server",
+    )
+
+
+def body_chunks(response: requests.Response, limit: int, hint: str = "", *, size: int = _CHUNK) -> Iterator[bytes]:
+    """Yield the decoded body in pieces of about ``size`` bytes, leaving the connection fit for the next request.
+
+    Raises:
+        UnexpectedResponse: It is longer than ``limit`` bytes, with ``hint``, or far longer than what came on the wire.
+        TransportError: It was cut short, or came too slowly.
+    """
+    done = 0
+    chunks = response.iter_content(size)
+    while True:
+        # Only the reading is translated: what the taker of a piece meets, such as a full disk, is not the network's.
+        with translated(response.url):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        done += len(chunk)
+        bloated = done > _SHORT and done > _MAX_RATIO * response.raw.tell()
+        if done > limit or bloated:
+            response.close()
+            what = f"A body that unpacks to more than {_MAX_RATIO} times its length"
+            raise UnexpectedResponse(
+                msg=what if bloated else f"A body of more than {limit} bytes",
+                status=response.status_code,
+                hint="" if bloated else hint,
+            )
+        yield chunk
+
+
+def _body(response: requests.Response, limit: int) -> bytes:
+    return b"".join(body_chunks(response, limit))
+
+
+MAX_LIST_BYTES = 64 << 20
+"""The longest list read unless the caller allows more: some 200,000 models with long descriptions."""
+
+_HINT = "if the server has that many models, allow more (--max-list-bytes N; in Python, max_list_bytes=N)"
+# Parsed at a time: rows of one batch share their keys, and nothing is parsed twice but where a batch ends badly.
+_BATCH = 1 << 18
+# Fewer bytes than these, on average, have no rows or values of a real list; Python needs a multiple of them in memory.
+_SHORTEST_ROW, _SHORTEST_VALUE = 64, 12
+
+
+def read_model_list(response: requests.Response, limit: int) -> list[Model]:
+    """Return the rows of a list of at most ``limit`` bytes.
+
+    Raises:
+        UnexpectedResponse: It is not JSON, not a list of objects with a name each, longer than ``limit``, or holds
+            more rows or values than a real list of that length can.
+        TransportError: It was cut short.
+    """
+    rows: list[Model] = []
+    rest, enough, values = bytearray(), _BATCH, 0
+    for chunk in body_chunks(response, limit, _HINT):
+        rest += chunk
+        values += chunk.count(b",")
+        if values > limit // _SHORTEST_VALUE:
+            response.close()
+            raise UnexpectedResponse(msg="The server's list of models holds too many values", status=200, hint=_HINT)
+        if len(rest) < enough:
+            continue
+        end = rest.rfind(b"},") + 1
+        batch = _parsed(rest[:end] + b"]", first=not rows) if end else None
+        if batch is None:
+            enough = 2 * len(
+                rest
+            )  # cut inside a row, or no list at all: it is parsed again when there is twice as much
+            continue
+        _take(rows, batch, limit, response)
+        del rest[:end]
+        enough = _BATCH
+    if not rest.strip():
+        raise _no_list()
+    batch = _parsed(rest, first=not rows)
+    if batch is None:
+        raise unexpected(response, "is not JSON")
+    _take(rows, batch, limit, response)
+    return rows
+
+
+def _parsed(text: bytearray, *, first: bool) -> Any:
+    """Return the value of a part of the list that ends like one; a later part begins with the comma before its rows."""
+    try:
+        value = json.loads(text if first else b"[" + text[1:])
+    except (ValueError, RecursionError):
+        return None
+    return value if first or value else None
+
+
+def _take(rows: list[Model], batch: Any, limit: int, response: requests.Response) -> None:
+    if not isinstance(batch, list) or not all(isinstance(row, dict) for row in batch):
+        response.close()
+        raise _no_list()
+    if not all(isinstance(row.get("name"), str) for row in batch):
+        response.close()
+        raise UnexpectedResponse(msg="The server's list of models has a row without a name", status=200)
+    rows += batch
+    if len(rows) > limit // _SHORTEST_ROW:
+        response.close()
+        what = f"The server lists more than {limit // _SHORTEST_ROW} models"
+        raise UnexpectedResponse(msg=what, status=200, hint=_HINT)
+
+
+def _no_list() -> UnexpectedResponse:
+    return UnexpectedResponse(msg="The server's list of models is not a list of objects", status=200)

@@ -1,0 +1,390 @@
+"""Model files from the server into a folder: several at a time, each whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import os
+import queue
+import threading
+import time
+import unicodedata
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+
+from mmsync.apply.outcome import Progress
+from mmsync.client.error import ModelManagerError, TokenError
+from mmsync.errors import FileError, MmsyncError
+from mmsync.files import digest_file
+from mmsync.files.atomic import draft_in
+from mmsync.ledger import KnownImage, image_key, vouched
+from mmsync.observe import rows
+from mmsync.parallel import start
+from mmsync.plan import Selection
+from mmsync.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from mmsync.apply.outcome import Event
+    from mmsync.client import Client
+    from mmsync.connection import Connection
+    from mmsync.ledger import ImageKey
+    from mmsync.types import Content, Observed
+
+__all__ = ["Download", "ModelFile", "choose", "download", "file_names", "parallel_map"]
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+_GRACE = 1.0  # seconds that work in flight has to clear away after itself
+
+
+def parallel_map(
+    work: Callable[[_Item], _Result], items: Sequence[_Item], *, jobs: int, stop: threading.Event
+) -> Generator[_Result]:
+    """Yield the result for each item as it comes, in no particular order.
+
+    Args:
+        work: Called in one of the threads; what it raises is raised here, and ends the whole.
+        items: What it is called with.
+        jobs: How many threads.
+        stop: Set when the whole ends, for whatever reason; long work should look at it.
+    """
+    todo: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[_Result] | BaseException] = queue.SimpleQueue()
+    for item in items:
+        todo.put(item)
+
+    def worker() -> None:
+        while not stop.is_set():
+            try:
+                item = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((work(item),))
+            except BaseException as error:  # noqa: BLE001 - it is the caller's, in whose thread it is raised again
+                done.put(error)
+
+    # Daemons: a thread that waits for a server that has gone silent must not keep the process from ending.
+    threads = [
+        threading.Thread(target=worker, name=f"mmsync-abreast-{number}", daemon=True)
+        for number in range(min(jobs, len(items)))
+    ]
+    try:
+        if items and not start(threads):
+            raise MmsyncError("this machine lets no thread start")
+        for _ in items:
+            result = done.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result[0]
+    finally:
+        stop.set()
+        deadline = time.monotonic() + _GRACE
+        for thread in threads:
+            if thread.ident is not None:  # an interrupt may come before all are started
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+
+class ModelFile(NamedTuple):
+    """A model of the server's list, and the file to write it to."""
+
+    observed: Observed
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What became of one download.
+
+    Attributes:
+        file: What was asked for.
+        status: ``written``; ``there`` (a file of the same content was there already); ``refused`` (another file is
+            there, and it was not to be replaced); ``failed``.
+        sha256: The content, where it is known.
+        size: In bytes, where it is known.
+        message: Why not, one clause; empty where the file is there now.
+        image_id: The server's id of the bytes downloaded, where it says one.
+    """
+
+    file: ModelFile
+    status: Literal["written", "there", "refused", "failed"]
+    sha256: str = ""
+    size: int = 0
+    message: str = ""
+    image_id: int | str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the file is there, with the server's content."""
+        return self.status in ("written", "there")
+
+
+def download(
+    files: Sequence[ModelFile],
+    connection: Connection,
+    *,
+    jobs: int,
+    force: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+) -> tuple[Download, ...]:
+    """Download files; the ledger learns what the server's images hold.
+
+    A file whose content the ledger knows to be the server's is left as it is without a download. An exception that
+    comes to the calling thread meanwhile (an interrupt) ends the downloads in flight and leaves no half file.
+
+    Args:
+        files: Which, to where; the folders exist.
+        connection: The server and the ledger.
+        jobs: How many at a time.
+        force: Whether to replace files of another content.
+        on_event: Called with ``Progress``, from any thread.
+
+    Returns:
+        What became of each, in the order asked.
+
+    Raises:
+        TokenError: The server refuses the token.
+    """
+    known = connection.ledger.images(connection.server)
+    work = _Work(connection.client, known, on_event, force=force)
+    results: dict[str, Download] = {}
+    try:
+        # Closed at once, whatever comes here between two results: the half files are to be gone before we are.
+        with contextlib.closing(work.run(files, jobs)) as done:
+            for result in done:
+                results[result.file.observed.name] = result
+    finally:
+        learned = [lesson for result in results.values() if (lesson := _lesson(result))]
+        connection.ledger.learn(connection.server, learned)
+    return tuple(results[each.observed.name] for each in files)
+
+
+class _Stopped(Exception):
+    """Ends a download from inside."""
+
+
+class _Work:
+    def __init__(
+        self,
+        client: Client,
+        known: Mapping[ImageKey, KnownImage],
+        on_event: Callable[[Event], None] | None,
+        *,
+        force: bool,
+    ) -> None:
+        self.client = client
+        self.known = known
+        self.on_event = on_event
+        self.force = force
+        self.stop = threading.Event()
+        self.drafts: set[Path] = set()
+
+    def run(self, files: Sequence[ModelFile], jobs: int) -> Generator[Download]:
+        try:
+            with contextlib.closing(parallel_map(self._one, files, jobs=jobs, stop=self.stop)) as results:
+                yield from results
+        finally:
+            # Those of threads that are stuck; the others have cleared away after themselves.
+            for draft in tuple(self.drafts):
+                draft.unlink(missing_ok=True)
+
+    def _one(self, each: ModelFile) -> Download:
+        try:
+            there = _content(each.path)
+            settled = self._settled(each, there)
+            return settled or self._fetched(each, there)
+        except TokenError:
+            raise
+        except (ModelManagerError, FileError) as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            return Download(each, "failed", message=f"{error or type(error).__name__}{hint}")
+        except OSError as error:
+            return Download(each, "failed", message=f"{printable(str(each.path))}: {error.strerror or error}")
+
+    def _settled(self, each: ModelFile, there: Content | None) -> Download | None:
+        """Answer without a download where that can be: the ledger, or a size that differs."""
+        if there is None:
+            return None
+        sha256, known_size, _ = vouched(each.observed, self.known) or ("", None, None)
+        if known_size is not None and not there.lfs and sha256 == there.sha256:
+            return Download(each, "there", sha256, known_size)
+        if self.force:
+            return None
+        if there.lfs:
+            return _refused(each, "a Git LFS pointer is there")
+        size = self._size(each.observed.name) if known_size is None else known_size
+        if (sha256 and sha256 != there.sha256) or (size is not None and size != there.size):
+            return _refused(each)
+        return None
+
+    def _size(self, name: str) -> int | None:
+        detail = self.client.find_detail(name) or {}
+        size = (detail.get("image") or {}).get("size")
+        return size if isinstance(size, int) and not isinstance(size, bool) else None
+
+    def _fetched(self, each: ModelFile, there: Content | None) -> Download:
+        name = each.observed.name
+
+        def progress(done: int, total: int) -> None:
+            if self.stop.is_set():
+                raise _Stopped
+            if self.on_event:
+                # The total is an estimate; only the end says that it is the end.
+                self.on_event(Progress(name, "downloading", done, max(total, done + 1)))
+
+        with draft_in(each.path.parent) as draft, self._noted(draft.path):
+            image = self.client.download_image(name, draft.file, on_progress=progress)
+            if self.on_event:
+                self.on_event(Progress(name, "downloading", image.size, image.size))
+            result = Download(each, "written", image.sha256, image.size, image_id=image.image_id)
+            if there and not there.lfs and there.sha256 == image.sha256:
+                return replace(result, status="there")
+            try:
+                draft.become(each.path, replace=self.force)
+            except FileExistsError:
+                return replace(result, status="refused", message=_refused(each).message)
+        return result
+
+    @contextlib.contextmanager
+    def _noted(self, draft: Path) -> Iterator[None]:
+        """Keep the draft in mind: where its thread is stuck when the run ends, another must clear it away."""
+        self.drafts.add(draft)
+        try:
+            yield
+        finally:
+            self.drafts.discard(draft)
+
+
+def _refused(each: ModelFile, what: str = "another file is there") -> Download:
+    message = f"{printable(str(each.path))}: {what}; left as it is (--force replaces it)"
+    return Download(each, "refused", message=message)
+
+
+def _content(path: Path) -> Content | None:
+    """Return what is at ``path``, or None where nothing is.
+
+    Raises:
+        FileError: Something is there that is no readable file.
+    """
+    if not os.path.lexists(path):
+        return None
+    with contextlib.suppress(OSError):
+        if path.is_symlink() and not path.exists():
+            raise FileError(str(path), "is a link to nothing", "remove it")
+    return digest_file(str(path))
+
+
+def _lesson(result: Download) -> tuple[ImageKey, KnownImage] | None:
+    """Return what the ledger should learn; only an image id seen on both sides ties the bytes to the row."""
+    observed = result.file.observed
+    if result.image_id is None:
+        return None
+    if observed.image_id is None:
+        observed = observed._replace(image_id=result.image_id)
+    key = image_key(observed)
+    sure = key is not None and str(observed.image_id) == str(result.image_id)
+    return (key, (result.sha256, result.size, observed.update_date)) if key and sure else None
+
+
+_LONGEST = 255  # bytes, on the file systems in use
+
+
+def file_names(models: Iterable[Observed]) -> Mapping[str, str]:
+    """Return a file name for each model, by model name.
+
+    They are those of ``FileSystemDownloader``, with what cannot be shown percent-encoded as well. Where two would be
+    the same file (on a file system that ignores case, too), the later in order of name gets a mark of its own: the
+    names depend on the models alone, not on the order the server lists them in.
+    """
+    from mmsync.client.downloader import FileSystemDownloader  # noqa: PLC0415 - imports the HTTP library
+
+    downloader = FileSystemDownloader(".")
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for model in sorted(models, key=lambda model: model.name):
+        # Without an engine there is no extension to add, which is what an unknown one comes to.
+        plain = PurePath(downloader.file_for({"name": model.name, "engine": model.engine or "?"})).name
+        name = _display(plain)
+        if _folded(name) in taken or len(name.encode()) > _LONGEST:
+            name = _marked(name, model.name)
+        taken.add(_folded(name))
+        names[model.name] = name
+    return names
+
+
+def _display(name: str) -> str:
+    """Percent-encode what a manifest refuses in a path and a reader cannot see."""
+    if name.isprintable():
+        return name
+    return "".join(
+        char if char.isprintable() else "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+        for char in name
+    )
+
+
+def _marked(name: str, model: str) -> str:
+    mark = "~" + hashlib.sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    path = PurePath(name)
+    suffix = path.suffix if len(path.suffix) < len(mark) else ""
+    stem = name.removesuffix(suffix).encode()[: _LONGEST - len(mark) - len(suffix.encode())].decode("utf-8", "ignore")
+    return stem + mark + suffix
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+_ENOUGH_TO_SEARCH = 20_000  # names; the comparison takes about a second for these
+
+
+def choose(
+    names: Sequence[str] | None, client: Client, folder: Path, *, exclude: Sequence[str] = ()
+) -> tuple[list[ModelFile], list[str]]:
+    """Return the models meant, sorted by name, and a sentence for each name that means none.
+
+    Args:
+        names: Exact names, or globs; a name that is there is never taken for a glob. None for every model.
+        client: The way to the server.
+        folder: Where the files go.
+        exclude: Globs of names to leave out of what globs find; a name given exactly is wanted.
+
+    Raises:
+        ModelManagerError: The server cannot be read.
+    """
+    # A name the server lists twice stands for the first; one that is empty cannot be asked for.
+    listed = {name: found[0] for name, found in rows(client.get_models())[0].items() if name}
+    meant: dict[str, Observed] = {}
+    missing: list[str] = []
+    for name in ("*",) if names is None else names:
+        selection = Selection(target=(name,), exclude=tuple(exclude)).among(listed)
+        exact = listed.get(name) if names is not None else None
+        found = [exact] if exact else [row for row in listed.values() if row.name in selection]
+        if not found and names is not None and (hidden := _hidden(name, client)):
+            found = [hidden]
+        if not found and names is not None:
+            missing.append(_missing(name, listed))
+        meant.update((row.name, row) for row in found)
+    files = file_names({**meant, **listed}.values())
+    return [ModelFile(row, folder / files[name]) for name, row in sorted(meant.items())], missing
+
+
+def _hidden(name: str, client: Client) -> Observed | None:
+    """Return a model that the server has but does not list."""
+    if not name or set(name) & set("*?["):
+        return None
+    detail = client.find_detail(name)
+    return next((row for (row,) in rows([{**detail, "name": name}])[0].values()), None) if detail else None  # type: ignore[typeddict-item] # a detail's rows are a list's
+
+
+def _missing(name: str, listed: Iterable[str]) -> str:
+    known = list(listed)[:_ENOUGH_TO_SEARCH]
+    near = difflib.get_close_matches(name[:200], known, 1)
+    hint = f" (did you mean {printable(near[0])}?)" if near else ""
+    if not known:
+        hint = " (it lists none)"
+    return f"the server has no model {printable(name)}{hint}"

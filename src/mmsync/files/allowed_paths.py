@@ -1,0 +1,146 @@
+"""Where model files lie: each must be a regular file inside a folder it may come from.
+
+What is asked is asked of one opened folder or file, not of a path twice: between two looks at a path somebody may put a
+link in its place. Whoever opens the file later compares its device and inode with what was found here. A hard link
+is a file inside like any other, and an admitted folder that is a link admits what it leads to when it is looked at.
+"""
+
+# Paths stay text, as the user gave them: Path would rewrite them, and costs ten times the look-up.
+# ruff: noqa: PTH116
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import stat
+from typing import NamedTuple
+
+__all__ = ["AllowedPaths", "Denial"]
+
+_TYPE = 0o170000
+_REGULAR = 0o100000
+_READABLE_BY_ALL = 0o444
+
+
+class Denial(NamedTuple):
+    """Why a file may not be used; the code is without the room's name."""
+
+    code: str
+    summary: str
+    detail: str
+
+
+class AllowedPaths:
+    """Looks model files up, each with one ``lstat`` in its opened folder.
+
+    Attributes:
+        admitted: The folders, links resolved, that files may lie in.
+        stats: What was found, links followed, by the path that was asked for.
+    """
+
+    def __init__(self, admitted: tuple[str, ...], stats: dict[str, os.stat_result]) -> None:
+        self.admitted = admitted
+        self.stats = stats
+        self._folder: _Opened | None = None
+        self._folder_path = ""
+        # Root reads anything; elsewhere a mode that lets everybody read settles it without asking the kernel again.
+        self._reads_all = os.geteuid() == 0
+
+    def check(self, path: str) -> Denial | None:
+        """Find ``path`` and remember its stat, or say why it may not be used."""
+        folder, _, name = path.rpartition("/")
+        try:
+            opened = self._folder
+            if opened is None or folder != self._folder_path:
+                opened = self._folder = _Opened(folder or ("/" if path[:1] == "/" else "."), os.O_DIRECTORY)
+                self._folder_path = folder
+                opened.inside = self.admits(opened.real())
+            inside = opened.inside
+            status = os.stat(name or ".", dir_fd=opened.descriptor, follow_symlinks=False)
+            mode = status.st_mode
+            readable = self._reads_all or mode & _READABLE_BY_ALL == _READABLE_BY_ALL
+            if inside and readable and mode & _TYPE == _REGULAR and name:
+                self.stats[path] = status
+                return None
+            return self._check_closely(path)
+        except (OSError, ValueError) as error:
+            return _in_annex(path) or _cannot(error)
+
+    def _check_closely(self, path: str) -> Denial | None:
+        opened = _Opened(path)
+        status = os.fstat(opened.descriptor)
+        if not self.admits(opened.real()):
+            return Denial(
+                "file-outside",
+                "the file is outside the manifest's folder",
+                "move it inside, or admit its folder with --models-dir",
+            )
+        if not stat.S_ISREG(status.st_mode):
+            return Denial("file-not-regular", f"the file is {_kind(status.st_mode)}", "name a model file")
+        if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+            return Denial("file-unreadable", "the file cannot be read: permission denied", "check its permissions")
+        self.stats[path] = status
+        return None
+
+    def admits(self, real: str) -> bool:
+        """Tell whether ``real``, a path with its links resolved, is an admitted folder or inside one."""
+        return any(real == root or real.startswith(root.rstrip("/") + "/") for root in self.admitted)
+
+
+class _Opened:
+    """A folder or file that was found; closed with its last reference.
+
+    Attributes:
+        descriptor: It, whatever its path leads to by now. Nothing can be read through it.
+        inside: Whether it is an admitted folder or inside one, once that was asked.
+    """
+
+    def __init__(self, path: str, flags: int = 0) -> None:
+        self.inside = False
+        self._path = path
+        self.descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC | flags)
+
+    def real(self) -> str:
+        """Return its path without links; one that is nowhere where it has been removed meanwhile."""
+        try:
+            return os.readlink(f"/proc/self/fd/{self.descriptor}")  # noqa: PTH115 - paths stay text
+        except OSError:  # no /proc here
+            real = os.path.realpath(self._path)
+            return real if os.path.samestat(os.stat(real), os.fstat(self.descriptor)) else ""
+
+    def __del__(self) -> None:
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    if stat.S_ISFIFO(mode):
+        return "a FIFO"
+    if stat.S_ISSOCK(mode):
+        return "a socket"
+    return "a device"
+
+
+def _in_annex(path: str) -> Denial | None:
+    """Return what to do about a file that git-annex keeps elsewhere: a link to where it would be."""
+    try:
+        target = os.readlink(path)  # noqa: PTH115 - paths stay text
+    except (OSError, ValueError):
+        return None
+    if ".git/annex/objects/" not in target or os.path.exists(path):  # noqa: PTH110 - the same
+        return None
+    return Denial("file-missing", "the file is in git-annex, and not fetched", f"run git annex get {shlex.quote(path)}")
+
+
+def _cannot(error: OSError | ValueError) -> Denial:
+    if isinstance(error, (FileNotFoundError, ValueError)):
+        return Denial("file-missing", "there is no such file", "check the path; it is relative to the manifest")
+    if isinstance(error, NotADirectoryError):
+        return Denial("file-missing", "there is no such file: a part of its path is not a folder", "check the path")
+    if error.errno == errno.ELOOP:
+        return Denial("file-missing", "the file is a link that leads back to itself", "remove the link")
+    reason = (error.strerror or "unknown error").lower()
+    return Denial("file-unreadable", f"the file cannot be read: {reason}", "check permissions and disk")

@@ -1,0 +1,106 @@
+"""Files written whole or not at all, and never over another unless that was asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import functools
+import os
+import secrets
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["Draft", "draft_in", "write_new"]
+
+# What file systems without hard links answer (FAT, some network mounts), and Linux where links are restricted.
+_NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+class Draft:
+    """A hidden file that becomes its target when it is complete.
+
+    Attributes:
+        file: Open for writing.
+        path: Where it lies until then.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.file = file
+        self.path = path
+
+    def become(self, target: Path, *, replace: bool) -> None:
+        """Give the complete draft its name.
+
+        Raises:
+            FileExistsError: There is something of that name, and it is not to be replaced.
+            OSError: It cannot be written out or renamed.
+        """
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        if replace:
+            self.path.replace(target)
+            return
+        try:
+            # A link, unlike a rename, fails where another process was quicker.
+            target.hardlink_to(self.path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+            self.path.replace(target)
+
+
+@contextlib.contextmanager
+def draft_in(folder: Path) -> Iterator[Draft]:
+    """Open a draft in ``folder``; whatever was not given a name is gone afterwards."""
+    _clear_leftovers(folder)
+    path, file = _new_draft(folder)
+    with file:
+        try:
+            yield Draft(file, path)
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _new_draft(folder: Path) -> tuple[Path, BinaryIO]:
+    """Make a draft that its lock shows to be somebody's, for as long as this process lives."""
+    while True:
+        path = folder / f".mmsync-{secrets.token_hex(8)}.partial"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.fdopen(os.open(path, flags, 0o666), "wb")
+        with contextlib.suppress(OSError):  # no locks here: then nobody takes a draft for left over either
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.lexists(path):
+            return path, file
+        file.close()  # taken for left over between the two calls
+
+
+@functools.cache  # once a process and folder: our own drafts are locked, those of others are theirs
+def _clear_leftovers(folder: Path) -> None:
+    """Remove the drafts of processes that were killed; those that live hold a lock on theirs."""
+    with contextlib.suppress(OSError):
+        for path in folder.glob(".mmsync-????????????????.partial"):
+            with contextlib.suppress(OSError):  # locked by its owner, or gone, or none of ours
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+                finally:
+                    os.close(descriptor)
+
+
+def write_new(target: Path, text: str, *, replace: bool = False) -> None:
+    """Write a text file whole or not at all.
+
+    Raises:
+        FileExistsError: It is there and not to be replaced.
+        OSError: It cannot be written.
+    """
+    with draft_in(target.parent) as draft:
+        draft.file.write(text.encode())
+        draft.become(target, replace=replace)

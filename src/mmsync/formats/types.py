@@ -1,0 +1,95 @@
+"""What an inspection finds."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+__all__ = ["Field", "FormatError", "Signature", "Window"]
+
+
+class Field(TypedDict):
+    """An input of a model; ``type`` is one of ``str``, ``bool``, ``int4``, ``int8``, ``float8``."""
+
+    name: str
+    description: str | None
+    type: str
+
+
+class FormatError(Exception):
+    """The file is not what its engine takes.
+
+    Attributes:
+        reason: What is wrong, a clause about the file ("it is no ONNX model (...)").
+        hint: What to do about it, or empty.
+        cut_off: Whether more of the file may be still to come.
+    """
+
+    def __init__(self, reason: str, hint: str = "", *, cut_off: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+        self.cut_off = cut_off
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a model file declares of itself.
+
+    Attributes:
+        output_type: The type of what the model answers, or None where the file does not say.
+        category: ``Regression``, ``Binomial``, ``Multinomial``, ``Clustering`` and the like, or None.
+        fields: The inputs, in order.
+        clusters: Clusters as the contract has them; no reviewer finds any yet.
+        runtime_size: Bytes the model is thought to take once loaded.
+    """
+
+    output_type: str | None = None
+    category: str | None = None
+    fields: list[Field] = field(default_factory=list)
+    clusters: list[dict[str, Any]] = field(default_factory=list)
+    runtime_size: int = 0
+
+
+_BLOCK = 64 * 1024
+
+
+class Window:
+    """The first ``size`` bytes of an open file, one block of them in memory.
+
+    Args:
+        descriptor: Open for reading; its position neither matters nor moves.
+
+    Attributes:
+        size: The file's size when the window was made, in bytes.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+        self._start = 0
+        self._block = b""
+
+    def __getitem__(self, place: slice) -> bytes:
+        """The bytes from ``place.start`` on; fewer where the file ends."""
+        start, end = place.start or 0, min(place.stop, self.size)
+        at = start - self._start
+        if at < 0 or end > self._start + len(self._block):
+            if end - start > _BLOCK:
+                return os.pread(self.descriptor, end - start, start)
+            self._start, at = start, 0
+            self._block = os.pread(self.descriptor, max(min(_BLOCK, self.size - start), 0), start)
+        return self._block[at : at + max(end - start, 0)]
+
+    def unpack(self, form: str, at: int) -> int:
+        """One number in the form that ``struct`` calls ``form``.
+
+        Raises:
+            struct.error: It lies outside the file.
+        """
+        if at < 0:
+            raise struct.error("before the file")
+        value: int = struct.unpack(form, self[at : at + struct.calcsize(form)])[0]
+        return value

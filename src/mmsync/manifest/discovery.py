@@ -1,0 +1,317 @@
+"""Models found by rule: every matching file that no entry lists."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from fnmatch import translate
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from mmsync.files.allowed_paths import AllowedPaths
+from mmsync.manifest.entries import in_folder, outside
+from mmsync.manifest.nodes import name_error
+from mmsync.patterns import Patterns, is_glob
+from mmsync.printable import printable
+from mmsync.types import Desired, Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from mmsync.manifest.types import DiscoverRule
+
+__all__ = ["Discovery", "Match", "Walk", "discover", "walk"]
+
+_TEMPORARY = re.compile(
+    r"\.|#.*#\Z|.*(?:~|\.(?:tmp|temp|part|partial|filepart|crdownload|download|sw[a-p]|bak|lock))\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+
+# Where shares keep what was deleted or replaced, what sync tools call a copy they could not merge, and the folder that
+# every ext4 disk has and nobody may list.
+_ASIDE = re.compile(
+    r"(?:[#@]recycle|\$recycle\.bin|recycler?|recycled|@recently-snapshot|@eadir|@tmp|#snapshot|~snapshot|lost\+found"
+    r"|system volume information)\Z"
+    r"|.*(?:\.sync-conflict-|_conflict-\d{8}|\(conflicted copy|\([^()]*'s conflicted copy|\(case conflict|\[conflict)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class Match(NamedTuple):
+    """A name that matches: its path below the walk's start, and whether it is a link."""
+
+    path: str
+    is_link: bool
+
+
+class Walk(NamedTuple):
+    """What a walk saw.
+
+    Attributes:
+        matches: Everything that matches and is no folder, in the order of the paths.
+        failed: Folders that could not be listed or entered, each with the reason; what is in them is not known.
+        folders: The folders that were entered.
+        aside: What was left out because of its name: recycle bins, and the copies sync tools make of a conflict.
+    """
+
+    matches: tuple[Match, ...]
+    failed: tuple[tuple[str, str], ...]
+    folders: tuple[str, ...]
+    aside: tuple[str, ...]
+
+
+def walk(start: str, parts: tuple[str, ...], admits: Callable[[str], bool]) -> Walk:
+    """Find what matches the glob ``parts`` below the folder ``start``.
+
+    Hidden and temporary names are passed over, folders too; so are recycle bins and conflict copies, unless a part of
+    the glob is such a name itself. Folders are entered once each, by (device, inode), real
+    ones before those behind links: where a folder has two ways in, the way without a link counts.
+
+    Args:
+        start: A folder.
+        parts: The glob between its slashes; ``**`` stands for any number of folders, none included.
+        admits: Tells of a folder, links resolved, whether links may lead there.
+    """
+    return _Walker(parts, admits).run(start)
+
+
+class _Walker:
+    def __init__(self, parts: tuple[str, ...], admits: Callable[[str], bool]) -> None:
+        # A run of ** is one: each would be one more way to go through every folder.
+        self.parts = parts = tuple(
+            part for part, before in zip(parts, ("", *parts), strict=False) if not part == before == "**"
+        )
+        self.patterns = [re.compile(translate(part)).match for part in parts]
+        self.admits = admits
+        self.seen: set[tuple[int, int, int]] = set()
+        self.real: deque[tuple[str, str, int]] = deque()
+        self.behind_links: deque[tuple[str, str, int]] = deque()
+        self.matches: dict[str, Match] = {}
+        self.failed: list[tuple[str, str]] = []
+        self.folders: dict[str, None] = {}
+        self.aside: dict[str, None] = {}
+
+    def run(self, start: str) -> Walk:
+        self.real.append((start, "", 0))
+        while self.real or self.behind_links:
+            through_link = not self.real
+            folder, below, at = (self.behind_links if through_link else self.real).popleft()
+            try:
+                self._enter(folder, below, at, through_link=through_link)
+            except FileNotFoundError:
+                # Gone since it was listed, and what was in it with it; the start alone has to be there.
+                if folder == start:
+                    self.failed.append((folder, "there is no such folder"))
+            except OSError as error:
+                self.failed.append((folder, (error.strerror or "unknown error").lower()))
+        return Walk(tuple(sorted(self.matches.values())), tuple(self.failed), tuple(self.folders), tuple(self.aside))
+
+    def _enter(self, folder: str, below: str, at: int, *, through_link: bool) -> None:
+        status = os.stat(folder or ".")
+        if (status.st_dev, status.st_ino, at) in self.seen:
+            return
+        if through_link and not self.admits(os.path.realpath(folder)):
+            self.failed.append((folder, "it is a link to outside the manifest's folder"))
+            return
+        # One folder may be entered at several places of the glob, but at each only once.
+        self.seen.add((status.st_dev, status.st_ino, at))
+        self.folders[folder or "."] = None
+        positions = self._positions(at)
+        with os.scandir(folder or ".") as entries:
+            found = [entry for entry in entries if not _TEMPORARY.match(entry.name)]
+        # A name is a name before it is a pattern: where there is a file m[1].onnx, that one is meant and not m1.onnx.
+        literal = {at: self.parts[at] for at in positions if is_glob(self.parts[at]) and self.parts[at] != "**"}
+        names = {entry.name for entry in found} if literal else frozenset()
+        literal = {at: part for at, part in literal.items() if part in names}
+        for entry in found:
+            self._take(entry, folder, below, [at for at in positions if literal.get(at, entry.name) == entry.name])
+
+    def _positions(self, at: int) -> list[int]:
+        """Return the parts a name may be held against: behind ``**`` also the next one."""
+        positions = [at]
+        while self.parts[positions[-1]] == "**" and positions[-1] + 1 < len(self.parts):
+            positions.append(positions[-1] + 1)
+        return positions
+
+    def _take(self, entry: os.DirEntry[str], folder: str, below: str, positions: list[int]) -> None:
+        path = f"{below}/{entry.name}" if below else entry.name
+        is_link = entry.is_symlink()
+        try:
+            is_folder = entry.is_dir()
+        except OSError:  # links in a circle: a name like any other, refused when it is looked at
+            is_folder = False
+        is_aside = _ASIDE.match(entry.name)
+        for at in positions:
+            deep = self.parts[at] == "**"
+            if not deep and entry.name != self.parts[at] and not self.patterns[at](entry.name):
+                continue
+            if is_aside and not _ASIDE.match(self.parts[at]):
+                if is_folder or at == len(self.parts) - 1:
+                    self.aside[path] = None
+                continue
+            if not is_folder and at == len(self.parts) - 1:
+                self.matches[path] = Match(path, is_link)
+            if is_folder and (deep or at < len(self.parts) - 1):
+                waiting = self.behind_links if is_link else self.real
+                inside = f"{folder}/{entry.name}" if folder not in ("", "/") else folder + entry.name
+                waiting.append((inside, path, at if deep else at + 1))
+
+
+# Paths stay text, as the user gave them: Path would rewrite them.
+# ruff: noqa: PTH100, PTH112, PTH116, PTH119, PTH120, PTH122
+
+
+_MOST_ASIDE = 5  # of what is left out, in warnings
+
+
+class Discovery(NamedTuple):
+    """What the rules found.
+
+    Attributes:
+        models: One for each file, in the order of rules and paths, those without fault only.
+        stats: What ``stat`` said of each, links followed, by ``Desired.path``.
+        diagnostics: Faults and warnings, each at its rule's place. With a fault among them the models are not all.
+        folders: The folders in which a file that matches a rule may lie.
+    """
+
+    models: tuple[Desired, ...]
+    stats: Mapping[str, os.stat_result]
+    diagnostics: tuple[Diagnostic, ...]
+    folders: tuple[str, ...]
+
+
+def discover(
+    rules: Iterable[DiscoverRule],
+    listed: Iterable[Desired] = (),
+    stats: Mapping[str, os.stat_result] = MappingProxyType({}),
+) -> Discovery:
+    """Find the models that the rules speak of.
+
+    Every matching regular file is one, unless it is listed, an earlier rule took it, or its name is hidden or that of
+    a temporary file. Nothing is opened. A folder that cannot be listed is a fault, never an empty folder: whoever
+    deletes what is gone must not take a lost mount for an empty one.
+
+    Args:
+        rules: The rules, from `Manifest.discover`.
+        listed: The models listed by hand, from `Manifest.models`.
+        stats: Stats of their files, as far as known.
+    """
+    search = _Search(listed, stats)
+    for rule in rules:
+        search.run(rule)
+    # What was looked at and left out has a stat as well.
+    found_stats = {model.path: search.stats[model.path] for model in search.models}
+    return Discovery(tuple(search.models), found_stats, tuple(search.diagnostics), tuple(search.folders))
+
+
+class _Search:
+    def __init__(self, listed: Iterable[Desired], stats: Mapping[str, os.stat_result]) -> None:
+        self.models: list[Desired] = []
+        self.stats: dict[str, os.stat_result] = {}
+        self.diagnostics: list[Diagnostic] = []
+        self.folders: dict[str, None] = {}
+        self.named: dict[str, Desired] = {}
+        # A file is known again by its real path; the inode, which hard links share, only says where to look closer.
+        self.by_inode: dict[tuple[int, int], list[str]] = {}
+        for model in listed:
+            self.named[model.name] = model
+            status = stats.get(model.path)
+            if status is None:
+                try:
+                    status = os.stat(model.path)
+                except (OSError, ValueError):
+                    continue
+            self.by_inode.setdefault((status.st_dev, status.st_ino), []).append(model.path)
+
+    def run(self, rule: DiscoverRule) -> None:
+        *folders, last = [part for part in rule.glob.split("/") if part not in ("", ".")]
+        fixed = next((index for index, part in enumerate(folders) if is_glob(part)), len(folders))
+        prefix = ("/" if rule.glob.startswith("/") else "") + "/".join(folders[:fixed])
+        start = in_folder(rule.folder, prefix) if prefix else rule.folder
+        allowed = AllowedPaths(rule.admitted, self.stats)
+        if os.path.isdir(start or ".") and not allowed.admits(os.path.realpath(start or ".")):
+            hint = "move it inside, or admit it with --models-dir"
+            self._diagnostic(rule, "discover-outside", f"{start}: the folder is outside the manifest's", hint)
+            return
+        seen = walk(start, (*folders[fixed:], last), allowed.admits)
+        self.folders |= dict.fromkeys(seen.folders)
+        for folder, reason in seen.failed:
+            summary = f"{folder or '.'}: the folder cannot be searched: {reason}"
+            self._diagnostic(rule, "discover-unreadable", summary, "see to the folder, or change the glob")
+        scope = Patterns(rule.scope) if rule.scope else None
+        for match in seen.matches:
+            file = f"{prefix.rstrip('/')}/{match.path}" if prefix else match.path
+            model = self._model(rule, allowed, match, file)
+            if model is None:
+                continue
+            if scope is not None and model.name not in scope:
+                summary, hint = outside(model.name, scope)
+                self._diagnostic(rule, "outside-scope", f"{file}: {summary}", hint, model=model.name)
+            elif (first := self.named.setdefault(model.name, model)) is not model:
+                summary = f"{file}: its name, {printable(model.name, 60)}, is also that of {first.file}"
+                hint = "rename one, or put {parent} in the rule's name"
+                self._diagnostic(rule, "duplicate-name", summary, hint, model=model.name)
+            else:
+                self.models.append(model)
+        for path in seen.aside[:_MOST_ASIDE]:
+            shown = f"{prefix.rstrip('/')}/{path}" if prefix else path
+            more = f" (and {len(seen.aside) - _MOST_ASIDE} more)" if len(seen.aside) > _MOST_ASIDE else ""
+            summary = (
+                f"{shown}{more}: left out, by its name a recycle bin or a copy that a sync tool made of a conflict"
+            )
+            self._diagnostic(
+                rule, "discover-aside", summary, "to take it all the same, name it in the glob", warning=True
+            )
+        if not seen.matches and not seen.failed:
+            self._diagnostic(rule, "discover-empty", f"no file matches {rule.glob}", "check the glob", warning=True)
+
+    def _model(self, rule: DiscoverRule, allowed: AllowedPaths, match: Match, file: str) -> Desired | None:
+        path = in_folder(rule.folder, file)
+        if refusal := allowed.check(path):
+            code, summary, hint = refusal
+            # What is gone since it was listed, or no regular file, is no model; a link that leads nowhere is told.
+            if code not in ("file-missing", "file-not-regular"):
+                self._diagnostic(rule, code, f"{file}: {summary}", hint)
+            elif match.is_link and code == "file-missing":
+                self._diagnostic(
+                    rule, "discover-skipped", f"{file}: a link that leads nowhere", "remove it", warning=True
+                )
+            return None
+        status = self.stats[path]
+        known = self.by_inode.setdefault((status.st_dev, status.st_ino), [])
+        if known and os.path.realpath(path) in {os.path.realpath(other) for other in known}:
+            return None
+        stem = os.path.splitext(os.path.basename(file))[0]
+        parent = os.path.basename(os.path.dirname(os.path.abspath(path)))
+        name = re.sub(r"\{(stem|parent)\}", lambda found: stem if found[1] == "stem" else parent, rule.name)
+        if not _is_utf8(file):
+            error: tuple[str, str] | None = ("its path is not UTF-8", "")
+        elif file.isprintable():
+            error = name_error(name)
+        else:
+            error = ("its path holds a control character", "")
+        if error:
+            summary = f"{file}: not taken as a model: {error[0]}"
+            self._diagnostic(rule, "discover-skipped", summary, "rename the file", warning=True)
+            return None
+        known.append(path)
+        may_change = rule.allow_signature_change
+        return Desired(name, rule.engine, file, path, rule.description, None, may_change, rule.source, rule.inspect)
+
+    def _diagnostic(
+        self, rule: DiscoverRule, code: str, summary: str, hint: str, *, model: str = "", warning: bool = False
+    ) -> None:
+        severity = "warning" if warning else "error"
+        said = printable(summary)
+        self.diagnostics.append(
+            Diagnostic(severity, f"manifest/{code}", said, hint, rule.source, printable(model))  # type: ignore[arg-type]
+        )
+
+
+def _is_utf8(file: str) -> bool:
+    try:
+        file.encode()
+    except UnicodeEncodeError:  # Python carries bytes that are not UTF-8 as lone surrogates
+        return False
+    return True

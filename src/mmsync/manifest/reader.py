@@ -1,0 +1,186 @@
+"""From the paths a user names to one `Manifest`, or to every fault there is."""
+
+# Paths stay text, as the user gave them: Path would rewrite them, and costs ten times the look-up.
+# ruff: noqa: PTH112, PTH118, PTH120, PTH208
+
+from __future__ import annotations
+
+import os
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from mmsync.errors import ManifestError
+from mmsync.files.allowed_paths import AllowedPaths
+from mmsync.manifest.discovery import discover
+from mmsync.manifest.entries import Rules, read_entries
+from mmsync.manifest.nodes import absent, pairs
+from mmsync.manifest.sections import Defaults, read_defaults, read_document, read_scope, read_server, read_version
+from mmsync.manifest.types import Manifest, ServerSettings
+from mmsync.manifest.validators import read_rules
+from mmsync.manifest.yaml_loader import MAP, Budget, OutOfTime, Page, paused_gc
+from mmsync.patterns import Patterns
+from mmsync.types import Diagnostic, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mmsync.manifest.types import DiscoverRule
+    from mmsync.types import Desired
+
+__all__ = ["read_manifest"]
+
+_KEYS = ("version", "server", "scope", "defaults", "models", "discover")
+
+
+def read_manifest(
+    paths: Sequence[str],
+    *,
+    models_dirs: Sequence[str] = (),
+    check_files: bool = True,
+    confined: bool = False,
+    budget: float | None = None,
+) -> Manifest:
+    """Read all manifests together.
+
+    Args:
+        paths: YAML files, or folders of them (``*.yaml`` and ``*.yml``, hidden ones left out, not their subfolders).
+            A file given twice counts once.
+        models_dirs: Folders outside a manifest's own that model files may lie in.
+        check_files: Whether to look for the model files and to run the discover rules. Files are looked at
+            (``stat``), never opened.
+        confined: Whether a manifest that a link puts outside its folder is a fault, and nothing of it is read: where
+            the checkout is a stranger's, a fault would quote another file.
+        budget: Seconds of processor time that may be spent on the text; None for as long as it takes.
+
+    Raises:
+        ManifestError: Anything is at fault in any of them; it holds every fault, in the order of file, line and column.
+    """
+    with paused_gc():
+        return _Reading(models_dirs, Budget(budget), check_files=check_files, confined=confined).read(paths)
+
+
+class _Reading:
+    def __init__(self, models_dirs: Sequence[str], budget: Budget, *, check_files: bool, confined: bool) -> None:
+        self.budget = budget
+        self.confined = confined
+        self.check_files = check_files
+        self.found: list[Diagnostic] = []
+        self.models: list[Desired] = []
+        self.taken: dict[str, Source] = {}
+        self.scope: set[str] = set()
+        self.server = ServerSettings()
+        self.rules: list[DiscoverRule] = []
+        self.stats: dict[str, os.stat_result] = {}
+        self.extra_folders = tuple(self._models_dir(folder) for folder in models_dirs) if check_files else ()
+
+    def read(self, paths: Sequence[str]) -> Manifest:
+        files = self._files(paths)
+        for file in files:
+            page = Page(file, self.budget, confined=self.confined)
+            try:
+                self._read_one(page)
+            except OutOfTime:
+                summary = f"reading the manifest takes more than {self.budget.seconds:g} s"
+                page.add_error(None, "too-slow", summary, "is it the right file? Several smaller ones can be given")
+            self.found += page.found
+        if self.check_files and self.rules:
+            discovered = discover(self.rules, self.models, self.stats)
+            self.models += discovered.models
+            self.stats.update(discovered.stats)
+            self.found += discovered.diagnostics
+        # What is wrong with an anchor is wrong wherever it is merged: once is enough.
+        self.found = sorted(dict.fromkeys(self.found), key=_by_place)
+        if any(diagnostic.severity == "error" for diagnostic in self.found):
+            raise ManifestError([diagnostic for diagnostic in self.found if diagnostic.severity == "error"])
+        return Manifest(
+            models=tuple(sorted(self.models)),  # names are unique: nothing but the name is compared
+            scope=tuple(sorted(self.scope)),
+            server=self.server,
+            paths=tuple(sorted(files)),
+            stats=MappingProxyType(self.stats),
+            warnings=tuple(self.found),
+            discover=tuple(self.rules),
+        )
+
+    def _read_one(self, page: Page) -> None:
+        root = read_document(page)
+        if root is None:
+            return
+        found = pairs(page, root, _KEYS, "the manifest", secretive=True)
+        if root.tag != MAP:
+            return
+        read_version(page, root, found["version"].value if "version" in found else None)
+        if "server" in found:
+            self._merge_server(page, read_server(page, found["server"].value))
+        scope = read_scope(page, found["scope"].value) if "scope" in found else None
+        self.scope.update(scope or ())
+        defaults = read_defaults(page, found["defaults"].value) if "defaults" in found else Defaults()
+        folder = os.path.dirname(page.file)
+        admitted = (os.path.realpath(folder or "."), *self.extra_folders) if self.check_files else ()
+        if "models" in found:
+            check = AllowedPaths(admitted, self.stats).check if self.check_files else None
+            self.models += read_entries(
+                page,
+                found["models"].value,
+                Rules(defaults, Patterns(scope) if scope else None, folder, self.taken, check),
+            )
+        elif "discover" not in found:
+            absent(page, root, found, "models", "the manifest", "list the models, or write `models: []` for none")
+        if "discover" in found:
+            self.rules += read_rules(page, found["discover"].value, defaults, folder, admitted, scope or None)
+
+    def _merge_server(self, page: Page, server: ServerSettings) -> None:
+        first = self.server
+        if first.source is None:
+            self.server = server
+            return
+        merged = {}
+        for key in ("url", "profile", "auth_type", "domain"):
+            ours, theirs = getattr(first, key), getattr(server, key)
+            merged[key] = theirs if ours is None else ours
+            if None not in (ours, theirs) and ours != theirs:
+                summary = f"server {key} differs from that of another manifest"
+                page.add_error(server.source, "server-conflict", summary, f"the first is at {first.source}")
+        self.server = ServerSettings(**merged, source=first.source)
+
+    def _files(self, paths: Sequence[str]) -> list[str]:
+        files: dict[str, str] = {}
+        for path in map(os.fspath, [paths] if isinstance(paths, str) else paths):
+            try:
+                is_folder = os.path.isdir(path)
+            except ValueError:
+                is_folder = False
+            for file in self._in_folder(path) if is_folder else [path]:
+                files.setdefault(os.path.realpath(file) if "\0" not in file else file, file)
+        if not paths:
+            self._add_error(None, "no-manifests", "no manifest is given", "name one with -f")
+        return list(files.values())
+
+    def _in_folder(self, folder: str) -> Iterable[str]:
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError as error:
+            reason = (error.strerror or "unknown error").lower()
+            self._add_error(
+                Source(folder, 1), "unreadable", f"the folder cannot be listed: {reason}", "check permissions"
+            )
+            return []
+        files = [os.path.join(folder, name) for name in names if name.endswith((".yaml", ".yml")) and name[0] != "."]
+        files = [file for file in files if not os.path.isdir(file)]
+        if not files:
+            hint = "add one (*.yaml or *.yml), or name a file with -f"
+            self._add_error(Source(folder, 1), "no-manifests", "the folder holds no manifest", hint)
+        return files
+
+    def _models_dir(self, folder: str) -> str:
+        if "\0" in folder or not os.path.isdir(folder):
+            self._add_error(Source(folder, 1), "models-dir", "there is no such folder", "check --models-dir")
+            return "/dev/null"
+        return os.path.realpath(folder)
+
+    def _add_error(self, source: Source | None, code: str, summary: str, hint: str) -> None:
+        self.found.append(Diagnostic("error", f"manifest/{code}", summary, hint, source))
+
+
+def _by_place(diagnostic: Diagnostic) -> tuple[str, int, int]:
+    return diagnostic.source or ("", 0, 0)

@@ -1,0 +1,104 @@
+"""The server's list as values. Every field may be missing, null or of a type nobody promised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmsync.types import Diagnostic, Observed, date_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mmsync.client import Client, Model, ModelDetail
+
+__all__ = ["holds", "image_id", "observe_one", "row_of", "rows"]
+
+
+def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list[Diagnostic]]:
+    """Return the list's rows by name, and what is odd about them.
+
+    A name stands more than once only where the server lets it. Rows without a name cannot be matched with a
+    manifest and are reported.
+    """
+    found: dict[str, tuple[Observed, ...]] = {}
+    nameless = 0
+    for model in models:
+        name = model.get("name")
+        if not isinstance(name, str):
+            nameless += 1
+            continue
+        row = _row(name, model, model.get("imageId"))
+        found[name] = (*found[name], row) if name in found else (row,)
+    odd = []
+    if nameless:
+        odd.append(
+            Diagnostic("warning", "server/nameless", f"The server lists {nameless} models without a name; left alone")
+        )
+    return found, odd
+
+
+def row_of(client: Client, name: str, *, hidden: bool = True) -> Observed | None:
+    """Return the row of one model as its detail says it, which may be newer than the list; None where there is none.
+
+    Without ``hidden``, a model that no list shows is none.
+
+    Raises:
+        ModelManagerError: The detail cannot be read.
+    """
+    detail = client.find_detail(name)
+    if detail is None or (detail.get("hidden") and not hidden):
+        return None
+    return _row(name, detail, image_id(detail))
+
+
+def observe_one(client: Client, row: Observed) -> Observed:
+    """Return the row with what the list left out, as far as its detail says it.
+
+    Raises:
+        ModelManagerError: The detail cannot be read.
+    """
+    detail = client.find_detail(row.name)
+    if detail is None:
+        return row
+    return row._replace(
+        id=_id(detail.get("id")) if row.id is None else row.id,
+        engine=_text(detail.get("engine")) if row.engine is None else row.engine,
+        description=_text(detail.get("description")) if row.description is None else row.description,
+        image_id=image_id(detail) if row.image_id is None else row.image_id,
+    )
+
+
+def image_id(detail: ModelDetail) -> int | str | None:
+    """Return the id of a detail's image, where it says one; the image may be missing or no object."""
+    image: object = detail.get("image")
+    return _id(image.get("id")) if isinstance(image, dict) else None
+
+
+def holds(client: Client, name: str, image: int | str, sha256: str) -> bool:
+    """Whether an image of an id nobody expected holds known bytes: some servers may give each save an id of its own.
+
+    Raises:
+        ModelManagerError: The bytes cannot be read.
+    """
+    found = client.download_image(name)
+    return found.sha256 == sha256 and (found.image_id is None or str(found.image_id) == str(image))
+
+
+def _row(name: str, model: Mapping[str, Any], image: object) -> Observed:
+    return Observed(
+        name,
+        _id(model.get("id")),
+        _text(model.get("engine")),
+        _text(model.get("description")),
+        _id(image),
+        date_of(model.get("creationDate")),
+        date_of(model.get("updateDate")),
+    )
+
+
+def _id(value: object) -> int | str | None:
+    return value if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

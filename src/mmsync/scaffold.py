@@ -1,0 +1,255 @@
+"""A first manifest: which files of a folder are models, what to call them, and what to write."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from mmsync.connection import LOCAL
+from mmsync.download import Download, ModelFile, file_names
+from mmsync.engines import EXTENSIONS
+from mmsync.errors import FileError, SettingsError
+from mmsync.files import guess_engine
+from mmsync.manifest.writer import Entry, manifest_text, scalar, unlistable
+from mmsync.observe import rows
+from mmsync.printable import printable
+from mmsync.types import Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mmsync.connection import Connection
+    from mmsync.manifest import ServerSettings
+    from mmsync.plan import Selection
+    from mmsync.types import Observed
+
+__all__ = ["Found", "Model", "ServerManifest", "draft", "read_server", "replaced_meanwhile", "scope_for", "search"]
+
+_EXTENSIONS = frozenset(extension for engine in EXTENSIONS.values() for extension in engine)
+# These say nothing by themselves: a folder is full of JSON and zip files that are no models.
+_COMMON = frozenset({".json", ".zip"})
+_NOT_OURS = frozenset({"node_modules", "__pycache__", "site-packages"})
+_LONGEST_SCOPE = 5
+_EXAMPLE = """
+# No model files were found here. An entry looks like this; `models: []` above then becomes `models:`.
+#
+#  - name: fraud_score               # what queries call it; unique
+#    engine: ONNX                    # ONNX, CATBOOST, H2O, BIGML, …
+#    file: models/fraud_score.onnx   # relative to this file
+#    description: Card fraud score   # left out, the server's own is kept
+"""
+
+
+class Model(NamedTuple):
+    """A model file: its path relative to the folder, with ``/``, and its engine."""
+
+    file: str
+    engine: str
+
+
+class Found(NamedTuple):
+    """What a search came to: models by path, and files that look like models but were not taken, with the reason."""
+
+    models: Sequence[Model]
+    doubtful: Sequence[tuple[str, str]]
+
+
+def search(root: Path) -> Found:
+    """Look for model files in ``root`` and the folders below it; links to folders are not followed."""
+    models: list[Model] = []
+    doubtful: list[tuple[str, str]] = []
+    common: list[tuple[str, str]] = []
+    inside = os.path.realpath(root)
+    # The shallow ones first: of two files that could have a name, the one nearer to the manifest gets it.
+    for file in sorted(_candidates(root), key=lambda file: (file.count("/"), file)):
+        path = root / file
+        try:
+            engine = guess_engine(str(path))
+        except FileError as error:
+            doubtful.append((file, error.reason))
+            continue
+        if engine is None:
+            if path.suffix.lower() not in _COMMON:
+                doubtful.append((file, "its content is not what its name promises"))
+            else:
+                common.append((file, "which engine it is for cannot be told"))
+        elif not file.isprintable():
+            doubtful.append((file, "a manifest cannot hold the characters of its path"))
+        elif not os.path.realpath(path).startswith(inside.rstrip("/") + "/"):
+            doubtful.append((file, "it is a link that leaves the folder"))
+        else:
+            models.append(Model(file, engine))
+    # The zip and JSON files last: they are many, and most of them are no models.
+    return Found(models, doubtful + common)
+
+
+def _candidates(root: Path) -> Iterator[str]:
+    for folder, below, files in os.walk(root):
+        if "pyvenv.cfg" in files:
+            below.clear()
+            continue
+        below[:] = [name for name in below if not name.startswith(".") and name not in _NOT_OURS]
+        for name in files:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in _EXTENSIONS:  # noqa: PTH122 - names, by the thousand
+                yield PurePosixPath(os.path.relpath(folder, root), name).as_posix()
+
+
+def draft(models: Sequence[Model]) -> str:
+    """Return a manifest of these files; a name is a file's stem, made unique by folder and engine."""
+    named = sorted(zip(_names(models), models, strict=True))
+    usual = Counter(model.engine for model in models).most_common(1)
+    # A default that holds for the lesser part would have to be read against every other entry.
+    default = usual[0][0] if usual and usual[0][1] * 2 > len(models) else ""
+    text = manifest_text(
+        [Entry(name, model.file, None if model.engine == default else model.engine) for name, model in named],
+        heading=[
+            "The models that `mmsync apply` makes a Model Manager hold.",
+            "Which server is said by --url or --profile, or here; never a token:",
+            "server: {profile: production}",
+        ],
+        scope_hint=scope_for([name for name, _ in named]) or ["fraud_*"],
+        default_engine=default,
+    )
+    return text if models else text + _EXAMPLE
+
+
+def _names(models: Sequence[Model]) -> list[str]:
+    taken: dict[str, str] = {}
+    names = []
+    for model in models:
+        name = next(
+            name for name in _proposals(model, taken) if name not in taken and not unlistable(name, model.engine)
+        )
+        taken[name] = model.engine
+        names.append(name)
+    return names
+
+
+def _proposals(model: Model, taken: Mapping[str, str]) -> Iterator[str]:
+    path = PurePosixPath(model.file)
+    stem = path.stem.strip().strip(".") or "model"
+    by_engine = f"{stem}_{model.engine.lower()}"
+    by_folder = "_".join([*path.parent.parts, stem])
+    yield stem
+    # What tells it from its namesake: the engine where that differs, else the folder.
+    yield from (by_folder, by_engine) if taken.get(stem) == model.engine else (by_engine, by_folder)
+    yield from (f"{by_folder}_{number}" for number in itertools.count(2))
+
+
+def scope_for(names: Sequence[str]) -> list[str]:
+    """Return globs to suggest as the scope; none where a few would not do.
+
+    They are the names' first words (``fraud_*``) where names have several, and whole names otherwise.
+    """
+    split = [(name, *name.partition("_")) for name in names]
+    globs = sorted({f"{_literal(first)}_*" if first and rest else _literal(name) for name, first, _, rest in split})
+    return globs if len(globs) <= _LONGEST_SCOPE else []
+
+
+def _literal(text: str) -> str:
+    """Return a glob that matches just this."""
+    return re.sub(r"[*?\[]", lambda match: f"[{match[0]}]", text)
+
+
+_FOLDER = "models"
+
+
+class ServerManifest(NamedTuple):
+    """A manifest to be.
+
+    Attributes:
+        models: The models it lists, by name.
+        files: The file of each, relative to the folder of model files.
+        text: The manifest.
+        left_out: What is on the server and cannot be listed, or not as it is there.
+        names_server: Whether the manifest says which server; none of a folder of this machine does.
+    """
+
+    models: Sequence[Observed]
+    files: Mapping[str, str]
+    text: str
+    left_out: Sequence[Diagnostic]
+    names_server: bool
+
+    def files_in(self, folder: Path) -> list[ModelFile]:
+        """Return the downloads for a manifest in ``folder``, and make the folder they go to.
+
+        Raises:
+            SettingsError: That folder is a link to somewhere else.
+            OSError: It cannot be made.
+        """
+        place = folder / _FOLDER
+        place.mkdir(exist_ok=True)
+        if not Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder)):
+            raise SettingsError(f"{place} is a link that leaves {folder}", "remove it, or import --to another folder")
+        return [ModelFile(model, place / self.files[model.name]) for model in self.models]
+
+
+def read_server(connection: Connection, selection: Selection, given: ServerSettings) -> ServerManifest:
+    """Read the server's list and draw up the manifest of the selected models.
+
+    Args:
+        connection: The server.
+        selection: Which models.
+        given: How the server was named.
+
+    Raises:
+        ModelManagerError: The list cannot be read.
+    """
+    listed, odd = rows(connection.client.get_models())
+    left_out = list(odd)
+    models: list[Observed] = []
+    entries: list[Entry] = []
+    selection = selection.among(listed)
+    chosen = {name: found for name, found in sorted(listed.items()) if name in selection}
+    files = file_names(found[0] for found in chosen.values() if found[0].name)
+    for name, found in chosen.items():
+        why = unlistable(name, found[0].engine)
+        if len(found) > 1:
+            why = f"the server lists {len(found)} models of this name"
+        if why:
+            left_out.append(_diagnostic("import/left-out", name, f"{why}; left out", "the plan counts it as unmanaged"))
+            continue
+        description = found[0].description
+        try:
+            scalar(description or "")
+        except ValueError as error:
+            left_out.append(_diagnostic("import/description", name, f"its description is left out: {error}", ""))
+            description = None
+        models.append(found[0])
+        entries.append(Entry(name, f"{_FOLDER}/{files[name]}", found[0].engine, description))
+    settings = _settings(connection, given)
+    text = manifest_text(
+        entries,
+        heading=["Written by `mmsync import` from what the server held. Edit it, and `mmsync apply` it."],
+        server=settings,
+        scope_hint=scope_for([model.name for model in models]),
+    )
+    return ServerManifest(models, files, text, left_out, bool(settings))
+
+
+def replaced_meanwhile(done: Download) -> str:
+    """Say so where the bytes downloaded are not those of the row that the manifest was drawn up from."""
+    there, listed = done.image_id, done.file.observed.image_id
+    if there is None or listed is None or str(there) == str(listed):
+        return ""
+    return "it was replaced on the server meanwhile; run the import again"
+
+
+def _settings(connection: Connection, given: ServerSettings) -> dict[str, str]:
+    """Return the ``server`` part: never a token, nor a folder of this machine."""
+    url, domain = connection.server
+    if url.startswith(LOCAL):
+        return {}
+    where = {"profile": given.profile} if given.profile and not given.url else {"url": url}
+    extra = {"auth_type": given.auth_type, "domain": domain}
+    return {key: value for key, value in {**where, **extra}.items() if value}
+
+
+def _diagnostic(code: str, name: str, why: str, hint: str) -> Diagnostic:
+    shown = printable(name) or '""'
+    return Diagnostic("warning", code, f"{shown}: {why}", hint, None, shown)

@@ -1,0 +1,203 @@
+"""Start and stop a server: in a thread for the length of a ``with``, or blocking until a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import secrets
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmsync.errors import MmsyncError
+from mmsync.server.schemas import Generation, Settings
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Address", "Generation", "first_signal", "listen", "running", "serve", "url_of"]
+
+
+@contextlib.contextmanager
+def first_signal() -> Iterator[Callable[[], int]]:
+    """Collect SIGINT and SIGTERM; what is yielded waits for the first and hands the next ones back.
+
+    A pipe, because a handler may not take the lock that an Event's ``wait`` could be holding just then.
+    """
+    reader, writer = os.pipe()
+    before: dict[signal.Signals, object] = {}
+
+    def restore() -> None:
+        while before:
+            which, handler = before.popitem()
+            signal.signal(which, handler)  # type: ignore[arg-type]  # it is what signal.signal returned
+
+    def wait() -> int:
+        number = os.read(reader, 1)[0]
+        restore()
+        return number
+
+    try:
+        for which in (signal.SIGINT, signal.SIGTERM):
+            before[which] = signal.signal(which, lambda number, _: os.write(writer, bytes([number])))
+        yield wait
+    finally:
+        restore()
+        os.close(reader)
+        os.close(writer)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; ``port`` 0 takes a free one.
+
+    Raises:
+        MmsyncError: The address is taken, or is none of this machine's.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        # The protocol is spelled out because asyncio turns Nagle's algorithm off only where it is: with it on, every
+        # small answer waits 40 ms for the client's delayed acknowledgement.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_QUEUE)
+        except BaseException:
+            listener.close()
+            raise
+    except (OSError, OverflowError) as error:
+        raise MmsyncError(f"cannot listen on {host} port {port}: {error}") from error
+    return listener
+
+
+def url_of(host: str, port: int) -> str:
+    """Where a client on this machine reaches it, also where it listens on every address."""
+    reachable = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # it is replaced
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+_QUEUE = 2048  # connections that wait to be accepted
+_THREADS = 32
+_SERVE_PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server answers, and to whom.
+
+    Attributes:
+        url: Its base address, without a slash at the end.
+        token: The token it wants; not part of the ``repr``.
+    """
+
+    url: str
+    token: str = field(repr=False)
+
+
+@contextlib.contextmanager
+def running(
+    folder: str | os.PathLike[str],
+    *,
+    token: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    generation: Generation = "both",
+    latency: float = 0.0,
+    allow_delete: bool = True,
+    domain: str = "self",
+    prefix: str = "",
+    patience: float = 1.0,
+) -> Iterator[Address]:
+    """A server over ``folder``, in a thread of this process, for the length of the ``with``.
+
+    It answers when the block is entered, and everything of it is closed when the block is left. Several may run at
+    once, on the same folder too. ``port`` 0 takes a free one; without a ``token`` a new one is made. The rest is
+    explained at `Settings`.
+
+    Raises:
+        MmsyncError: The extra ``server`` is not installed, the folder is unusable, or the address is taken.
+    """
+    settings = Settings(generation, domain, prefix.rstrip("/"), latency, allow_delete, patience)
+    if token is None:
+        token = secrets.token_urlsafe(32)
+    elif not token.strip():
+        raise MmsyncError("the token of a server cannot be empty")
+    _require_extra()
+    from mmsync.server.app import Application  # noqa: PLC0415  # importing the package stays cheap
+    from mmsync.server.server_thread import ServerThread  # noqa: PLC0415
+    from mmsync.server.store import Store  # noqa: PLC0415
+
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listen(host, port))
+        store = stack.enter_context(contextlib.closing(Store(Path(folder))))
+        pool = stack.enter_context(ThreadPoolExecutor(_THREADS, thread_name_prefix="mmsync-server"))
+        server = ServerThread(Application(store, pool, settings, token), listener, settings.patience, _QUEUE)
+        address = Address(url_of(host, listener.getsockname()[1]) + settings.prefix, token)
+        server.start()
+        stack.callback(server.stop)
+        yield address
+
+
+def serve(
+    folder: str | os.PathLike[str],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    token: str | None = None,
+    generation: Generation = "both",
+    prefix: str = "",
+    on_ready: Callable[[Address], None] | None = None,
+    stop: threading.Event | None = None,
+) -> int:
+    """Run a server over ``folder`` until SIGINT or SIGTERM, or until ``stop`` is set where one is given.
+
+    Requests in flight get ten seconds to finish; a second signal does not wait for them.
+
+    Args:
+        folder: Where it keeps its models.
+        host: The address to listen on; only this machine reaches the default.
+        port: The port; 0 takes a free one.
+        token: The token it wants; without one a new one is made, which only ``on_ready`` is told.
+        generation: See `Settings`.
+        prefix: See `Settings`.
+        on_ready: Called once it answers.
+        stop: Ends it instead of signals, which are then left alone.
+
+    Returns:
+        The number of the signal that ended it; 0 for ``stop``.
+
+    Raises:
+        MmsyncError: As for `running`.
+    """
+    with contextlib.ExitStack() as stack:
+        wait = _wait_for(stop) if stop is not None else stack.enter_context(first_signal())
+        server = running(
+            folder, token=token, host=host, port=port, generation=generation, prefix=prefix, patience=_SERVE_PATIENCE
+        )
+        address = stack.enter_context(server)
+        if on_ready is not None:
+            on_ready(address)
+        return wait()
+
+
+def _wait_for(stop: threading.Event) -> Callable[[], int]:
+    def wait() -> int:
+        stop.wait()
+        return 0
+
+    return wait
+
+
+def _require_extra() -> None:
+    try:
+        for module in ("starlette", "uvicorn", "python_multipart"):
+            importlib.import_module(module)
+    except ImportError as error:
+        raise MmsyncError(
+            f"the embedded server is not installed: run pip install 'mmsync[server]' ({error})"
+        ) from error

@@ -1,0 +1,309 @@
+"""Telling what a round came to: the log, the problems, the command for changes, the service manager."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import traceback
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from mmsync.printable import printable
+from mmsync.watch import conditions
+from mmsync.watch.conditions import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from mmsync.apply.outcome import Outcome
+    from mmsync.plan import Plan
+    from mmsync.types import Diagnostic, ServerName
+    from mmsync.watch.conditions import Health
+    from mmsync.watch.config import Outside
+    from mmsync.watch.reconciler import Result
+
+__all__ = ["EVENTS", "FORMAT_VERSION", "Level", "Log", "Teller", "report"]
+
+FORMAT_VERSION = "1"
+
+
+def report(
+    plan: Plan | None,
+    outcomes: Iterable[Outcome],
+    *,
+    health: str,
+    before: str,
+    problems: Sequence[Problem],
+    manifests: Sequence[str],
+) -> dict[str, Any]:
+    """Return the report as JSON values; sizes in bytes. It holds no secrets and no times.
+
+    Args:
+        plan: The round's plan; None where none could be made.
+        outcomes: What was attempted.
+        health: ``ok`` or ``degraded``, now.
+        before: The same as of the last report.
+        problems: What is wrong now.
+        manifests: The manifests' paths.
+    """
+    return {
+        "format_version": FORMAT_VERSION,
+        "event": "reconciled" if plan else "failed",
+        "health": health,
+        "previous_health": before,
+        "manifests": [printable(path, 4096) for path in manifests],
+        "server": {"url": plan.server.url, "domain": plan.server.domain} if plan else None,
+        "summary": plan.summary._asdict() if plan else None,
+        "changes": [
+            {
+                "name": outcome.change.name,
+                "action": outcome.change.action,
+                "reasons": list(outcome.change.reasons),
+                "status": outcome.status,
+                "code": outcome.code,
+                "message": outcome.message,
+                "sha256": outcome.change.after.sha256 if outcome.change.after else None,
+                "size": outcome.change.after.size if outcome.change.after else None,
+                "uploaded": outcome.uploaded,
+            }
+            for outcome in outcomes
+        ],
+        "problems": [
+            {
+                "kind": problem.kind,
+                "subject": problem.subject,
+                "code": problem.code,
+                "level": problem.level,
+                "message": problem.message,
+            }
+            for problem in problems
+        ],
+    }
+
+
+_WAY = ("disk", "internal", "server", "token")
+_DONE = {"add": "model_added", "change": "model_changed", "delete": "model_deleted"}
+_PAST = {"add": "added", "change": "changed", "delete": "deleted"}
+
+
+class Teller:
+    """Tells each thing once.
+
+    Args:
+        outside: The log, the service manager and the command for changes.
+        health: The problems of now.
+        manifests: The manifests' paths, for reports.
+    """
+
+    def __init__(self, outside: Outside, health: Health, manifests: Sequence[str]) -> None:
+        self._outside = outside
+        self._log = outside.log
+        self._health = health
+        self._manifests = manifests
+        self._reported = "ok"
+        self._server: ServerName | None = None
+        self._first = True
+
+    def failed(self, error: Exception) -> None:
+        """Tell that a round could not be made."""
+        problem = conditions.of_pass(error)
+        for kind in _WAY:
+            self._health.set(kind, problem if kind == problem.kind else None)
+        if problem.kind == "internal" and self._health.changing:
+            self._log("notice", "where the defect showed", trace=traceback.format_exc(limit=-8))
+        self._tell(None, ())
+
+    def reconciled(self, result: Result, notes: Iterable[Diagnostic]) -> None:
+        """Tell a round."""
+        plan, outcomes = result.plan, result.outcomes
+        was_away = any(self._health.has(kind) for kind in _WAY)
+        refused = next((outcome for outcome in outcomes if outcome.code == "token"), None)
+        for kind in _WAY:
+            problem = (
+                Problem("token", "", refused.message, "token", "the server accepts the token again")
+                if refused
+                else None
+            )
+            self._health.set(kind, problem if kind == "token" else None)
+        self._health.set("ledger", conditions.of_ledger(result.warnings))
+        if self._server != plan.server:
+            self._server = plan.server
+            domain = f", domain {plan.server.domain}" if plan.server.domain else ""
+            self._log("server_reached", f"the server is {plan.server.url}{domain}", url=plan.server.url)
+        self._health.set("plan", conditions.of_refusals(result.refusals, result.undeleted))
+        self._health.set("orphans", conditions.of_orphans(plan))
+        for problem in result.repaired:
+            self._log("drift_found", problem.message, level="warning", model=problem.subject)
+        self._health.update("drift", result.drift)
+        held = {printable(name) for name in result.held}
+        kept = [one for one in self._health.problems if one.kind == "model" and one.subject in held]
+        self._health.update("model", {one.subject: one for one in (*kept, *result.problems)}.values())
+        self._health.update("notice", conditions.of_notes((*notes, *plan.diagnostics), result.refusals))
+        for outcome in outcomes:
+            if outcome.ok:
+                self._tell_done(outcome)
+        if outcomes or was_away or self._first:
+            self._first = False
+            self._log.record("reconciled", _summary(result), "info", _figures(result))
+        self._tell(plan, outcomes)
+
+    def tell_change(self) -> None:
+        """Tell what changed outside a round: a manifest, a folder."""
+        if self._health.changing:
+            self._tell(None, ())
+
+    def _tell(self, plan: Plan | None, outcomes: tuple[Outcome, ...]) -> None:
+        health, problems = self._health.state, self._health.problems
+        self._outside.service.status(_status(health, problems))
+        changed = self._health.take_change()
+        if self._outside.on_change is not None and (changed or any(outcome.ok for outcome in outcomes)):
+            before, self._reported = self._reported, health
+            self._outside.on_change(
+                report(plan, outcomes, health=health, before=before, problems=problems, manifests=self._manifests)
+            )
+
+    def _tell_done(self, outcome: Outcome) -> None:
+        change = outcome.change
+        name = printable(change.name)
+        reasons = f" ({', '.join(change.reasons)})" if change.reasons else ""
+        after = change.after
+        self._log(
+            _DONE[change.action],
+            f"{name} {_PAST[change.action]}{reasons}" + (f": {outcome.message}" if outcome.message else ""),
+            model=name,
+            reasons=list(change.reasons) or None,
+            sha256=after.sha256 if after else None,
+            size=after.size if after else None,
+            uploaded=outcome.uploaded,
+            seconds=round(outcome.seconds, 3),
+        )
+
+
+def _status(health: str, problems: Sequence[Problem]) -> str:
+    """Return the line for the service manager; what is only to be known is no problem."""
+    count = sum(problem.level != "info" for problem in problems)
+    if not count:
+        return health
+    counted = f"{count} problem{'' if count == 1 else 's'}"
+    return counted if health == "ok" else f"{health}, {counted}"
+
+
+def _summary(result: Result) -> str:
+    plan, outcomes = result.plan, result.outcomes
+    done = Counter(_PAST[outcome.change.action] for outcome in outcomes if outcome.ok)
+    failed = sum(not outcome.ok for outcome in outcomes)
+    parts = [f"{done[word]} {word}" for word in _PAST.values() if done[word]]
+    parts += [f"{failed} not done"] if failed else []
+    parts += [f"{len(result.undeleted)} not deleted, which a guard forbids"] if result.undeleted else []
+    stuck = f", {result.stuck} waiting for another file or entry" if result.stuck else ""
+    return f"{', '.join(parts) or 'nothing to change'}; {len(plan.unchanged)} unchanged{stuck}"
+
+
+def _figures(result: Result) -> dict[str, object]:
+    plan, outcomes = result.plan, result.outcomes
+    done = Counter(outcome.change.action for outcome in outcomes if outcome.ok)
+    return {
+        "added": done["add"],
+        "changed": done["change"],
+        "deleted": done["delete"],
+        "failed": sum(not outcome.ok for outcome in outcomes),
+        "unchanged": len(plan.unchanged),
+        "waiting": result.stuck or None,
+        "unmanaged": plan.unmanaged,
+        "orphans": len(plan.orphans),
+        "uploaded": sum(outcome.uploaded for outcome in outcomes),
+    }
+
+
+Level = Literal["info", "warning", "error"]
+
+EVENTS = {
+    "watch_started": "the watcher runs",
+    "watch_stopping": "a signal asked it to end; what is in flight finishes",
+    "watch_stopped": "it has ended",
+    "watch_listening": "where models are looked for, and how changes become known",
+    "server_reached": "the server that is kept in step",
+    "reconcile_asked": "SIGHUP: everything is looked at and tried anew",
+    "model_unlisted": "a model's file is gone, so nothing lists it any more",
+    "model_listed": "a file was found that makes a model",
+    "reconciled": "the server was changed, or looked at anew after trouble",
+    "model_added": "a model was added",
+    "model_changed": "a model was changed",
+    "model_deleted": "a model was deleted",
+    "model_failed": "a model could not be applied, or its file cannot be used",
+    "model_recovered": "a model that had failed is as it should be",
+    "drift_found": "the server was changed by other hands",
+    "orphans_found": "models on the server inside scope that nothing lists, and that are not deleted",
+    "orphans_gone": "there are none any more",
+    "drift_gone": "drift was repaired, or went away",
+    "manifest_failed": "the manifest has faults; the last good one stays in force",
+    "manifest_recovered": "the manifest is good again",
+    "manifest_loaded": "a new manifest is in force",
+    "server_failed": "the server cannot be reached or refuses us",
+    "server_recovered": "the server answers again",
+    "token_failed": "the token is refused or cannot be read",
+    "token_recovered": "the token is accepted again",
+    "plan_refused": "a guard forbids deleting; all else goes on",
+    "plan_allowed": "no guard forbids deleting any more",
+    "disk_failed": "a disk on this machine is full or fails",
+    "disk_recovered": "the disk works again",
+    "ledger_failed": "the local cache cannot be used or kept; rounds take longer",
+    "ledger_recovered": "the local cache can be used again",
+    "root_failed": "a folder of models vanished, is empty or cannot be listed",
+    "root_recovered": "the folder is there again",
+    "root_replaced": "a folder of models returned or is another one: what it lacks is not deleted for now",
+    "root_trusted": "it has stayed: what it lacks counts as removed again",
+    "events_failed": "file events are not (all) available; files are looked at on a timer",
+    "events_recovered": "file events are complete again",
+    "notice": "something to know",
+    "notice_gone": "it no longer applies",
+    "command_failed": "the --on-change command failed",
+    "internal_failed": "a defect of mmsync; the watcher carries on",
+    "internal_recovered": "the defect did not come again",
+}
+"""Every event name, with what it means. Names are never renamed; new ones may come."""
+
+
+class Log:
+    """Writes records, one line each.
+
+    Args:
+        write: Takes a line with its line end. What it raises as OSError is dropped: a full disk under the log must
+            not end the watch.
+        now: Seconds since the epoch.
+        as_json: One JSON object a line instead of text.
+    """
+
+    def __init__(self, write: Callable[[str], object], now: Callable[[], float], *, as_json: bool = False) -> None:
+        self._write = write
+        self._now = now
+        self._as_json = as_json
+
+    def __call__(self, event: str, message: str, *, level: Level = "info", **fields: object) -> None:
+        """Write one record.
+
+        Args:
+            event: One of EVENTS.
+            message: One sentence, the same for the same situation: no durations, no counts of attempts.
+            level: How bad it is.
+            fields: Figures and names; None is left out.
+        """
+        self.record(event, message, level, fields)
+
+    def record(self, event: str, message: str, level: Level, fields: Mapping[str, object]) -> None:
+        """Write one record, its fields in a mapping."""
+        if event not in EVENTS:
+            raise ValueError(f"not an event: {event}")
+        moment = datetime.fromtimestamp(self._now(), UTC)
+        kept = {key: value for key, value in fields.items() if value is not None}
+        if self._as_json:
+            record = {"time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+            record |= {"level": level, "event": event, "message": printable(message, 2000)}
+            # ASCII: a name that is not UTF-8 comes out as its escapes, and no terminal is at risk.
+            line = json.dumps(record | kept, default=str)
+        else:
+            mark = {"info": "", "warning": "warning: ", "error": "error: "}[level]
+            line = f"{moment:%Y-%m-%d %H:%M:%SZ} {event}: {mark}{printable(message, 2000)}"
+        with contextlib.suppress(OSError, ValueError):  # ValueError: the stream was closed
+            self._write(line + "\n")

@@ -1,0 +1,274 @@
+"""When to try again. Pure: time and chance are arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
+
+from mmsync.plan.guards import check_guards
+from mmsync.types import Source
+from mmsync.watch import conditions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mmsync.apply.outcome import Outcome
+    from mmsync.plan import Change, Guards, Plan
+    from mmsync.types import Diagnostic
+    from mmsync.watch.conditions import Problem
+
+__all__ = ["Backoff", "Choice", "Choices", "OnDrift", "Retries", "Timer"]
+
+FIRST_DELAY = 5.0
+LONGEST_DELAY = 180.0
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Delays that double.
+
+    Attributes:
+        first: The first delay, in seconds.
+        longest: What no delay exceeds, in seconds.
+    """
+
+    first: float = FIRST_DELAY
+    longest: float = LONGEST_DELAY
+
+    def delay(self, failures: int) -> float:
+        """Return how long to wait after the given number of failures in a row (1 or more), in seconds."""
+        # The exponent is capped as well: 2.0 ** 1100 does not exist, and months of failures come to that.
+        return min(self.first * 2.0 ** min(failures - 1, 60), self.longest)
+
+
+class Timer:
+    """The moment of the next full reconcile: every ``interval`` seconds, give or take a tenth.
+
+    The jitter keeps a fleet of watchers that were started together from asking the server together for ever.
+
+    Args:
+        interval: Seconds between two reconciles.
+        chance: Returns a number from 0 up to 1, ``random.random`` for example.
+    """
+
+    def __init__(self, interval: float, chance: Callable[[], float]) -> None:
+        self.interval = interval
+        self._chance = chance
+        self.due_at = float("-inf")
+
+    def start(self, now: float) -> None:
+        """Count from now."""
+        self.due_at = now + self.interval * (0.9 + 0.2 * self._chance())
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    wish: object
+    permanent: bool
+    count: int
+    due_at: float
+
+
+class Retries(Generic[Key]):
+    """What failed, when it may be tried again, and what it is waiting for.
+
+    A failure belongs to a *wish*: anything that compares equal as long as trying again would be trying the same
+    (a model's file and its manifest entry). Another wish is always tried at once.
+    """
+
+    def __init__(self, backoff: Backoff = Backoff()) -> None:
+        self._backoff = backoff
+        self._failures: dict[Key, _Failure] = {}
+
+    def failed(self, key: Key, wish: object, now: float, *, permanent: bool = False) -> float:
+        """Record a failure of ``wish``; return the seconds until it may be tried again (infinite if permanent)."""
+        before = self._failures.get(key)
+        count = before.count + 1 if before is not None and before.wish == wish else 1
+        delay = float("inf") if permanent else self._backoff.delay(count)
+        self._failures[key] = _Failure(wish, permanent, count, now + delay)
+        return delay
+
+    def succeeded(self, key: Key) -> None:
+        """Forget the failures of ``key``."""
+        self._failures.pop(key, None)
+
+    def may_try(self, key: Key, wish: object, now: float) -> bool:
+        """Whether ``wish`` may be tried now."""
+        failure = self._failures.get(key)
+        return failure is None or failure.wish != wish or now >= failure.due_at
+
+    def failed_for_good(self, key: Key, wish: object) -> bool:
+        """Whether ``wish`` failed and trying it again would be pointless."""
+        failure = self._failures.get(key)
+        return failure is not None and failure.permanent and failure.wish == wish
+
+    def hurry(self, key: Key | None = None) -> None:
+        """Let a failure (or all of them) be tried again at once; permanent ones still wait for another wish."""
+        for one in [key] if key is not None else list(self._failures):
+            failure = self._failures.get(one)
+            if failure is not None and not failure.permanent:
+                self._failures[one] = _Failure(failure.wish, failure.permanent, failure.count, float("-inf"))
+
+    def postpone(self, now: float) -> None:
+        """Put off whatever is due and was not tried, or it would be due for ever."""
+        for key, failure in self._failures.items():
+            if not failure.permanent and failure.due_at <= now:
+                due_at = now + self._backoff.delay(failure.count)
+                self._failures[key] = _Failure(failure.wish, failure.permanent, failure.count, due_at)
+
+    def keep(self, keys: set[Key]) -> None:
+        """Forget everything but ``keys``."""
+        self._failures = {key: failure for key, failure in self._failures.items() if key in keys}
+
+    def next_due(self) -> float | None:
+        """Return when the first retry is due; None where nothing waits for time alone."""
+        return min((one.due_at for one in self._failures.values() if not one.permanent), default=None)
+
+
+OnDrift = Literal["fix", "report"]
+
+_NOWHERE = Source("", 0)
+
+
+class Choice(NamedTuple):
+    """What is made of a plan.
+
+    Attributes:
+        changes: What to carry out now.
+        refusals: The guards that forbid the deletes.
+        undeleted: Names of the models that are not deleted for it.
+        drift: What other hands changed and is left alone.
+        repaired: What other hands changed and is set right.
+        held: Names of models whose change is not for now.
+        stuck: How many changes failed for good before, and wait until their file or entry is another.
+    """
+
+    changes: tuple[Change, ...]
+    refusals: tuple[Diagnostic, ...]
+    undeleted: tuple[str, ...]
+    drift: tuple[Problem, ...]
+    repaired: tuple[Problem, ...]
+    held: frozenset[str]
+    stuck: int
+
+
+class Choices:
+    """Chooses, and remembers what it takes to choose.
+
+    Args:
+        guards: The limits on deleting.
+        on_drift: Whether what other hands changed is set right, or reported and left.
+        memory: Seconds for which deletes count together towards the guards.
+        backoff: The pauses after failures.
+    """
+
+    def __init__(self, guards: Guards, on_drift: OnDrift, memory: float, backoff: Backoff) -> None:
+        self._guards = guards
+        self._on_drift = on_drift
+        self._memory = memory
+        self.retries: Retries[str] = Retries(backoff)
+        self._in_step: dict[str, int] = {}
+        self._ever_ours: set[str] = set()
+        self._deleted_at: list[float] = []
+        self._first = True
+
+    def choose(self, plan: Plan, now: float, *, listed: int) -> Choice:
+        """Pick the changes to carry out now.
+
+        A guard that forbids the deletes holds them back, all of them, and nothing else: adds and changes do not
+        depend on them, and a dropped model must not wait for somebody to lift a guard. (In CI a plan is one thing
+        that somebody agreed to, and is refused whole.)
+
+        Args:
+            plan: The plan, whole.
+            now: Monotonic seconds.
+            listed: How many models the manifests list.
+        """
+        changes: list[Change] = []
+        drift: list[Problem] = []
+        repaired: list[Problem] = []
+        held: set[str] = set()
+        undeleted: list[str] = []
+        stuck = 0
+        refused = self._too_many(plan, now, listed) or plan.refusals
+        for change in plan.changes:
+            stuck += self.retries.failed_for_good(change.name, _wish(change))
+            if refused and change.action == "delete":
+                undeleted.append(change.name)
+                held.add(change.name)
+            elif self._is_drift(change) and self._on_drift == "report":
+                drift.append(conditions.of_drift(change, repair=False))
+            elif not self.retries.may_try(change.name, _wish(change), now):
+                held.add(change.name)
+            else:
+                changes.append(change)
+                if self._is_drift(change):
+                    repaired.append(conditions.of_drift(change, repair=True))
+        return Choice(tuple(changes), refused, tuple(undeleted), tuple(drift), tuple(repaired), frozenset(held), stuck)
+
+    def remember(self, plan: Plan, outcomes: Iterable[Outcome], now: float, *, names: Iterable[str]) -> None:
+        """Take note of what became of a round.
+
+        Args:
+            plan: The plan, with only the changes that were attempted.
+            outcomes: What became of them.
+            now: Monotonic seconds.
+            names: Every model the manifests list; failures of others are forgotten.
+        """
+        for outcome in outcomes:
+            change = outcome.change
+            if outcome.ok:
+                self.retries.succeeded(change.name)
+                self._in_step[change.name] = _content_wish(change)
+                if change.action == "delete":
+                    self._deleted_at.append(now)
+            elif outcome.code != "interrupted":
+                self.retries.failed(change.name, _wish(change), now, permanent=outcome.permanent)
+        for change in plan.unchanged:
+            self.retries.succeeded(change.name)
+            self._in_step[change.name] = _content_wish(change)
+            self._ever_ours.add(change.name)
+        self._ever_ours.update(change.name for change in plan.changes if change.action != "delete")
+        # What was due and not tried (its file is restless, the plan is refused) waits its time once more.
+        self.retries.keep({*names, *plan.orphans})
+        self.retries.postpone(now)
+        if self._first:
+            self._ever_ours.update(plan.orphans)
+        self._first = False
+
+    def _too_many(self, plan: Plan, now: float, listed: int) -> tuple[Diagnostic, ...]:
+        """Apply the guards to the deletes of the last while together."""
+        self._deleted_at = [at for at in self._deleted_at if now - at < self._memory]
+        before = len(self._deleted_at)
+        deletes = sum(change.action == "delete" for change in plan.changes)
+        if not deletes or not before:
+            return ()
+        there = len(plan.unchanged) + sum(change.action != "add" for change in plan.changes)
+        found = check_guards(self._guards, deletes=deletes + before, owned=there + before, listed=listed)
+        why = f"{before} deleted in the last {self._memory:g} s included"
+        return tuple(replace(one, summary=f"{one.summary} ({why})") for one in found)
+
+    def _is_drift(self, change: Change) -> bool:
+        """Whether the server, not the wish, is what changed since they were in step.
+
+        What differs when the watch begins cannot be told apart and counts as wished for.
+        """
+        if change.action == "delete":
+            return not self._first and change.name not in self._ever_ours
+        return self._in_step.get(change.name) == _content_wish(change)
+
+
+def _wish(change: Change) -> object:
+    """What a failure belongs to: the entry without its place in the manifest, and the very file."""
+    if change.desired is None:
+        return change.before
+    return change.desired._replace(source=_NOWHERE), change.content.key if change.content else None
+
+
+def _content_wish(change: Change) -> int:
+    """What being in step means, as a hash: ten thousand are kept."""
+    after = change.after
+    return hash((after.engine, after.description, after.sha256) if after else None)
