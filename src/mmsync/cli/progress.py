@@ -1,7 +1,7 @@
 """Progress on stderr while a run hashes, verifies and uploads: bars on a terminal, elsewhere a line now and then.
 
 It is commentary: it never fails a run, whatever becomes of the stream, and a run that is over at once shows nothing
-of it and does not even load what draws. (Longer than other modules: two ways of drawing stand behind one sink.)
+of it and does not even load what draws.
 """
 
 from __future__ import annotations
@@ -9,27 +9,26 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from threading import Lock
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
-from mmsync.apply.outcome import Downloads
-from mmsync.report.format import counted, human_bytes
-from mmsync.report.progress import Gauge
+from mmsync.apply.outcome import Downloads, Finished, Progress, Started, Verified
+from mmsync.report.format import counted, human_bytes, human_seconds
+from mmsync.report.layout import display_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from rich.console import Console, ConsoleOptions, RenderResult
-    from rich.live import Live
+    from collections.abc import Callable, Iterable, Iterator
 
     from mmsync.apply.outcome import Event, Phase
 
 __all__ = ["Sink", "progress"]
 
 _BARS_AFTER = 0.4  # seconds: what is over sooner needs no bars
+_REDRAWS = 5  # a second
+_MOST_BARS = 4  # of single models
 _FIRST_LINE = 5.0
 _NEXT_LINE = 10.0
-_REDRAWS = 5  # a second
 
 
 @contextmanager
@@ -54,7 +53,10 @@ def progress(
     if quiet:
         yield Sink()
         return
-    sink = _Bars(stream, clock) if _draws(stream, interactive=interactive) else _Lines(stream, clock)
+    safe = _Unfailing(stream)
+    if interactive is None:
+        interactive = safe.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+    sink = _Bars(safe, clock) if interactive else _Lines(safe, clock)
     try:
         yield sink
     finally:
@@ -62,7 +64,7 @@ def progress(
 
 
 class Sink:
-    """Takes events; this one shows nothing."""
+    """A taker of events; this one shows nothing."""
 
     def __call__(self, event: Event) -> None:
         """Take one event of an apply, or a ``Progress`` of hashing and verifying."""
@@ -82,127 +84,211 @@ class Sink:
         """Take away what is drawn."""
 
 
-class _Lines(Sink):
+@dataclass(slots=True)
+class _Totals:
+    """One phase: models and bytes done, what is in flight as name → (bytes done, bytes in all), what is expected."""
+
+    phase: Phase
+    models: int = 0
+    ended: int = 0
+    current: dict[str, tuple[int, int]] = field(default_factory=dict)
+    expected_models: int = 0
+    expected_bytes: int = 0
+
+    @property
+    def done(self) -> int:
+        return self.ended + sum(done for done, _ in self.current.values())
+
+    @property
+    def total(self) -> int:
+        return max(self.expected_bytes, self.ended + sum(total for _, total in self.current.values()))
+
+    def end(self, name: str, size: int) -> None:
+        self.current.pop(name, None)
+        self.models += 1
+        self.ended += size
+
+
+class _Counting(Sink):
+    """Counts of every phase. A run hashes, verifies and uploads one after the other: the last heard of is shown."""
+
+    def __init__(self, stream: _Unfailing, clock: Callable[[], float]) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._lock = Lock()
+        self._phases: dict[Phase, _Totals] = {}
+        self._last: _Totals | None = None
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            match event:
+                case Started(change):
+                    size = change.after.size if change.after and change.uploads else 0
+                    self._phase("uploading").current[change.name] = (0, size)
+                case Progress(name, phase, done, total):
+                    totals = self._phase(phase)
+                    if phase != "uploading" and done >= total:
+                        totals.end(name, total)  # nothing else tells the end of these
+                    else:
+                        totals.current[name] = (done, total)
+                case Downloads(models, total):
+                    totals = self._phase("verifying")
+                    totals.expected_models, totals.expected_bytes = models, total
+                    self._announce(
+                        f"Downloading {counted(models, 'model')} ({human_bytes(total)}) of the size of their files, to "
+                        "compare them; the ledger remembers what they hold (with --verify never they are left alone "
+                        "instead)"
+                    )
+                case Finished(outcome):
+                    # Ended whatever became of it: what failed is not waited for any more.
+                    change = outcome.change
+                    self._phase("uploading").end(
+                        change.name, change.after.size if change.after and change.uploads else 0
+                    )
+                case Verified():
+                    pass
+            if self._last is not None:
+                self._show(self._last)
+
+    def expect(self, phase: Phase, *, models: int = 0, total_bytes: int = 0) -> None:
+        with self._lock:
+            totals = self._phases.setdefault(phase, _Totals(phase))
+            totals.expected_models, totals.expected_bytes = models, total_bytes
+
+    def _phase(self, phase: Phase) -> _Totals:
+        self._last = self._phases.setdefault(phase, _Totals(phase))
+        return self._last
+
+    def _announce(self, sentence: str) -> None:
+        self._stream.write(f"{sentence}\n")
+        self._stream.flush()
+
+    def _show(self, totals: _Totals) -> None:
+        raise NotImplementedError
+
+
+class _Lines(_Counting):
     """One plain line now and then, written by the thread whose event finds it due."""
 
-    def __init__(self, stream: IO[str], clock: Callable[[], float]) -> None:
-        self._stream = _Unfailing(stream)
-        self._clock = clock
-        self._gauge = Gauge()
-        self._lock = Lock()
+    def __init__(self, stream: _Unfailing, clock: Callable[[], float]) -> None:
+        super().__init__(stream, clock)
         self._due = clock() + _FIRST_LINE
+        self._before: tuple[Phase, float, int] | None = None  # what the last line was about, when, and the bytes done
 
-    def __call__(self, event: Event) -> None:
-        self._gauge.take(event)
+    def _show(self, totals: _Totals) -> None:
         now = self._clock()
-        if isinstance(event, Downloads):
-            self._stream.write(f"{_announced(event)}\n")
-            self._stream.flush()
         if now < self._due:
             return
-        with self._lock:
-            if now < self._due:
-                return  # another thread was quicker
-            self._due = now + _NEXT_LINE
-            sentence = self._gauge.sentence(now)
-            if sentence:
-                self._stream.write(f"{sentence}\n")
-                self._stream.flush()
+        self._due = now + _NEXT_LINE
+        count = counted(totals.models, "model")
+        if totals.expected_models:
+            count = f"{totals.models:,} of {counted(totals.expected_models, 'model')}"
+        parts = [f"{totals.phase.capitalize()}: {count}"]
+        done, total = totals.done, totals.total
+        if total:
+            parts.append(f"{human_bytes(done)} of {human_bytes(total)}")
+            if self._before and self._before[0] == totals.phase and done > self._before[2]:
+                speed = (done - self._before[2]) / (now - self._before[1])
+                parts.append(f"{human_bytes(round(speed))}/s")
+                if totals.expected_bytes and done < total:
+                    parts.append(f"{human_seconds((total - done) / speed)} left")
+        self._before = totals.phase, now, done
+        self._announce(", ".join(parts))
 
-    def expect(self, phase: Phase, *, models: int = 0, total_bytes: int = 0) -> None:
-        self._gauge.expect(phase, models=models, total_bytes=total_bytes)
 
+class _Bars(_Counting):
+    """Bars drawn by ``rich.progress``, which is loaded once there is something worth watching."""
 
-class _Bars(Sink):
-    """Bars redrawn by a thread of rich's, which starts once there is something worth watching."""
-
-    def __init__(self, stream: IO[str], clock: Callable[[], float]) -> None:
-        self._stream = _Unfailing(stream)
-        self._clock = clock
-        self._gauge = Gauge()
-        self._lock = Lock()
-        self._begins = clock() + _BARS_AFTER
-        self._live: Live | None = None
-        self._is_settled = False  # drawing, or never to be
+    def __init__(self, stream: _Unfailing, clock: Callable[[], float]) -> None:
+        super().__init__(stream, clock)
+        self._due = clock() + _BARS_AFTER
+        self._drawn: Any = None  # rich's Progress
+        self._tasks: dict[str, Any] = {}  # a bar for the phase, whose key is "", and for each of a few models
         self._notice = ""
-
-    def __call__(self, event: Event) -> None:
-        self._gauge.take(event)
-        if isinstance(event, Downloads):
-            with self._lock, suppress(Exception):
-                if self._live:
-                    self._live.console.print(_announced(event), markup=False, highlight=False)  # above the bars
-                else:
-                    self._stream.write(f"{_announced(event)}\n")
-        if not self._is_settled and self._clock() >= self._begins:
-            with self._lock:
-                if not self._is_settled:
-                    self._is_settled = True
-                    with suppress(Exception):  # no terminal oddity is worth a run
-                        self._start()
-
-    def expect(self, phase: Phase, *, models: int = 0, total_bytes: int = 0) -> None:
-        self._gauge.expect(phase, models=models, total_bytes=total_bytes)
 
     def notice(self, sentence: str) -> bool:
         self._notice = sentence
-        return self._live is not None
+        return self._drawn is not None
 
     def close(self) -> None:
         with self._lock:
-            self._is_settled = True
-            live, self._live = self._live, None
-        if live:
+            self._due = float("inf")
+            drawn, self._drawn = self._drawn, None
+        if drawn is not None:
+            with suppress(Exception):  # no terminal oddity is worth a run
+                drawn.stop()
+
+    def _announce(self, sentence: str) -> None:
+        if self._drawn is None:
+            super()._announce(sentence)
+        else:
             with suppress(Exception):  # the same
-                live.stop()
+                self._drawn.console.print(sentence, markup=False, highlight=False)  # above the bars
+
+    def _show(self, totals: _Totals) -> None:
+        now = self._clock()
+        if now >= self._due:
+            self._due = now + 1 / _REDRAWS
+            with suppress(Exception):  # the same
+                if self._drawn is None:
+                    self._start()
+                self._update(totals)
+
+    def _update(self, totals: _Totals) -> None:
+        shown = [name for name, (_, total) in totals.current.items() if total][:_MOST_BARS]
+        for name in [name for name in self._tasks if name and name not in shown]:
+            self._drawn.remove_task(self._tasks.pop(name))
+        models = f"{totals.models:,}" + (f"/{totals.expected_models:,}" if totals.expected_models else "")
+        rows = [("", f"{totals.phase.capitalize()} {models}", totals.done, totals.total)]
+        rows += [(name, f"  {display_name(name)}", *totals.current[name]) for name in shown]
+        for key, label, done, total in rows:
+            if key not in self._tasks:
+                self._tasks[key] = self._drawn.add_task(label, total=total, first=not key)
+            self._drawn.update(self._tasks[key], description=label, completed=done, total=total)
 
     def _start(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 - loading rich takes longer than many a run
-        from rich.live import Live  # noqa: PLC0415 - the same
+        # Loading rich takes longer than many a run.
+        from rich import progress as bars  # noqa: PLC0415 - see above
+        from rich.console import Console  # noqa: PLC0415 - see above
+        from rich.table import Column  # noqa: PLC0415 - see above
+        from rich.text import Text  # noqa: PLC0415 - see above
+
+        class First(bars.ProgressColumn):
+            """A column for the phase alone."""
+
+            def __init__(self, column: bars.ProgressColumn) -> None:
+                super().__init__(Column(no_wrap=True))
+                self._column = column
+
+            def render(self, task: bars.Task) -> Any:
+                return self._column.render(task) if task.fields["first"] else Text("")
+
+        class Drawn(bars.Progress):
+            """The bars, below the notice of a stop."""
+
+            def get_renderables(this) -> Iterable[Any]:  # noqa: N805 - ``self`` is the sink
+                if self._notice:
+                    yield Text(self._notice, "bold")
+                yield from super().get_renderables()
 
         console = Console(file=self._stream, force_terminal=True, legacy_windows=False)  # type: ignore[arg-type]  # it writes, flushes and tells its encoding
-        # Known before it draws: a notice that comes while it begins belongs into it.
-        live = self._live = Live(
-            get_renderable=lambda: _Frame(self._gauge, self._clock, self._notice),
+        label = Column(no_wrap=True, overflow="ellipsis", max_width=max(console.width // 3, 16))
+        self._drawn = Drawn(
+            bars.TextColumn("{task.description}", markup=False, table_column=label),
+            bars.BarColumn(bar_width=None, style="dim", complete_style="green", finished_style="green"),
+            bars.DownloadColumn(table_column=Column(no_wrap=True)),
+            First(bars.TransferSpeedColumn()),
+            First(bars.TimeRemainingColumn()),
             console=console,
+            expand=True,
             refresh_per_second=_REDRAWS,
+            get_time=self._clock,
             transient=True,
             redirect_stdout=False,  # stdout is the answer, and goes elsewhere
             redirect_stderr=False,
         )
-        live.start(refresh=True)
+        self._drawn.start()
         console.show_cursor(show=True)  # rich hides it; a killed run would leave it so
-
-
-def _announced(event: Downloads) -> str:
-    return (
-        f"Downloading {counted(event.models, 'model')} ({human_bytes(event.total_bytes)}) of the size of their files, "
-        "to compare them; the ledger remembers what they hold (with --verify never they are left alone instead)"
-    )
-
-
-class _Frame:
-    """What rich draws: the gauge's lines, at the width there is at that moment."""
-
-    def __init__(self, gauge: Gauge, clock: Callable[[], float], notice: str) -> None:
-        self._gauge = gauge
-        self._clock = clock
-        self._notice = notice
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rich.text import Text  # noqa: PLC0415 - loaded by now
-
-        if self._notice:
-            yield Text(self._notice, "bold", end="\n")
-        # A column is left free: some terminals wrap a line that fills the last one.
-        for line in self._gauge.lines(self._clock(), max(options.max_width - 1, 10)):
-            shown = line if options.encoding.startswith("utf") else line.translate(_ASCII)
-            text = Text(shown, no_wrap=True, overflow="crop", end="\n")
-            text.highlight_regex("[━#]+", "green")
-            yield text
-
-
-_ASCII = str.maketrans({"━": "#", "─": ".", "…": "~"})
 
 
 class _Unfailing:
@@ -217,19 +303,11 @@ class _Unfailing:
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
-        if not self._is_broken:
-            try:
-                self._stream.write(text)
-            except (OSError, ValueError):  # gone, closed, or of an encoding that cannot say it
-                self._is_broken = True
+        self._try(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        if not self._is_broken:
-            try:
-                self._stream.flush()
-            except (OSError, ValueError):
-                self._is_broken = True
+        self._try(self._stream.flush)
 
     def isatty(self) -> bool:
         try:
@@ -237,8 +315,9 @@ class _Unfailing:
         except (OSError, ValueError):
             return False
 
-
-def _draws(stream: IO[str], *, interactive: bool | None) -> bool:
-    if interactive is not None:
-        return interactive
-    return _Unfailing(stream).isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+    def _try(self, call: Callable[[], object]) -> None:
+        if not self._is_broken:
+            try:
+                call()
+            except (OSError, ValueError):  # gone, closed, or of an encoding that cannot say it
+                self._is_broken = True
