@@ -5,8 +5,10 @@
     MmsyncError                  anything mmsync can explain; the command line prints it and exits 1
     ├── ManifestError            models.yaml is at fault: every fault at once, each with its place
     ├── FileError                a model file cannot be read, or changed while it was read
+    │   └── WrongFormat          … is not what its engine reads, or not all of it
     ├── PlanRefused              a saved plan or digest is stale, or a guard forbids the plan
     ├── SettingsError            a server address, token or option is missing or contradicts another
+    │   └── TokenSettingsError   … the token
     ├── LockTimeout              another mmsync holds the server's lock
     └── client.error.ModelManagerError   the server or the way to it (its own tree is in that module)
 
@@ -29,6 +31,8 @@ __all__ = [
     "MmsyncError",
     "PlanRefused",
     "SettingsError",
+    "TokenSettingsError",
+    "WrongFormat",
 ]
 
 
@@ -100,6 +104,10 @@ class SettingsError(MmsyncError):
     def __init__(self, message: str, hint: str = "") -> None:
         self.hint = hint
         super().__init__(message)
+
+
+class TokenSettingsError(SettingsError):
+    """The token is missing, cannot be read, or may not go to the server."""
 
 
 class LockTimeout(MmsyncError):

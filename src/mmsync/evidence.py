@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mmsync.client.error import ModelManagerError, ModelNotFound, TokenError
 from mmsync.ledger import KnownImage, VerifiedContent, image_key, vouched
+from mmsync.observe import as_row, fill_in, image_id
 from mmsync.parallel import Pool
-from mmsync.types import Evidence, Shape, date_of
+from mmsync.types import Evidence, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
@@ -145,22 +146,22 @@ def _by_detail(
         return _unknown(observed, str(error) or type(error).__name__)
     if detail is None:
         return _unknown(observed, "the server lists it, but does not show it; it may just have been deleted")
-    size, is_replaced = _image(detail, observed)
-    newer = _newer(observed, detail, size.image_id)
+    seen, size = as_row(observed.name, detail, image_id(detail)), _size(detail)
+    newer = _newer(observed, seen)
     if newer != observed and vouched(newer, ours):
         observed = newer  # the list is behind what we did ourselves
-    elif is_replaced:
+    elif None not in (seen.image_id, observed.image_id) and str(seen.image_id) != str(observed.image_id):
         return _unknown(observed, "its content was replaced while the plan was made")
-    observed = _named(observed, detail, size.image_id)
-    if observed.name in incomplete:
-        observed = _described(observed, detail)
+    # Engine and description only where they matter: a plan made with the ledger shows the same as one made without.
+    also = ("engine", "description") if observed.name in incomplete else ()
+    observed = fill_in(observed, seen, "id", "image_id", *also)
     answer = _remembered(observed, content, known)
-    if answer and size.bytes in (None, answer.size):
+    if answer and size in (None, answer.size):
         return Found(observed, answer)
-    if size.bytes is not None and size.bytes != content.size:
-        return Found(observed, Evidence("different", "size", size=size.bytes))
+    if size is not None and size != content.size:
+        return Found(observed, Evidence("different", "size", size=size))
     if verify == "never":
-        return Found(observed, Evidence("unknown", "size", size=size.bytes))
+        return Found(observed, Evidence("unknown", "size", size=size))
     return _Unsettled(observed, content, Shape.of(detail))
 
 
@@ -192,14 +193,14 @@ def _unknown(observed: Observed, why: str) -> Found:
     return Found(observed, Evidence("unknown", "none", why=why))
 
 
-def _is_of(observed: Observed, image_id: int | str | None, client: Client) -> bool:
+def _is_of(observed: Observed, image: int | str | None, client: Client) -> bool:
     """Whether downloaded bytes are those of the row's image, and worth remembering as such.
 
     They may be of a newer one. Where the download does not name its image, an update date that has not moved since
     the list was read tells.
     """
-    if image_id is not None:
-        return str(image_id) == str(observed.image_id)
+    if image is not None:
+        return str(image) == str(observed.image_id)
     if observed.update_date is None:
         return False
     try:
@@ -209,21 +210,19 @@ def _is_of(observed: Observed, image_id: int | str | None, client: Client) -> bo
     return detail is not None and detail.get("updateDate") == observed.update_date
 
 
-def _newer(observed: Observed, detail: ModelDetail, image_id: int | str | None) -> Observed:
-    """Return the row as the detail has it, where it shows another image or date."""
-    updated = date_of(detail.get("updateDate"))
-    if updated is None:
-        updated = observed.update_date
-    if updated == observed.update_date and image_id in (None, observed.image_id):
+def _newer(observed: Observed, seen: Observed) -> Observed:
+    """Return the row as the detail has it, where that shows another image or date."""
+    said = {
+        key: value
+        for key in ("engine", "description", "image_id", "update_date")
+        if (value := getattr(seen, key)) is not None
+    }
+    if said.get("update_date", observed.update_date) == observed.update_date and seen.image_id in (
+        None,
+        observed.image_id,
+    ):
         return observed
-    engine: object = detail.get("engine")
-    description: object = detail.get("description")
-    return observed._replace(
-        engine=engine if isinstance(engine, str) else observed.engine,
-        description=description if isinstance(description, str) else observed.description,
-        image_id=observed.image_id if image_id is None else image_id,
-        update_date=updated,
-    )
+    return observed._replace(**said)
 
 
 def gone_back(observed: Iterable[Observed], known: Mapping[ImageKey, KnownImage]) -> tuple[Observed, int] | None:
@@ -243,40 +242,8 @@ def gone_back(observed: Iterable[Observed], known: Mapping[ImageKey, KnownImage]
     return None
 
 
-def _named(observed: Observed, detail: ModelDetail, image_id: int | str | None) -> Observed:
-    """Fill in the ids that name the model's image, where the list left them out."""
-    model_id: object = detail.get("id")
-    if observed.id is None and isinstance(model_id, (int, str)):
-        observed = observed._replace(id=model_id)
-    return observed if observed.image_id is not None else observed._replace(image_id=image_id)
-
-
-def _described(observed: Observed, detail: ModelDetail) -> Observed:
-    """Fill in the engine and the description, where the list left them out.
-
-    Only where they matter: a plan made with the ledger shows the same of a model as one made without.
-    """
-    engine: object = detail.get("engine")
-    description: object = detail.get("description")
-    return observed._replace(
-        engine=engine if observed.engine is None and isinstance(engine, str) else observed.engine,
-        description=description
-        if observed.description is None and isinstance(description, str)
-        else observed.description,
-    )
-
-
-class _Image(NamedTuple):
-    image_id: int | str | None
-    bytes: int | None
-
-
-def _image(detail: ModelDetail, observed: Observed) -> tuple[_Image, bool]:
-    """Return the detail's image, and whether it is another than the row's."""
-    image = detail.get("image")
-    image = image if isinstance(image, dict) else {}
-    image_id, size = image.get("id"), image.get("size")
-    if not isinstance(image_id, (int, str)):
-        image_id = None
-    is_replaced = image_id is not None and observed.image_id is not None and str(image_id) != str(observed.image_id)
-    return _Image(image_id, size if isinstance(size, int) and not isinstance(size, bool) else None), is_replaced
+def _size(detail: ModelDetail) -> int | None:
+    """Return the size in bytes that a detail says of its image, where it does."""
+    image: object = detail.get("image")
+    size = image.get("size") if isinstance(image, dict) else None
+    return size if isinstance(size, int) and not isinstance(size, bool) else None

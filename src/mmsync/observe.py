@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from mmsync.client import Client, Model, ModelDetail
 
-__all__ = ["holds", "image_id", "observe_one", "row_of", "rows"]
+__all__ = ["as_row", "fill_in", "holds", "image_id", "row_of", "rows"]
 
 
 def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list[Diagnostic]]:
@@ -27,7 +27,7 @@ def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list
         if not isinstance(name, str):
             nameless += 1
             continue
-        row = _row(name, model, model.get("imageId"))
+        row = as_row(name, model, model.get("imageId"))
         found[name] = (*found[name], row) if name in found else (row,)
     odd = []
     if nameless:
@@ -48,24 +48,12 @@ def row_of(client: Client, name: str, *, hidden: bool = True) -> Observed | None
     detail = client.find_detail(name)
     if detail is None or (detail.get("hidden") and not hidden):
         return None
-    return _row(name, detail, image_id(detail))
+    return as_row(name, detail, image_id(detail))
 
 
-def observe_one(client: Client, row: Observed) -> Observed:
-    """Return the row with what the list left out, as far as its detail says it.
-
-    Raises:
-        ModelManagerError: The detail cannot be read.
-    """
-    detail = client.find_detail(row.name)
-    if detail is None:
-        return row
-    return row._replace(
-        id=_id(detail.get("id")) if row.id is None else row.id,
-        engine=_text(detail.get("engine")) if row.engine is None else row.engine,
-        description=_text(detail.get("description")) if row.description is None else row.description,
-        image_id=image_id(detail) if row.image_id is None else row.image_id,
-    )
+def fill_in(row: Observed, seen: Observed, *keys: str) -> Observed:
+    """Return the row with what it leaves out of these as ``seen`` has it."""
+    return row._replace(**{key: getattr(seen, key) for key in keys if getattr(row, key) is None})
 
 
 def image_id(detail: ModelDetail) -> int | str | None:
@@ -84,7 +72,8 @@ def holds(client: Client, name: str, image: int | str, sha256: str) -> bool:
     return found.sha256 == sha256 and (found.image_id is None or str(found.image_id) == str(image))
 
 
-def _row(name: str, model: Mapping[str, Any], image: object) -> Observed:
+def as_row(name: str, model: Mapping[str, Any], image: object) -> Observed:
+    """Return a row of the list, or a detail with the id of its image, as a value."""
     return Observed(
         name,
         _id(model.get("id")),

@@ -104,13 +104,13 @@ InotifyFD.read_events = read_events
 RAISE_ONCE = """
 import os
 from mmsync.watch import event_source
-original = event_source._Folder.on_event
-def on_event(self, event):
+original = event_source._Handler.on_any_event
+def on_any_event(self, event):
     if os.path.exists({trigger!r}):
         os.unlink({trigger!r})
         raise RuntimeError("the handler raises")
     original(self, event)
-event_source._Folder.on_event = on_event
+event_source._Handler.on_any_event = on_any_event
 """
 
 
@@ -132,15 +132,15 @@ def test_4_and_5_a_dead_reader_is_replaced(root, watch, server, tmp_path, patch)
 
 
 def test_5_a_handler_only_sets_a_flag():
-    from mmsync.watch.control import Bell
+    from mmsync.watch.control import WakeEvent
 
-    bell = Bell(lambda _seconds: None)
+    wake = WakeEvent(lambda _seconds: None)
     for _ in range(100_000):
-        bell.ring()
-    assert bell.wait(0)
-    assert not bell.wait(0)
-    bell.ring()
-    assert bell.wait(0)
+        wake.set()
+    assert wake.wait(0)
+    assert not wake.wait(0)
+    wake.set()
+    assert wake.wait(0)
 
 
 def test_6_a_root_removed_and_made_again_is_watched_again_and_nothing_is_deleted(root, watch, server):
@@ -409,12 +409,12 @@ def test_18_a_slow_writer_is_waited_for_and_delays_no_other(root, watch, server)
 
 def test_19_reading_files_wakes_nobody(root):
     from mmsync.files import digest_file
-    from mmsync.watch.event_source import Hints
+    from mmsync.watch.event_source import Listener
 
     path = root / "a.json"
     path.write_bytes(json_model(1))
     rung = threading.Event()
-    hints = Hints({str(root): None}, rung.set, time.sleep)
+    listener = Listener({str(root): None}, rung.set)
     try:
         digest_file(str(path))
         list(root.iterdir())
@@ -423,7 +423,7 @@ def test_19_reading_files_wakes_nobody(root):
         path.write_bytes(json_model(2))
         assert rung.wait(5)
     finally:
-        hints.close()
+        listener.close()
 
 
 def test_20_a_name_that_is_not_utf_8_is_reported_and_the_others_are_taken(root, watch, server):
@@ -464,7 +464,7 @@ def test_the_namespace_tests_can_run_here_or_say_why(in_namespace):
 
 TOUCHED = """
 import functools, mmsync.watch.config as given
-given.Watching = functools.partial(given.Watching, force=1.0)
+given.WatchOptions = functools.partial(given.WatchOptions, force=1.0)
 """
 
 

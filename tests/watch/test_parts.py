@@ -1,4 +1,4 @@
-"""The small parts: mounts, ways, coverage, the service manager, the log, the command for changes."""
+"""The small parts: mounts, ways, events, the service manager, the log, the command for changes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import os
 import socket
 import sys
 import threading
-import time
 
 import pytest
 
 from mmsync.errors import SettingsError
-from mmsync.watch.conditions import Health, Problem
-from mmsync.watch.event_source import Coverage, file_system, is_silent, parse_mountinfo
+from mmsync.watch.conditions import Condition, Conditions
+from mmsync.watch.event_source import EventSource, file_system, is_silent, parse_mountinfo
 from mmsync.watch.hook import OnChange, parse_command
 from mmsync.watch.reporting import EVENTS, Log
-from mmsync.watch.symlinks import cover, way
+from mmsync.watch.symlinks import folders_to_watch, resolve_path
 from mmsync.watch.systemd import Service
 
 MOUNTINFO = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -52,25 +51,25 @@ def test_a_way_names_every_step(tmp_path):
     (tmp_path / "v1" / "a").touch()
     (tmp_path / "data").symlink_to("v1")
     (tmp_path / "a").symlink_to("data/a")
-    found = way(str(tmp_path / "a"))
+    found = resolve_path(str(tmp_path / "a"))
     assert found.real == f"{root}/v1/a"
     assert found.complete
     assert found.steps[-4:] == ((root, "a"), (root, "data"), (root, "v1"), (f"{root}/v1", "a"))
-    gone = way(str(tmp_path / "x" / "y"))
+    gone = resolve_path(str(tmp_path / "x" / "y"))
     assert not gone.complete
     assert gone.steps[-1] == (root, "x")
 
 
 def test_a_link_that_leads_to_itself_ends_the_way(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
-    assert not way(str(tmp_path / "loop" / "a")).complete
+    assert not resolve_path(str(tmp_path / "loop" / "a")).complete
 
 
 def test_only_the_folders_that_matter_are_covered(tmp_path):
     root = os.path.realpath(tmp_path / "models")
     (tmp_path / "models" / "onnx").mkdir(parents=True)
     (tmp_path / "models" / "onnx" / "a").touch()
-    covered, linked = cover([f"{root}/onnx/a", f"{root}/models.yaml"], [root])
+    covered, linked = folders_to_watch([f"{root}/onnx/a", f"{root}/models.yaml"], [root])
     assert not linked
     assert covered[f"{root}/onnx"] == {"a"}
     assert covered[root] == {"onnx", "models.yaml"}
@@ -81,7 +80,7 @@ def test_only_the_folders_that_matter_are_covered(tmp_path):
 def test_every_name_of_a_folder_searched_matters(tmp_path):
     root = os.path.realpath(tmp_path)
     (tmp_path / "drop").mkdir()
-    covered, _ = cover([f"{root}/models.yaml"], [root], [f"{root}/drop"])
+    covered, _ = folders_to_watch([f"{root}/models.yaml"], [root], [f"{root}/drop"])
     assert covered[f"{root}/drop"] is None
 
 
@@ -139,11 +138,11 @@ def test_a_log_on_a_full_disk_ends_nothing():
 
 def test_problems_are_told_when_they_begin_change_and_end():
     told = []
-    health = Health(Log(lambda line: told.append(json.loads(line)), lambda: 0.0, as_json=True))
+    health = Conditions(Log(lambda line: told.append(json.loads(line)), lambda: 0.0, as_json=True))
     for _ in range(3):
-        health.update("model", [Problem("model", "a", "a: broken", "x", "a is well")])
+        health.update("model", [Condition("model", "a", "a: broken", "x", "a is well")])
     assert health.state == "degraded"
-    health.update("model", [Problem("model", "a", "a: broken otherwise", "x", "a is well")])
+    health.update("model", [Condition("model", "a", "a: broken otherwise", "x", "a is well")])
     assert health.take_change()
     assert not health.take_change()
     health.update("model", [])
@@ -220,29 +219,29 @@ def test_a_deaf_reader_is_found_out_by_knocking_and_replaced(tmp_path, monkeypat
 
     rung = threading.Event()
     folders = {os.path.realpath(tmp_path): None}
-    coverage = Coverage(rung.set, 10, time.sleep)
+    events = EventSource(rung.set, 10)
     try:
         with monkeypatch.context() as deaf:
             deaf.setattr(InotifyFD, "handle_event", lambda _self, _event: None)
-            assert coverage.tick(0.0)
-            coverage.follow(folders, 0.0)
-            assert not coverage.problems()
-            assert not coverage.tick(10.0)
-            assert coverage.tick(20.0)
-            assert [problem.code for problem in coverage.problems()] == ["deaf"]
-            assert coverage.needs_polling
+            assert events.check(0.0)
+            events.follow(folders, 0.0)
+            assert not events.conditions()
+            assert not events.check(10.0)
+            assert events.check(20.0)
+            assert [each.code for each in events.conditions()] == ["deaf"]
+            assert events.needs_polling
         now = 20.0
-        while coverage.problems():
+        while events.conditions():
             assert now < 1000
-            coverage.follow(folders, now)
+            events.follow(folders, now)
             rung.clear()
             (tmp_path / "a").touch()
             assert rung.wait(5)  # the answer to the knock lies in the same queue, ahead of this
             now += 10.0
-            coverage.tick(now)
-        assert not coverage.needs_polling
+            events.check(now)
+        assert not events.needs_polling
         rung.clear()
         (tmp_path / "a").touch()
         assert rung.wait(5)
     finally:
-        coverage.close()
+        events.close()

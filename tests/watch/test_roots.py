@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from mmsync.watch.roots import Roots, Sight, see
+from mmsync.watch.roots import Roots, RootState, inspect_root
 
 TRUST = 300.0
 
 
 def sight(inode=1, *, real="/r", fault="", empty=False):
-    return Sight(real, None if fault else (1, inode), fault, empty)
+    return RootState(real, None if fault else (1, inode), fault, empty)
 
 
 def look(roots, now, what):
-    roots.look(now, {"/r": what})
+    roots.update(now, {"/r": what})
     return roots
 
 
@@ -57,12 +57,12 @@ def test_another_folder_under_the_name_is_distrusted_unless_a_link_leads_there()
 
 
 def test_seeing_a_real_folder(tmp_path):
-    assert see(str(tmp_path)).empty
+    assert inspect_root(str(tmp_path)).empty
     (tmp_path / "..data").touch()
-    assert see(str(tmp_path)).empty
+    assert inspect_root(str(tmp_path)).empty
     (tmp_path / "a").touch()
-    found = see(str(tmp_path))
+    found = inspect_root(str(tmp_path))
     assert not found.empty
     assert found.identity == (tmp_path.stat().st_dev, tmp_path.stat().st_ino)
-    assert see(str(tmp_path / "gone")).error == "it is not there"
-    assert see(str(tmp_path / "a")).error == "it is not a folder"
+    assert inspect_root(str(tmp_path / "gone")).error == "it is not there"
+    assert inspect_root(str(tmp_path / "a")).error == "it is not a folder"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings, strategies as st
 
 from mmsync.types import FileKey
-from mmsync.watch.settle import MISSING, Settling
+from mmsync.watch.settle import MISSING, Settler
 
 SETTLE = 2.0
 
@@ -15,54 +15,54 @@ def key(n):
 
 
 def test_two_looks_a_settle_time_apart_make_rest():
-    settling = Settling(SETTLE)
-    assert not settling.look(0.0, {"a": key(1)})
-    assert settling.next_look() == SETTLE
-    assert not settling.look(1.9, {"a": key(1)})
-    assert settling.at_rest("a") is None
-    assert settling.look(2.0, {"a": key(1)})
-    assert settling.at_rest("a") == key(1)
-    assert settling.next_look() is None
+    settling = Settler(SETTLE)
+    assert not settling.update(0.0, {"a": key(1)})
+    assert settling.next_due() == SETTLE
+    assert not settling.update(1.9, {"a": key(1)})
+    assert settling.settled_state("a") is None
+    assert settling.update(2.0, {"a": key(1)})
+    assert settling.settled_state("a") == key(1)
+    assert settling.next_due() is None
 
 
 def test_a_change_begins_the_time_anew_and_a_restless_file_delays_no_other():
-    settling = Settling(SETTLE)
-    settling.look(0.0, {"a": key(1), "b": key(1)})
-    settling.look(1.0, {"a": key(2), "b": key(1)})
-    assert settling.look(2.0, {"a": key(3), "b": key(1)})
-    assert settling.at_rest("b") == key(1)
-    assert settling.restless() == {"a"}
-    assert settling.next_look() == 4.0
+    settling = Settler(SETTLE)
+    settling.update(0.0, {"a": key(1), "b": key(1)})
+    settling.update(1.0, {"a": key(2), "b": key(1)})
+    assert settling.update(2.0, {"a": key(3), "b": key(1)})
+    assert settling.settled_state("b") == key(1)
+    assert settling.unsettled() == {"a"}
+    assert settling.next_due() == 4.0
 
 
 def test_absence_comes_to_rest_as_well():
-    settling = Settling(SETTLE)
-    settling.look(0.0, {"a": key(1)})
-    settling.look(2.0, {"a": key(1)})
-    settling.look(3.0, {"a": MISSING})
-    assert settling.at_rest("a") is None
-    settling.look(3.5, {"a": key(2)})
-    settling.look(5.5, {"a": key(2)})
-    assert settling.at_rest("a") == key(2)
+    settling = Settler(SETTLE)
+    settling.update(0.0, {"a": key(1)})
+    settling.update(2.0, {"a": key(1)})
+    settling.update(3.0, {"a": MISSING})
+    assert settling.settled_state("a") is None
+    settling.update(3.5, {"a": key(2)})
+    settling.update(5.5, {"a": key(2)})
+    assert settling.settled_state("a") == key(2)
 
 
 def test_what_is_no_longer_looked_at_is_forgotten():
-    settling = Settling(SETTLE)
-    settling.look(0.0, {"a": key(1), "b": key(1)})
-    assert settling.look(1.0, {"b": key(1)})
-    assert settling.restless() == {"b"}
-    assert not settling.look(1.5, {"c": key(1)}, whole=False)
-    assert settling.restless() == {"b", "c"}
+    settling = Settler(SETTLE)
+    settling.update(0.0, {"a": key(1), "b": key(1)})
+    assert settling.update(1.0, {"b": key(1)})
+    assert settling.unsettled() == {"b"}
+    assert not settling.update(1.5, {"c": key(1)}, whole=False)
+    assert settling.unsettled() == {"b", "c"}
 
 
 def test_a_file_restless_for_long_is_overdue():
-    settling = Settling(SETTLE, force=60.0)
-    settling.look(0.0, {"a": key(0)})
-    settling.look(2.0, {"a": key(0)})
+    settling = Settler(SETTLE, force=60.0)
+    settling.update(0.0, {"a": key(0)})
+    settling.update(2.0, {"a": key(0)})
     for n in range(1, 61):
-        settling.look(2.0 + n, {"a": key(n)})
+        settling.update(2.0 + n, {"a": key(n)})
         assert settling.overdue(2.0 + n) == set()
-    settling.look(63.0, {"a": key(61)})
+    settling.update(63.0, {"a": key(61)})
     assert settling.overdue(63.0) == {"a"}
 
 
@@ -80,17 +80,17 @@ histories = st.lists(
 @settings(database=None)  # nothing is left behind
 @given(histories)
 def test_at_rest_means_seen_twice_a_settle_time_apart_with_nothing_else_in_between(history):
-    settling = Settling(SETTLE)
+    settling = Settler(SETTLE)
     now, looks = 0.0, []
     for pause, seen, whole in history:
         now += pause
-        settling.look(now, seen, whole=whole)
+        settling.update(now, seen, whole=whole)
         if whole:
             looks = [(at, {path: state for path, state in what.items() if path in seen}) for at, what in looks]
         looks.append((now, seen))
         for path in "abc":
             of_path = [(at, what[path]) for at, what in looks if path in what]
-            state = settling.at_rest(path)
+            state = settling.settled_state(path)
             run = [at for at, found in of_path if found == state]
             if state is not None:
                 last = of_path[-1]
@@ -102,4 +102,4 @@ def test_at_rest_means_seen_twice_a_settle_time_apart_with_nothing_else_in_betwe
                 changes = [at for at, found in of_path if found != of_path[-1][1]]
                 steady = [at for at, _ in of_path if not changes or at > changes[-1]]
                 assert steady[-1] < steady[0] + SETTLE
-                assert settling.next_look() <= steady[0] + SETTLE
+                assert settling.next_due() <= steady[0] + SETTLE

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.client.error import ModelManagerError
 from mmsync.ledger import KnownImage, ServerDescription, VerifiedContent, image_key
-from mmsync.observe import holds, observe_one, row_of, rows
+from mmsync.observe import fill_in, holds, row_of, rows
 from mmsync.parallel import Pool
 from mmsync.plan.planner import same_engine
 from mmsync.printable import printable
@@ -148,7 +148,8 @@ def _compare(
     there = found[0]
     try:
         if _is_incomplete(there, after) and not is_detail:
-            there = observe_one(client, there)
+            seen = row_of(client, there.name)
+            there = fill_in(there, seen, "id", "engine", "description", "image_id") if seen else there
         image = there.image_id
         renamed = image is not None and attempt.image_id is not None and str(image) != str(attempt.image_id)
         if image is not None and renamed and not (is_detail and holds(client, there.name, image, after.sha256)):

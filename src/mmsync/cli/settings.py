@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mmsync.cli import output
 from mmsync.connection import LOCAL, Target, expanded
-from mmsync.errors import SettingsError
+from mmsync.errors import SettingsError, TokenSettingsError
 from mmsync.manifest.types import ServerSettings
 from mmsync.printable import masked_url, printable
 
@@ -172,7 +172,9 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callabl
         if not url.removeprefix(LOCAL):
             raise SettingsError("--url local: needs a folder", "for example --url local:.model-manager")
     elif not token:
-        raise SettingsError(f"no token for {masked_url(url)}", "set MMSYNC_TOKEN, or give --token-file or --profile")
+        raise TokenSettingsError(
+            f"no token for {masked_url(url)}", "set MMSYNC_TOKEN, or give --token-file or --profile"
+        )
     if manifest is not None:
         if token and not named_here and url not in allowed:
             _same(url, place, "auth_type", auth_type or "standalone", None if auth_type else manifest.auth_type)
@@ -188,12 +190,12 @@ def _may_be_told(url: str, who: str, allowed: AllowedServers, *, profile: bool =
     place = origin(url)
     shown = masked_url(url)
     if place is None:
-        raise SettingsError(
+        raise TokenSettingsError(
             f"the token is not sent to {shown}: {who}, not you, and it is not a plain address",
             "if the server is yours, give its address as --url or MMSYNC_URL",
         )
     hint = "unset MMSYNC_TOKEN to use the profile's own token" if profile else f"set MMSYNC_URL={shown}"
-    raise SettingsError(
+    raise TokenSettingsError(
         f"the token that flag or environment give is not sent to {shown}: {who}, and not flag or environment",
         f"if that server is yours, {hint}, or allow it with --allow-server {place} or MMSYNC_ALLOWED_SERVERS={place}",
     )
@@ -323,17 +325,17 @@ def read_token(given: ServerOptions, warn: Callable[[str], None] = output.warn) 
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         hint = "correct --token-file, or set MMSYNC_TOKEN"
-        raise SettingsError(f"cannot read the token file {path}: {reason}", hint) from error
+        raise TokenSettingsError(f"cannot read the token file {path}: {reason}", hint) from error
     return _clean(text, f"the token file {path}")
 
 
 def _clean(text: str, what: str) -> str:
     token = text.strip()
     if not token:
-        raise SettingsError(f"{what} is empty", "put the server's access token there")
+        raise TokenSettingsError(f"{what} is empty", "put the server's access token there")
     if not (token.isascii() and token.isprintable()):
         # The token itself is not shown: only that it cannot be one.
-        raise SettingsError(
+        raise TokenSettingsError(
             f"{what} holds characters that a token cannot have", "it must be one line of printable ASCII"
         )
     return token

@@ -19,10 +19,10 @@ from mmsync.cli.session import PersistentConnection
 from mmsync.cli.settings import lock_folder
 from mmsync.connection import expanded
 from mmsync.lock import server_lock
-from mmsync.printable import masked_url
-from mmsync.watch.config import Outside, Watching
-from mmsync.watch.control import Bell, Orders
-from mmsync.watch.event_source import Coverage, remove_leftovers
+from mmsync.printable import masked_url, printable
+from mmsync.watch.config import Dependencies, WatchOptions
+from mmsync.watch.control import Control, WakeEvent
+from mmsync.watch.event_source import EventSource, remove_leftovers
 from mmsync.watch.hook import OnChange, parse_command
 from mmsync.watch.reconciler import Server
 from mmsync.watch.reporting import Log
@@ -100,7 +100,7 @@ def watch(
     token_file = expanded(server.token_file) if server.token_file else None
     if token_file is not None and token_file.exists() and not token_file.is_file():
         server = server.with_token()  # a pipe: empty the second time
-    watching = Watching(
+    watching = WatchOptions(
         manifests=manifest.paths,
         models_dirs=manifest.models_dirs,
         options=options,
@@ -116,35 +116,39 @@ def watch(
     log = Log(_write_line, time.time, as_json=log_format == "json")
     with _outside(watching, server, words, log) as outside, _signals(outside):
         well = Watcher(watching, outside).run()
-        if outside.orders.signal:
-            outside.log("watch_stopped", "stopped by a signal", signal=signal.Signals(outside.orders.signal).name)
-            return 128 + outside.orders.signal
+        if outside.control.signal:
+            outside.log("watch_stopped", "stopped by a signal", signal=signal.Signals(outside.control.signal).name)
+            return 128 + outside.control.signal
         outside.log("watch_stopped", "the pass is made")
         return ExitCode.DONE if well else ExitCode.FAILURE
 
 
 @contextlib.contextmanager
-def _outside(watching: Watching, server: ServerOptions, words: tuple[str, ...] | None, log: Log) -> Iterator[Outside]:
+def _outside(
+    options: WatchOptions, server: ServerOptions, words: tuple[str, ...] | None, log: Log
+) -> Iterator[Dependencies]:
     """Put together what the watcher meets the world with."""
-    bell = Bell(time.sleep)
+    wake = WakeEvent(time.sleep)
     remove_leftovers()
 
     def warn(sentence: str) -> None:
         log("notice", sentence, level="warning")
 
     with contextlib.ExitStack() as stack:
-        standing = PersistentConnection(server, jobs=watching.options.jobs, warn=warn)
-        stack.callback(standing.close)
+        connection = PersistentConnection(server, jobs=options.options.jobs, warn=warn)
+        stack.callback(connection.close)
         on_change = OnChange(words, os.environ, log) if words else None
         if on_change is not None:
             stack.callback(on_change.close, 10.0)
-        yield Outside(
+        stack.enter_context(_threads_told(log))
+        yield Dependencies(
             server=Server(
-                standing.connect, lambda name: server_lock(lock_folder(warn), name, timeout=_LOCK_TIMEOUT, on_wait=warn)
+                connection.connect,
+                lambda name: server_lock(lock_folder(warn), name, timeout=_LOCK_TIMEOUT, on_wait=warn),
             ),
-            coverage=Coverage(bell.ring, watching.poll, time.sleep),
-            bell=bell,
-            orders=Orders(bell),
+            events=EventSource(wake.set, options.poll),
+            wake=wake,
+            control=Control(wake),
             log=log,
             service=Service(os.environ, time.monotonic),
             on_change=on_change,
@@ -156,9 +160,24 @@ def _outside(watching: Watching, server: ServerOptions, words: tuple[str, ...] |
 
 
 @contextlib.contextmanager
-def _signals(outside: Outside) -> Iterator[None]:
+def _threads_told(log: Log) -> Iterator[None]:
+    """Put the end of a thread that nobody awaits into the log, in place of a trace on stderr."""
+
+    def tell(failed: threading.ExceptHookArgs) -> None:
+        what = f"{failed.exc_type.__name__}: {printable(str(failed.exc_value), 200)}"
+        log("notice", f"a thread ended: {what}", level="warning")
+
+    before, threading.excepthook = threading.excepthook, tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+@contextlib.contextmanager
+def _signals(outside: Dependencies) -> Iterator[None]:
     """Let signals give orders while the body runs."""
-    orders = outside.orders
+    control = outside.control
 
     def leave(code: int) -> None:
         if outside.on_change is not None:
@@ -166,17 +185,17 @@ def _signals(outside: Outside) -> Iterator[None]:
         os._exit(code)
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        if orders.is_set():
+        if control.is_set():
             leave(128 + number)
         # What hangs in the network or in a dead mount does not keep the process.
         signal.alarm(_LAST_MOMENT)
-        orders.stop(number)
+        control.stop(number)
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        leave(128 + orders.signal)
+        leave(128 + control.signal)
 
     def reconcile(_number: int, _frame: FrameType | None) -> None:
-        orders.reconcile_now()
+        control.reconcile_now()
 
     handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reconcile, signal.SIGALRM: end}
     if threading.current_thread() is not threading.main_thread():
@@ -184,7 +203,7 @@ def _signals(outside: Outside) -> Iterator[None]:
         return
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield
-    if orders.signal:
+    if control.signal:
         # Not put back: threads that still wait for a server must not outlive the alarm.
         signal.alarm(1)
         return

@@ -1,8 +1,17 @@
 """Manifests: YAML to desired models, with every fault at once, each with its file, line and column."""
 
 from mmsync.manifest.discovery import Discovery, discover
-from mmsync.manifest.reader import read_manifest
+from mmsync.manifest.reader import manifests_in, read_manifest
 from mmsync.manifest.types import DiscoverRule, Manifest, ServerSettings
 from mmsync.manifest.writer import schema
 
-__all__ = ["DiscoverRule", "Discovery", "Manifest", "ServerSettings", "discover", "read_manifest", "schema"]
+__all__ = [
+    "DiscoverRule",
+    "Discovery",
+    "Manifest",
+    "ServerSettings",
+    "discover",
+    "manifests_in",
+    "read_manifest",
+    "schema",
+]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mmsync.manifest.types import DiscoverRule
     from mmsync.types import Desired
 
-__all__ = ["read_manifest"]
+__all__ = ["manifests_in", "read_manifest"]
 
 _KEYS = ("version", "server", "scope", "defaults", "models", "discover")
 
@@ -57,6 +57,16 @@ def read_manifest(
     """
     with paused_gc():
         return _Reading(models_dirs, Budget(budget), check_files=check_files, confined=confined).read(paths)
+
+
+def manifests_in(folder: str) -> list[str]:
+    """Return the manifests of a folder: ``*.yaml`` and ``*.yml``, sorted, hidden ones and folders left out.
+
+    Raises:
+        OSError: The folder cannot be listed, or is none.
+    """
+    names = sorted(name for name in os.listdir(folder) if name.endswith((".yaml", ".yml")) and name[0] != ".")
+    return [file for file in (os.path.join(folder, name) for name in names) if not os.path.isdir(file)]
 
 
 class _Reading:
@@ -158,15 +168,13 @@ class _Reading:
 
     def _in_folder(self, folder: str) -> Iterable[str]:
         try:
-            names = sorted(os.listdir(folder))
+            files = manifests_in(folder)
         except OSError as error:
             reason = (error.strerror or "unknown error").lower()
             self._add_error(
                 Source(folder, 1), "unreadable", f"the folder cannot be listed: {reason}", "check permissions"
             )
             return []
-        files = [os.path.join(folder, name) for name in names if name.endswith((".yaml", ".yml")) and name[0] != "."]
-        files = [file for file in files if not os.path.isdir(file)]
         if not files:
             hint = "add one (*.yaml or *.yml), or name a file with -f"
             self._add_error(Source(folder, 1), "no-manifests", "the folder holds no manifest", hint)

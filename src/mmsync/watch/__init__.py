@@ -2,11 +2,11 @@
 
 ::
 
-    events (hints, probe, coverage) ─► bell ─► loop ◄─ signals (wake), timer and retries (schedule)
-                                                │
-              looker ─► sights: manifest in force (inforce), files (scan), rest (settle), folders (roots)
-                                                │
-              round: contents ─► plan ─► choice ─► apply          teller ─► log, health, report, notify, service
+    events (event_source) ─► control: wake ─► watcher ◄─ signals (control), timer and retries (retry)
+                                                 │
+        scanner ─► current_manifest, settle, roots, symlinks
+                                                 │
+        reconciler ─► the reconcile of the command line        reporting ─► log, conditions, hook, systemd
 
-Start with ``loop``. ``settle``, ``schedule`` and ``roots`` are pure: they are told the time and what was seen.
+Start with ``watcher``. ``settle``, ``retry`` and ``roots`` are pure: they are told the time and what was seen.
 """

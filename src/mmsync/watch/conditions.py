@@ -1,4 +1,7 @@
-"""From what a pass met to problems: what the reader has to know of it, the same as long as it is the same."""
+"""Conditions: what is not as it should be, from when it begins until it ends (Kubernetes' word).
+
+A condition is the same as long as what it is about is the same: it is logged when it begins, changes and ends.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import errno
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.client.error import ModelManagerError, TokenError, TransportError
-from mmsync.errors import LockTimeout, MmsyncError, SettingsError
+from mmsync.errors import LockTimeout, MmsyncError, SettingsError, TokenSettingsError
 from mmsync.printable import few, printable
 
 if TYPE_CHECKING:
@@ -18,25 +21,25 @@ if TYPE_CHECKING:
     from mmsync.watch.reporting import Level, Log
 
 __all__ = [
-    "Health",
+    "Condition",
+    "Conditions",
     "Kind",
-    "Problem",
+    "of_diagnostics",
     "of_drift",
+    "of_error",
+    "of_held_deletes",
     "of_ledger",
-    "of_notes",
     "of_orphans",
     "of_outcomes",
-    "of_pass",
     "of_plan",
-    "of_refusals",
-    "of_restless",
-    "of_roots",
-    "of_strangers",
+    "of_replaced_roots",
+    "of_unknown_roots",
+    "of_unsettled",
 ]
 
 
 class Kind(NamedTuple):
-    """A sort of problem: the event that begins it, and the one that ends it."""
+    """A sort of condition: the event that begins it, and the one that ends it."""
 
     begins: str
     ends: str
@@ -60,7 +63,7 @@ KINDS = {
 }
 
 
-class Problem(NamedTuple):
+class Condition(NamedTuple):
     """Something that is not as it should be.
 
     Attributes:
@@ -80,23 +83,23 @@ class Problem(NamedTuple):
     level: Level = "error"
 
 
-class Health:
-    """The problems of now, and the telling of what changed."""
+class Conditions:
+    """The conditions of now; what begins, changes or ends is logged."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._problems: dict[tuple[str, str], Problem] = {}
+        self._present: dict[tuple[str, str], Condition] = {}
         self._changed = False
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
-        """The problems, by kind and subject."""
-        return tuple(self._problems[key] for key in sorted(self._problems))
+    def present(self) -> tuple[Condition, ...]:
+        """All of them, by kind and subject."""
+        return tuple(self._present[key] for key in sorted(self._present))
 
     @property
     def state(self) -> str:
         """``ok``, or ``degraded`` where something is wrong that stops at least one model."""
-        return "degraded" if any(problem.level == "error" for problem in self._problems.values()) else "ok"
+        return "degraded" if any(condition.level == "error" for condition in self._present.values()) else "ok"
 
     @property
     def changing(self) -> bool:
@@ -108,38 +111,38 @@ class Health:
         changed, self._changed = self._changed, False
         return changed
 
-    def update(self, kind: str, problems: Iterable[Problem]) -> None:
-        """Replace all problems of one kind; log those that began, changed or ended."""
-        now = {problem.subject: problem for problem in problems}
-        before = {subject: problem for (its, subject), problem in self._problems.items() if its == kind}
+    def update(self, kind: str, conditions: Iterable[Condition]) -> None:
+        """Replace all conditions of one kind; log those that began, changed or ended."""
+        now = {condition.subject: condition for condition in conditions}
+        before = {subject: condition for (its, subject), condition in self._present.items() if its == kind}
         for subject in sorted(now.keys() | before.keys()):
             was, current = before.get(subject), now.get(subject)
             if current == was:
                 continue
             self._changed = True
             if current is not None:
-                self._problems[kind, subject] = current
-                self._tell(current)
+                self._present[kind, subject] = current
+                self._log_begin(current)
             elif was is not None:
-                del self._problems[kind, subject]
+                del self._present[kind, subject]
                 self._log.record(KINDS[kind].ends, was.recovered, "info", _subject(was))
 
-    def set(self, kind: str, problem: Problem | None) -> None:
-        """Replace the one problem of a kind, or end it."""
-        self.update(kind, [problem] if problem else [])
+    def set(self, kind: str, condition: Condition | None) -> None:
+        """Replace the one condition of a kind, or end it."""
+        self.update(kind, [condition] if condition else [])
 
-    def has(self, kind: str, subject: str = "") -> Problem | None:
-        """Return a present problem, or None."""
-        return self._problems.get((kind, subject))
+    def has(self, kind: str, subject: str = "") -> Condition | None:
+        """Return a present condition, or None."""
+        return self._present.get((kind, subject))
 
-    def _tell(self, problem: Problem) -> None:
-        fields = {"code": problem.code or None, **_subject(problem)}
-        self._log.record(KINDS[problem.kind].begins, problem.message, problem.level, fields)
+    def _log_begin(self, condition: Condition) -> None:
+        fields = {"code": condition.code or None, **_subject(condition)}
+        self._log.record(KINDS[condition.kind].begins, condition.message, condition.level, fields)
 
 
-def _subject(problem: Problem) -> dict[str, str]:
-    word = {"model": "model", "drift": "model", "root": "folder", "trust": "folder"}.get(problem.kind, "subject")
-    return {word: problem.subject} if problem.subject else {}
+def _subject(condition: Condition) -> dict[str, str]:
+    word = {"model": "model", "drift": "model", "root": "folder", "trust": "folder"}.get(condition.kind, "subject")
+    return {word: condition.subject} if condition.subject else {}
 
 
 _RECOVERED = {
@@ -150,8 +153,8 @@ _RECOVERED = {
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
-def of_pass(error: Exception) -> Problem:
-    """Return the problem of a pass that could not be made at all; it will be tried again."""
+def of_error(error: Exception) -> Condition:
+    """Return the condition of a reconcile that could not be made at all; it will be tried again."""
     match error:
         case TokenError():
             kind, code, message = "token", "token", _sentence(error)
@@ -160,8 +163,10 @@ def of_pass(error: Exception) -> Problem:
             kind, code, message = "server", "server-too-slow" if error.timed_out else "network", _sentence(error)
         case ModelManagerError():
             kind, code, message = "server", "server", _sentence(error)
+        case TokenSettingsError():
+            kind, code, message = "token", "settings", _sentence(error)
         case SettingsError():
-            kind, code, message = "token" if "token" in str(error) else "server", "settings", _sentence(error)
+            kind, code, message = "server", "settings", _sentence(error)
         case LockTimeout():
             kind, code, message = "server", "lock", _sentence(error)
         case MmsyncError():
@@ -171,67 +176,85 @@ def of_pass(error: Exception) -> Problem:
             code, message = errno.errorcode.get(error.errno or 0, "os"), error.strerror or type(error).__name__
         case _:
             text = printable(str(error), 300)
-            return Problem("internal", "", f"a defect of mmsync: {type(error).__name__}: {text}", type(error).__name__)
+            return Condition(
+                "internal", "", f"a defect of mmsync: {type(error).__name__}: {text}", type(error).__name__
+            )
     message += "; it is tried again until it works"
-    return Problem(kind, "", message, code, _RECOVERED.get(kind, "it did not come again"))
+    return Condition(kind, "", message, code, _RECOVERED.get(kind, "it did not come again"))
 
 
-def of_roots(unknown: Mapping[str, str]) -> Iterator[Problem]:
-    """Return a problem for each root of which nothing is known."""
+def of_unknown_roots(unknown: Mapping[str, str]) -> Iterator[Condition]:
+    """Return a condition for each root of which nothing is known."""
     for folder, why in unknown.items():
         message = f"{printable(folder)}: {why}; nothing of it is changed or deleted until it returns"
-        yield Problem("root", folder, message, "unknown", f"{printable(folder)} is there again")
+        yield Condition("root", folder, message, "unknown", f"{printable(folder)} is there again")
 
 
-def of_strangers(replaced: Mapping[str, str]) -> Iterator[Problem]:
+def of_replaced_roots(replaced: Mapping[str, str]) -> Iterator[Condition]:
     """Return a warning for each root that is not the folder it was, and not trusted as that yet."""
     for folder, why in replaced.items():
         message = f"{printable(folder)}: {why}; what it holds is taken, what it lacks is not deleted for now"
-        yield Problem("trust", folder, message, "replaced", f"{printable(folder)} is trusted again", "warning")
+        yield Condition("trust", folder, message, "replaced", f"{printable(folder)} is trusted again", "warning")
 
 
-def of_plan(plan: Plan, *, waiting: Container[str]) -> Iterator[Problem]:
+def of_plan(plan: Plan, *, waiting: Container[str]) -> Iterator[Condition]:
     """Return what the plan says against single models, those that only wait aside."""
     told: set[str] = set()
-    for note in plan.diagnostics:
-        if not note.model or note.severity == "info" or note.model in told or note.model in waiting:
+    for diagnostic in plan.diagnostics:
+        if (
+            not diagnostic.model
+            or diagnostic.severity == "info"
+            or diagnostic.model in told
+            or diagnostic.model in waiting
+        ):
             continue
-        told.add(note.model)  # the first is the gravest: they are ordered
-        name = printable(note.model)
-        is_incomplete = note.code == "file/incomplete"
-        message = f"incomplete, waiting: {note.summary}" if is_incomplete else str(note)
-        if note.code == "file/misfit":
+        told.add(diagnostic.model)  # the first is the gravest: they are ordered
+        name = printable(diagnostic.model)
+        is_incomplete = diagnostic.code == "file/incomplete"
+        message = f"incomplete, waiting: {diagnostic.summary}" if is_incomplete else str(diagnostic)
+        if diagnostic.code == "file/misfit":
             message += "; it waits until its file or its entry changes"
-        severity = "warning" if is_incomplete else note.severity
-        yield Problem("model", name, message, note.code, f"{name} is as it should be", severity)
+        severity = "warning" if is_incomplete else diagnostic.severity
+        yield Condition("model", name, message, diagnostic.code, f"{name} is as it should be", severity)
 
 
-def of_notes(notes: Iterable[Diagnostic], besides: Container[Diagnostic]) -> Iterator[Problem]:
+def of_diagnostics(diagnostics: Iterable[Diagnostic], besides: Container[Diagnostic]) -> Iterator[Condition]:
     """Return what is to be told of files and rows that are no model's, refusals aside; an empty drop folder is fine."""
-    for note in notes:
-        if note.severity == "info" or (note.model and not note.code.startswith("manifest/")) or note in besides:
+    for diagnostic in diagnostics:
+        if (
+            diagnostic.severity == "info"
+            or (diagnostic.model and not diagnostic.code.startswith("manifest/"))
+            or diagnostic in besides
+        ):
             continue
-        if note.code not in ("manifest/discover-empty", "manifest/duplicate-name"):
-            yield Problem("notice", str(note), str(note), note.code, f"no longer: {note.summary}", note.severity)
+        if diagnostic.code not in ("manifest/discover-empty", "manifest/duplicate-name"):
+            yield Condition(
+                "notice",
+                str(diagnostic),
+                str(diagnostic),
+                diagnostic.code,
+                f"no longer: {diagnostic.summary}",
+                diagnostic.severity,
+            )
 
 
-def of_ledger(warnings: Sequence[str]) -> Problem | None:
+def of_ledger(warnings: Sequence[str]) -> Condition | None:
     """Return what the ledger had to say in a round; it costs time only."""
     if not warnings:
         return None
-    return Problem("ledger", "", "; ".join(warnings), "ledger", "the ledger can be used again", "warning")
+    return Condition("ledger", "", "; ".join(warnings), "ledger", "the ledger can be used again", "warning")
 
 
-def of_refusals(refusals: Sequence[Diagnostic], names: Sequence[str]) -> Problem | None:
+def of_held_deletes(refusals: Sequence[Diagnostic], names: Sequence[str]) -> Condition | None:
     """Return why the models of these names are not deleted, or None where no guard forbids it."""
     if not refusals:
         return None
     why = "; ".join(str(refusal) for refusal in refusals)
     message = f"nothing is deleted, {few(names)} would be: {why}"
-    return Problem("plan", "", message, refusals[0].code, "no guard forbids deleting any more")
+    return Condition("plan", "", message, refusals[0].code, "no guard forbids deleting any more")
 
 
-def of_orphans(plan: Plan) -> Problem | None:
+def of_orphans(plan: Plan) -> Condition | None:
     """Return which models on the server nothing lists, to be known only; None where there are none."""
     going = {change.name for change in plan.changes if change.action == "delete"}
     names = [name for name in plan.orphans if name not in going]
@@ -239,11 +262,11 @@ def of_orphans(plan: Plan) -> Problem | None:
         return None
     them = "it is" if len(names) == 1 else "they are"
     message = f"inside scope and listed by nothing: {few(names)}; without --prune {them} left alone"
-    return Problem("orphans", "", message, "orphans", "everything inside scope is listed", "info")
+    return Condition("orphans", "", message, "orphans", "everything inside scope is listed", "info")
 
 
-def of_outcomes(outcomes: Iterable[Outcome]) -> Iterator[Problem]:
-    """Return a problem for each change that was not done, those that a signal ended aside."""
+def of_outcomes(outcomes: Iterable[Outcome]) -> Iterator[Condition]:
+    """Return a condition for each change that was not done, those that a signal ended aside."""
     for outcome in outcomes:
         # A refused token is a problem of the token, a file that changed meanwhile is none: it is waited for.
         if outcome.ok or outcome.code in ("interrupted", "token", "file-changed"):
@@ -252,19 +275,19 @@ def of_outcomes(outcomes: Iterable[Outcome]) -> Iterator[Problem]:
         message = f"{name}: {outcome.message or outcome.code}"
         if outcome.permanent:
             message += "; it waits until its file or its entry changes"
-        yield Problem("model", name, message, outcome.code, f"{name} is as it should be")
+        yield Condition("model", name, message, outcome.code, f"{name} is as it should be")
 
 
-def of_restless(models: Iterable[Desired], waiting: Container[str], overdue: Container[str]) -> Iterator[Problem]:
+def of_unsettled(models: Iterable[Desired], waiting: Container[str], overdue: Container[str]) -> Iterator[Condition]:
     """Return a warning for each model whose file has not come to rest for long."""
     for desired in models:
         if desired.name in waiting and desired.path in overdue:
             name = printable(desired.name)
             message = f"{name}: {printable(desired.file)} keeps changing; it is taken once it rests"
-            yield Problem("model", name, message, "restless", f"{name} is as it should be", "warning")
+            yield Condition("model", name, message, "restless", f"{name} is as it should be", "warning")
 
 
-def of_drift(change: Change, *, repair: bool) -> Problem:
+def of_drift(change: Change, *, repair: bool) -> Condition:
     """Return what other hands changed."""
     name = printable(change.name)
     match change.action:
@@ -275,7 +298,7 @@ def of_drift(change: Change, *, repair: bool) -> Problem:
         case _:
             what = f"was changed on the server by other hands ({', '.join(change.reasons)})"
     then = "it is set right" if repair else "it is left alone (--on-drift report)"
-    return Problem("drift", name, f"{name} {what}; {then}", "drift", f"{name} is in step again", "warning")
+    return Condition("drift", name, f"{name} {what}; {then}", "drift", f"{name} is in step again", "warning")
 
 
 def _sentence(error: MmsyncError) -> str:

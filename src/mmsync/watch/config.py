@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmsync.reconcile import Options
+from mmsync.plan import Options
 from mmsync.watch.retry import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mmsync.watch.control import Bell, Orders
-    from mmsync.watch.event_source import Coverage
+    from mmsync.watch.control import Control, WakeEvent
+    from mmsync.watch.event_source import EventSource
     from mmsync.watch.hook import OnChange
     from mmsync.watch.reconciler import Server
     from mmsync.watch.reporting import Log
     from mmsync.watch.retry import OnDrift
     from mmsync.watch.systemd import Service
 
-__all__ = ["Outside", "Watching"]
+__all__ = ["Dependencies", "WatchOptions"]
 
 
 @dataclass(frozen=True, slots=True)
-class Watching:
+class WatchOptions:
     """What to watch, and how.
 
     Attributes:
@@ -55,14 +55,14 @@ class Watching:
     server: str = "the manifest's server"
 
 
-class Outside(NamedTuple):
+class Dependencies(NamedTuple):
     """Everything the watcher meets the world with.
 
     Attributes:
         server: The way to the server.
-        coverage: Where events come from.
-        bell: Rung when something may have changed.
-        orders: What signals ask for.
+        events: Where events come from.
+        wake: Set when something may have changed.
+        control: What signals ask for.
         log: Where it is told.
         service: The service manager.
         on_change: Given the report of each round that changed something; None for nobody.
@@ -73,9 +73,9 @@ class Outside(NamedTuple):
     """
 
     server: Server
-    coverage: Coverage
-    bell: Bell
-    orders: Orders
+    events: EventSource
+    wake: WakeEvent
+    control: Control
     log: Log
     service: Service
     on_change: OnChange | None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Bell", "Interrupted", "Orders"]
+__all__ = ["Control", "Interrupted", "WakeEvent"]
 
 _NAP = 0.01  # seconds
 
@@ -18,51 +18,50 @@ class Interrupted(Exception):
     """What is being done is given up: a signal asked to stop, and nothing was written yet."""
 
 
-class Bell:
-    """One flag that can be waited for, rung from any thread and from signal handlers.
+class WakeEvent:
+    """An event that can be waited for, set from any thread and from signal handlers.
 
     ``threading.Event`` would not do: its lock is not reentrant, so a signal handler that sets it while the main
     thread is inside it hangs for ever. ``SimpleQueue.put`` is made to be called there.
 
     Args:
-        nap: Sleeps the given seconds. A ring is answered after a short nap, so that a burst of them is one.
+        nap: Sleeps the given seconds. It is answered after a short nap, so that a burst of them is one.
     """
 
     def __init__(self, nap: Callable[[float], None]) -> None:
         self._nap = nap
         self._queue: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._rung = False
+        self._is_set = False
 
-    def ring(self) -> None:
-        """Wake the one who waits. However often it is rung, it wakes once."""
-        if not self._rung:
-            self._rung = True
+    def set(self) -> None:
+        """Wake the one who waits. However often it is set, it wakes once."""
+        if not self._is_set:
+            self._is_set = True
             self._queue.put(None)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the bell rings or the time is over; return whether it rang."""
+        """Wait until it is set or the time is over; return whether it was."""
         try:
             self._queue.get(timeout=max(seconds, 0.0))
         except queue.Empty:
             return False
         self._nap(_NAP)
-        # Cleared before anything is looked at: what happens from here on rings anew.
-        self._rung = False
+        # Cleared before anything is looked at: what happens from here on sets it anew.
+        self._is_set = False
         return True
 
 
-class Orders:
-    """What the outside asks of the watcher; set by signal handlers, which may do no more than this.
+class Control:
+    """What is asked of the watcher from outside, by signal handlers, which may do no more than this.
 
     Attributes:
         signal: The number of the signal that asked for the end, or 0.
-        reconcile: Whether a full reconcile is wanted now.
     """
 
-    def __init__(self, bell: Bell) -> None:
+    def __init__(self, wake: WakeEvent) -> None:
         self.signal = 0
-        self.reconcile = False
-        self._bell = bell
+        self._reconcile = False
+        self._wake = wake
         self._may_interrupt = False
 
     def stop(self, signal: int) -> None:
@@ -72,7 +71,7 @@ class Orders:
             Interrupted: The main thread is at something that need not be finished.
         """
         self.signal = self.signal or signal
-        self._bell.ring()
+        self._wake.set()
         if self._may_interrupt:
             self._may_interrupt = False
             raise Interrupted
@@ -94,8 +93,13 @@ class Orders:
 
     def reconcile_now(self) -> None:
         """Look at everything anew, whatever was put off."""
-        self.reconcile = True
-        self._bell.ring()
+        self._reconcile = True
+        self._wake.set()
+
+    def take_reconcile(self) -> bool:
+        """Whether a full reconcile was asked for since this was called last."""
+        wanted, self._reconcile = self._reconcile, False
+        return wanted
 
     def is_set(self) -> bool:
         """Whether to start nothing new."""

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmsync.errors import FileError, ManifestError
-from mmsync.manifest import Manifest, discover, read_manifest
+from mmsync.manifest import Manifest, discover, manifests_in, read_manifest
 from mmsync.patterns import is_glob
-from mmsync.watch.conditions import Problem
+from mmsync.watch.conditions import Condition
 from mmsync.watch.settle import MISSING
 
 if TYPE_CHECKING:
@@ -19,26 +19,13 @@ if TYPE_CHECKING:
     from mmsync.types import Desired, Diagnostic
     from mmsync.watch.settle import FileState
 
-__all__ = ["InForce", "manifest_files"]
+__all__ = ["CurrentManifest"]
 
 _READING = 60.0  # seconds of processor time: a manifest that takes more must not keep the others from their turn
 _MOST_FAULTS = 5  # named in one message; `mmsync validate` names all
 
 
-def manifest_files(paths: Sequence[str]) -> list[str]:
-    """Return the files the manifests are read from: each path, or the YAML files of a folder."""
-    found: list[str] = []
-    for path in paths:
-        try:
-            names = sorted(os.listdir(path))  # noqa: PTH208  # paths stay the text the user gave
-        except OSError:
-            found.append(path)
-        else:
-            found += [f"{path.rstrip('/')}/{name}" for name in names if name.endswith((".yaml", ".yml"))]
-    return found
-
-
-class InForce:
+class CurrentManifest:
     """The manifest in force, with the models discovered by its rules.
 
     Args:
@@ -60,10 +47,20 @@ class InForce:
         self._read_as: dict[str, FileState] | None = None
         self._drafted_as: dict[str, FileState] | None = None
         self._draft: Manifest | ManifestError | None = None
-        self._ahead: tuple[str, ...] = ()
+        self._upcoming: tuple[str, ...] = ()
         self._rules: tuple[DiscoverRule, ...] = ()
         self._listed: dict[str, Desired] = {}
         self._discovered: dict[str, Desired] = {}
+
+    def files(self) -> list[str]:
+        """Return the files the manifests are read from: each path, or the manifests of a folder."""
+        found: list[str] = []
+        for path in self.paths:
+            try:
+                found += manifests_in(path)
+            except OSError:
+                found.append(path)
+        return found
 
     @property
     def models(self) -> tuple[Desired, ...]:
@@ -86,17 +83,17 @@ class InForce:
         """The folders that discover rules list: of each rule, the part before its first wildcard."""
         return tuple(sorted({_listed_folder(rule) for rule in self._rules}))
 
-    def draft(self, states: Mapping[str, FileState]) -> tuple[str, ...]:
+    def read_draft(self, files: Mapping[str, FileState]) -> tuple[str, ...]:
         """Read ahead: return the model files of the manifest as it lies on disk, so that their rest can begin.
 
         Args:
-            states: The manifests' files, at rest or not.
+            files: The manifests' files, settled or not.
 
         Returns:
             The paths, those of discovered models included; of a broken manifest, none.
         """
-        if states != self._drafted_as:
-            self._drafted_as = dict(states)
+        if files != self._drafted_as:
+            self._drafted_as = dict(files)
             # Without the files: one that is missing or being replaced must not hold up the others.
             try:
                 self._draft = read_manifest(
@@ -104,28 +101,28 @@ class InForce:
                 )
             except ManifestError as error:
                 self._draft = error
-            self._ahead = ()
+            self._upcoming = ()
             if isinstance(self._draft, Manifest):
                 found = discover(self._admitted_rules(self._draft), self._draft.models).models
-                self._ahead = tuple(desired.path for desired in (*self._draft.models, *found))
-        return self._ahead
+                self._upcoming = tuple(desired.path for desired in (*self._draft.models, *found))
+        return self._upcoming
 
-    def refresh(self, states: Mapping[str, FileState]) -> tuple[bool, Problem | None] | None:
+    def refresh(self, files: Mapping[str, FileState]) -> tuple[bool, Condition | None] | None:
         """Put the manifest into force if its files are others than those of the last one.
 
         Args:
-            states: The manifests' files, all at rest.
+            files: The manifests' files, all settled.
 
         Returns:
             None where nothing changed; else whether a new manifest is in force, and the problem if not.
         """
-        if states == self._read_as:
+        if files == self._read_as:
             return None
-        self.draft(states)
-        self._read_as = dict(states)
-        draft, self._ahead = self._draft, ()
+        self.read_draft(files)
+        self._read_as = dict(files)
+        draft, self._upcoming = self._draft, ()
         if not isinstance(draft, Manifest):
-            return False, _problem(draft, has_last=self.manifest is not None) if draft else None
+            return False, _condition(draft, has_last=self.manifest is not None) if draft else None
         self._listed = {desired.name: desired for desired in draft.models}
         self._rules = self._admitted_rules(draft)
         self._discovered = {}
@@ -147,14 +144,14 @@ class InForce:
         """Complete the rules: a manifest read without its files says nothing of where they may lie."""
         return tuple(replace(rule, admitted=self.admitted(rule.source.file)) for rule in manifest.discover)
 
-    def find(self, at_rest: Callable[[str], FileState | None], *, whole: bool) -> tuple[Diagnostic, ...]:
+    def discover(self, settled_state: Callable[[str], FileState | None], *, whole: bool) -> tuple[Diagnostic, ...]:
         """Run the discover rules.
 
         A model found before stays until its file has been missing for the settle time: a file that is replaced
         by removing it first is not a file removed.
 
         Args:
-            at_rest: The settled state of a path.
+            settled_state: The settled state of a path.
             whole: Whether the folders are to be trusted; if not, no model found before is given up.
 
         Returns:
@@ -166,19 +163,21 @@ class InForce:
         self._rules = self._admitted_rules(self.manifest)
         found = discover(self._rules, self._listed.values())
         self.folders = found.folders
-        errors = [note for note in found.diagnostics if note.severity == "error"]
+        errors = [diagnostic for diagnostic in found.diagnostics if diagnostic.severity == "error"]
         models = {desired.name: desired for desired in found.models}
         # As in a plan: of two files that claim a name none is taken, lest a backup copy goes live.
         self.clashes = {
-            note.model: FileError(
-                {**self._listed, **models}[note.model].file, f"left alone: {note.summary}", note.detail
+            diagnostic.model: FileError(
+                {**self._listed, **models}[diagnostic.model].file,
+                f"left alone: {diagnostic.summary}",
+                diagnostic.detail,
             )
-            for note in found.diagnostics
-            if note.code == "manifest/duplicate-name"
+            for diagnostic in found.diagnostics
+            if diagnostic.code == "manifest/duplicate-name"
         }
         missed = {name: desired for name, desired in self._discovered.items() if name not in models}
         # All or none: a folder being emptied is judged when that is over, so that the guards see it whole.
-        if errors or not whole or any(at_rest(desired.path) != MISSING for desired in missed.values()):
+        if errors or not whole or any(settled_state(desired.path) != MISSING for desired in missed.values()):
             models |= missed
         if models != self._discovered:
             self._discovered = models
@@ -195,12 +194,12 @@ def _listed_folder(rule: DiscoverRule) -> str:
     return os.path.join(rule.folder, *plain) or "."  # noqa: PTH118  # paths stay text
 
 
-def _problem(error: ManifestError, *, has_last: bool) -> Problem:
+def _condition(error: ManifestError, *, has_last: bool) -> Condition:
     diagnostics = [str(diagnostic) for diagnostic in error.diagnostics[:_MOST_FAULTS]]
     if len(error.diagnostics) > _MOST_FAULTS:
         diagnostics.append(f"and {len(error.diagnostics) - _MOST_FAULTS} more (mmsync validate shows them)")
     stays = "the last good one stays in force" if has_last else "nothing is done until it is mended"
-    return Problem(
+    return Condition(
         "manifest",
         "",
         f"the manifest has faults; {stays}: {'; '.join(diagnostics)}",

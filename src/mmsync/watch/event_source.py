@@ -1,9 +1,13 @@
-"""Listening to the right folders, and knowing when that does not suffice."""
+"""File events: which folders are listened to, through watchdog, and whether events still come.
+
+An event only says that something may have changed: what has is for a scan to find out. Where events may be missing (a
+limit, a file system that has none, a reader that died) the source says so, and files are looked at on a timer.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
+import errno
 import logging
 import os
 import re
@@ -12,20 +16,36 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmsync.watch.conditions import Problem
+from watchdog.events import (
+    DirAttribEvent,
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileAttribEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+
+from mmsync.watch.conditions import Condition
 from mmsync.watch.retry import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
+    from collections.abc import Callable, Iterable, Mapping
+
+    from watchdog.events import FileSystemEvent
 
 __all__ = [
-    "Coverage",
-    "Hints",
+    "EventSource",
+    "Listener",
     "Mount",
     "Names",
     "Probe",
-    "Uncovered",
+    "Unwatched",
     "file_system",
     "is_silent",
     "parse_mountinfo",
@@ -36,120 +56,149 @@ __all__ = [
 Names = frozenset[str] | None
 """The names that matter in a folder; None for all but those that start with two dots (ConfigMap's own)."""
 
-_MODIFY, _ATTRIB, _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x4, 0x8, 0x40, 0x80, 0x100, 0x200
-_DELETE_SELF, _MOVE_SELF, _UNMOUNT, _ONLY_FOLDERS = 0x400, 0x800, 0x2000, 0x1000000
-_FOLDER_GONE = _DELETE_SELF | _MOVE_SELF | _UNMOUNT
-# IN_OPEN, IN_ACCESS and IN_CLOSE_NOWRITE are left out: they are what reading a file to hash it causes.
-_MASK = _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _FOLDER_GONE | _ONLY_FOLDERS
+# That a file was opened, or closed unwritten, is left out: it is what reading it to hash it causes.
+_EVENTS: list[type[FileSystemEvent]] = [
+    DirAttribEvent,
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileAttribEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+]
+_MOST_FOLDERS = 500  # watchdog starts a thread for each
+_TO_RAISE = {errno.ENOSPC: "fs.inotify.max_user_watches", errno.EMFILE: "fs.inotify.max_user_instances"}
 
-_NAP = 0.005  # seconds
 
-# Its warnings are events here; without a handler of its own Python would print them.
-logging.getLogger("watchdog").addHandler(logging.NullHandler())
-
-
-class Uncovered(NamedTuple):
-    """A folder no event will come from, and why."""
+class Unwatched(NamedTuple):
+    """A folder no event will come from, why, and the ``errno`` of that, 0 where it has none."""
 
     folder: str
     reason: str
+    errno: int = 0
 
 
-class _Folder:
-    """What watchdog calls for one folder's events, on the reader's thread. It only sets flags and never raises."""
+class _Handler(FileSystemEventHandler):
+    """What is called, on watchdog's thread, for the events of one folder."""
 
-    def __init__(self, names: Names, ring: Callable[[], None], shake: Callable[[], None]) -> None:
-        self._names = None if names is None else frozenset(os.fsencode(name) for name in names)
-        self._ring = ring
-        self._shake = shake
+    def __init__(self, names: Names, listener: Listener, on_change: Callable[[], None]) -> None:
+        self._names = names
+        self._listener = listener
+        self._on_change = on_change
 
-    def on_event(self, event: Any) -> None:
-        if event.mask & _FOLDER_GONE:
-            self._shake()
-        elif self._names is None:
-            if not event.name.startswith(b".."):
-                self._ring()
-        elif not event.name or event.name in self._names:
-            self._ring()
-
-    def on_watch_deleted(self, _descriptor: int) -> None:
-        self._shake()
-
-    def on_queue_overflow(self) -> None:
-        self._shake()
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Take one event."""
+        paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
+        if self._listener.listens_to(paths):
+            self._listener.lose()
+        names = {path.rpartition("/")[2] for path in paths}
+        if any(not name.startswith("..") for name in names) if self._names is None else names & self._names:
+            self._on_change()
 
 
-class Hints:
-    """One inotify instance over a set of folders, made once; another set takes another instance.
+class _Losses(logging.Handler):
+    """A handler of what watchdog warns of: that events were lost is told in no other way."""
+
+    def __init__(self, on_loss: Callable[[], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._on_loss = on_loss
+
+    def emit(self, _record: logging.LogRecord) -> None:
+        self._on_loss()
+
+
+class _Observer(Observer):  # type: ignore[misc,valid-type]  # the class of this platform
+    """watchdog's observer, which tells when its thread ends."""
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_end = on_end
+
+    def run(self) -> None:
+        """Hand events to their handlers until the end."""
+        try:
+            super().run()
+        finally:
+            self._on_end()
+
+
+class Listener:
+    """One observer over a set of folders, made once; another set takes another one.
 
     Args:
         folders: Real folders with the names that matter in each.
-        ring: Called from another thread whenever something may have changed.
-        nap: Sleeps the given seconds; called from that thread between two reads.
-        probe: Watched too, and told when an event of its folder was heard.
+        on_change: Called from another thread whenever something may have changed.
+        probe: Listened to as well, and told when an event of its folder was heard.
 
     Raises:
-        OSError: No instance is to be had (the limit of instances, a kernel without inotify).
-        ImportError: watchdog has no reader for this platform.
+        OSError: No observer is to be had (the limit of instances, a kernel without inotify).
+        RuntimeError: No thread can be started.
 
     Attributes:
-        uncovered: The folders that could not be watched, in order.
-        probed: Whether the probe's folder is watched.
-        shaken: Whether a folder moved or vanished or events were lost: the cover is no longer whole.
+        unwatched: The folders that could not be watched, in order.
+        is_probed: Whether the probe's folder is watched.
+        is_broken: Whether a folder moved or vanished, events were lost or a thread ended: not all is heard any more.
     """
 
-    def __init__(
-        self,
-        folders: Mapping[str, Names],
-        ring: Callable[[], None],
-        nap: Callable[[float], None],
-        probe: Probe | None = None,
-    ) -> None:
-        self.shaken = False
+    def __init__(self, folders: Mapping[str, Names], on_change: Callable[[], None], probe: Probe | None = None) -> None:
+        self.is_broken = False
         self._closing = False
-        self._ring = ring
+        self._on_change = on_change
         self._identities = {folder: _identity(folder) for folder in folders}
-        self._ids = itertools.count(1)
-        self._reader = _new_reader(nap, self._shake)
-        self._reader.start()
-        self.probed = probe is not None and probe.folder is not None
-        # The probe first: with the last watch of a limit, knowing whether events come at all is worth more.
-        if probe is not None and probe.folder is not None:
-            self.probed = not self._add(probe.folder, _Folder(None, probe.answered, self._shake))
-        uncovered = ((folder, self._add(folder, _Folder(folders[folder], ring, self._shake))) for folder in folders)
-        self.uncovered = tuple(sorted(Uncovered(folder, reason) for folder, reason in uncovered if reason))
-
-    def _add(self, folder: str, watcher: _Folder) -> str:
-        """Listen to a folder; return why not, or an empty string."""
+        self._losses = _Losses(self.lose)
+        logging.getLogger("watchdog").addHandler(self._losses)
         try:
-            descriptor = self._reader.add_callback(os.fsencode(folder), _MASK, watcher, next(self._ids))
-        except OSError as error:
-            return error.strerror or str(error)
+            self._observer = _Observer(self.lose)
+            self._observer.start()
+        except BaseException:
+            logging.getLogger("watchdog").removeHandler(self._losses)
+            raise
+        # The probe first: with the last watch of a limit, knowing whether events come at all is worth more.
+        self.is_probed = bool(probe and probe.folder and not self._add(probe.folder, None, probe.answered))
+        found = [self._add(folder, folders[folder], on_change) for folder in sorted(folders)[:_MOST_FOLDERS]]
+        found += [Unwatched(folder, f"more than {_MOST_FOLDERS} folders") for folder in sorted(folders)[_MOST_FOLDERS:]]
+        self.unwatched = tuple(each for each in found if each)
+
+    def _add(self, folder: str, names: Names, on_change: Callable[[], None]) -> Unwatched | None:
+        """Listen to a folder; return why not, or None."""
         # watchdog passes over EACCES in silence.
-        return "no permission to read the folder" if descriptor == -1 else ""
+        if not os.access(folder, os.R_OK) and os.path.isdir(folder):  # noqa: PTH112  # strings throughout
+            return Unwatched(folder, "no permission to read the folder", errno.EACCES)
+        try:
+            self._observer.schedule(_Handler(names, self, on_change), folder, event_filter=_EVENTS)
+        except OSError as error:
+            return Unwatched(folder, error.strerror or str(error), error.errno or 0)
+        except RuntimeError as error:  # no thread can be started
+            return Unwatched(folder, str(error))
+        return None
 
-    def alive(self) -> bool:
-        """Whether the thread that reads events is running. That it hears anything is for a probe to say."""
-        return bool(self._reader.is_alive())
+    def listens_to(self, paths: Iterable[str]) -> bool:
+        """Whether one of these is a folder listened to: as the subject of an event it moved, went or came."""
+        return any(path in self._identities for path in paths)
 
-    def moved(self) -> tuple[str, ...]:
-        """Return the folders that are no longer the ones being watched, by device and inode; inotify does not tell."""
+    def lose(self) -> None:
+        """Take note that not all is heard any more; called from any thread."""
+        if not self._closing:
+            self.is_broken = True
+            self._on_change()
+
+    def is_alive(self) -> bool:
+        """Whether its threads run. That they hear anything is for a probe to say."""
+        return self._observer.is_alive() and all(emitter.is_alive() for emitter in tuple(self._observer.emitters))
+
+    def replaced(self) -> tuple[str, ...]:
+        """Return the folders that are no longer the ones being watched, by device and inode; no event tells."""
         return tuple(folder for folder, known in self._identities.items() if _identity(folder) != known)
 
     def close(self) -> None:
-        """Stop listening and give the instance back. Called once."""
+        """Stop listening and give the observer back. Called once."""
         self._closing = True
-        was_alive = self._reader.is_alive()
-        self._reader.stop()
-        if was_alive:
-            self._reader.join(timeout=5)
-        elif self._reader._is_reading:  # noqa: SLF001  # it leaves closing to a thread that died while reading
-            self._reader._close_resources()  # noqa: SLF001
-
-    def _shake(self) -> None:
-        if not self._closing:
-            self.shaken = True
-            self._ring()
+        self._observer.stop()
+        self._observer.join(timeout=5)
+        logging.getLogger("watchdog").removeHandler(self._losses)
 
 
 def _identity(folder: str) -> tuple[int, int] | None:
@@ -158,28 +207,6 @@ def _identity(folder: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _new_reader(nap: Callable[[float], None], on_death: Callable[[], None]) -> Any:
-    """Return a reader of its own, not the process-wide one, which cannot be replaced once its thread has died."""
-    from watchdog.observers.inotify_c import InotifyFD  # noqa: PLC0415  # fails to import off Linux
-
-    class Reader(InotifyFD):
-        def read_events(self, **keywords: int) -> Any:
-            found = super().read_events(**keywords)
-            # Meanwhile the kernel folds the many equal events of a file being written into one.
-            nap(_NAP)
-            return found
-
-        def run(self) -> None:
-            try:
-                super().run()
-            except Exception:
-                logging.getLogger(__name__).debug("The reader of file events died", exc_info=True)
-            finally:
-                on_death()
-
-    return Reader()
 
 
 _NAME = re.compile(r"mmsync-watch-([1-9][0-9]{0,8})-[a-z0-9_]+")
@@ -341,38 +368,31 @@ def file_system(real_path: str, mounts: tuple[Mount, ...]) -> str:
     return kind
 
 
-_REBUILD = Backoff(first=0.2, longest=5.0)  # after a folder moved or a reader died: likely to succeed, and cheap
+_REBUILD = Backoff(first=0.2, longest=5.0)  # after a folder moved or a thread died: likely to succeed, and cheap
 _RETRY = Backoff()  # after a limit was hit: somebody has to raise it first
 _CALM = 30.0  # seconds after which a rebuild counts as the first again
 
 
-class Coverage:
-    """The events we get, kept alive: made anew when folders change, when the reader dies or goes deaf.
+class EventSource:
+    """The events we get, kept alive: made anew when folders change, when a thread dies or nothing is heard any more.
 
     Args:
-        ring: Called from another thread when something may have changed.
-        poll: Seconds between two looks at files no event will come from; only for the messages.
-        nap: Sleeps the given seconds; the reader of events takes short naps.
+        on_change: Called from another thread when something may have changed.
+        poll: Seconds between two scans of files no event will come from; only for the messages.
         mounts: Reads the table of mounts.
     """
 
     def __init__(
-        self,
-        ring: Callable[[], None],
-        poll: float,
-        nap: Callable[[float], None],
-        *,
-        mounts: Callable[[], tuple[Mount, ...]] = read_mounts,
+        self, on_change: Callable[[], None], poll: float, *, mounts: Callable[[], tuple[Mount, ...]] | None = None
     ) -> None:
-        self._ring = ring
+        self._on_change = on_change
         self._poll = poll
-        self._nap = nap
-        self._mounts = mounts
+        self._mounts = mounts or read_mounts
         self._probe = Probe()
-        self._hints: Hints | None = None
-        self._wanted: dict[str, Names] = {}
+        self._listener: Listener | None = None
+        self._folders: dict[str, Names] = {}
         self._silent: dict[str, str] = {}
-        self._failure = ""
+        self._failure = Unwatched("", "")
         self._deaf = False
         self._due_at: float | None = None
         self._rebuilds = 0
@@ -382,42 +402,43 @@ class Coverage:
     @property
     def needs_polling(self) -> bool:
         """Whether some change may come without an event."""
-        return self._hints is None or self._deaf or bool(self._hints.uncovered or self._silent) or self._hints.shaken
+        listener = self._listener
+        return listener is None or self._deaf or bool(listener.unwatched or self._silent) or listener.is_broken
 
     @property
-    def is_shaken(self) -> bool:
-        """Whether a check should not wait for its time: a folder moved, events were lost, the reader died."""
-        return self._hints is not None and self._hints.shaken and self._due_at is None
+    def is_broken(self) -> bool:
+        """Whether a check should not wait for its time: a folder moved, events were lost, a thread died."""
+        return self._listener is not None and self._listener.is_broken and self._due_at is None
 
     def follow(self, folders: Mapping[str, Names], now: float) -> None:
         """Listen to these folders from now on; does nothing where they are the ones already listened to."""
-        if dict(folders) != self._wanted:
-            self._wanted = dict(folders)
+        if dict(folders) != self._folders:
+            self._folders = dict(folders)
             self._build(now)
 
-    def tick(self, now: float) -> bool:
+    def check(self, now: float) -> bool:
         """Check that events still come, by what can be seen of it; rebuild if need be, not too often.
 
         Returns:
             Whether the folders should be worked out anew: one of them moved, vanished or came.
         """
-        hints = self._hints
-        if hints is None:
-            lost = not self._wanted
+        listener = self._listener
+        if listener is None:
+            lost = not self._folders
         else:
-            if hints.probed and (self._probe.deaf() or self._probe.heard):
+            if listener.is_probed and (self._probe.deaf() or self._probe.heard):
                 self._deaf = self._probe.deaf()
-            lost = hints.shaken or not hints.alive() or self._deaf or bool(hints.moved())
+            lost = listener.is_broken or not listener.is_alive() or self._deaf or bool(listener.replaced())
         if lost and self._due_at is None:
             self._due_at = self._built_at + (_REBUILD.delay(self._rebuilds) if self._rebuilds else 0.0)
         if self._due_at is not None and now >= self._due_at:
             self._due_at = None
-            if self._wanted and not lost and self._is_limited():
+            if self._folders and not lost and self._is_limited():
                 self._build(now)  # the folders are the same: only the limit may have been raised
                 return False
-            self._wanted = {}
+            self._folders = {}
             return True
-        if hints is not None and hints.probed:
+        if listener is not None and listener.is_probed:
             self._probe.knock()
         return False
 
@@ -425,26 +446,23 @@ class Coverage:
         """When a rebuild is due; None where none is."""
         return self._due_at
 
-    def problems(self) -> tuple[Problem, ...]:
+    def conditions(self) -> tuple[Condition, ...]:
         """What is to be told about events not coming."""
         every = f"files are looked at every {self._poll:g} s"
-        found: list[Problem] = []
-        if self._hints is None:
-            found.append(_problem(f"no file events ({self._failure}); {every}{_way_on(self._failure)}", "none"))
+        found: list[Condition] = []
+        if self._listener is None:
+            why = self._failure
+            found.append(_condition(f"no file events ({why.reason}); {every}{_hint(why)}", "none"))
         elif self._deaf:
-            found.append(_problem(f"file events no longer arrive; {every}", "deaf"))
-        elif self._hints.uncovered:
-            count, of, (first, why) = len(self._hints.uncovered), len(self._wanted), self._hints.uncovered[0]
-            found.append(
-                _problem(
-                    f"{count} of {of} folders cannot be watched for events, {first} for one ({why}); {every}{_way_on(why)}",
-                    "incomplete",
-                )
-            )
+            found.append(_condition(f"file events no longer arrive; {every}", "deaf"))
+        elif self._listener.unwatched:
+            count, of, first = len(self._listener.unwatched), len(self._folders), self._listener.unwatched[0]
+            message = f"{count} of {of} folders cannot be watched for events, {first.folder} for one ({first.reason})"
+            found.append(_condition(f"{message}; {every}{_hint(first)}", "incomplete"))
         if self._silent:
             folder, kind = min(self._silent.items())
             found.append(
-                Problem(
+                Condition(
                     "events",
                     "file-system",
                     f"{folder} is on {kind}, where a change may come without an event; {every}",
@@ -462,7 +480,7 @@ class Coverage:
 
     def _build(self, now: float) -> None:
         table = self._mounts()
-        self._silent = {folder: kind for folder in self._wanted if is_silent(kind := file_system(folder, table))}
+        self._silent = {folder: kind for folder in self._folders if is_silent(kind := file_system(folder, table))}
         # The old one first: the limit may leave room for one only. What happens in between is found by the scan
         # that follows every rebuild.
         self._drop()
@@ -471,35 +489,33 @@ class Coverage:
         self._rebuilds = self._rebuilds + 1 if now - self._built_at < _CALM else 1
         self._built_at = now
         try:
-            self._hints = Hints(self._wanted, self._ring, self._nap, self._probe)
-        except (OSError, ImportError, RuntimeError) as error:  # RuntimeError: its thread cannot be started
-            self._failure = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        if self._hints is not None and not self._hints.uncovered:
+            self._listener = Listener(self._folders, self._on_change, self._probe)
+        except (OSError, RuntimeError) as error:
+            number = (error.errno or 0) if isinstance(error, OSError) else 0
+            self._failure = Unwatched("", getattr(error, "strerror", None) or str(error), number)
+        if self._listener is not None and not self._listener.unwatched:
             self._retries = 0
         else:
             self._retries += 1
             self._due_at = now + _RETRY.delay(self._retries)
         self._probe.knock()
-        self._ring()
+        self._on_change()
 
     def _is_limited(self) -> bool:
-        reasons = (self._failure,) if self._hints is None else (one.reason for one in self._hints.uncovered)
-        return all("limit" in reason for reason in reasons)
+        unwatched = (self._failure,) if self._listener is None else self._listener.unwatched
+        return all(each.errno in _TO_RAISE for each in unwatched)
 
     def _drop(self) -> None:
-        hints, self._hints = self._hints, None
-        if hints is not None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
             with contextlib.suppress(OSError):
-                hints.close()
+                listener.close()
 
 
-def _problem(message: str, code: str) -> Problem:
-    return Problem("events", "", message, code, "file events are complete again", "warning")
+def _condition(message: str, code: str) -> Condition:
+    return Condition("events", "", message, code, "file events are complete again", "warning")
 
 
-def _way_on(reason: str) -> str:
-    if "watch limit" in reason:
-        return " (raise fs.inotify.max_user_watches)"
-    if "instance limit" in reason:
-        return " (raise fs.inotify.max_user_instances)"
-    return ""
+def _hint(unwatched: Unwatched) -> str:
+    limit = _TO_RAISE.get(unwatched.errno)
+    return f" (raise {limit})" if limit else ""

@@ -12,11 +12,11 @@ from mmsync.errors import FileError
 from mmsync.files import ToldOnly, digest_file, file_key, read_contents
 from mmsync.files.allowed_paths import AllowedPaths
 from mmsync.printable import printable
-from mmsync.reconcile import Options, apply_plan, make_plan
+from mmsync.reconcile import apply_plan, make_plan
 from mmsync.types import Content, FileKey
-from mmsync.watch import conditions
+from mmsync.watch.conditions import of_outcomes, of_plan, of_unsettled
 from mmsync.watch.control import Interrupted
-from mmsync.watch.retry import Choices, Retries
+from mmsync.watch.retry import ChangeFilter, Retries
 from mmsync.watch.settle import state_of
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from mmsync.manifest import Manifest, ServerSettings
     from mmsync.plan import Plan
     from mmsync.types import Desired, Diagnostic, ServerName
-    from mmsync.watch.conditions import Problem
-    from mmsync.watch.control import Orders
-    from mmsync.watch.retry import Backoff, OnDrift
-    from mmsync.watch.settle import Settling
+    from mmsync.watch.conditions import Condition
+    from mmsync.watch.config import Dependencies, WatchOptions
+    from mmsync.watch.current_manifest import CurrentManifest
+    from mmsync.watch.settle import Settler
 
-__all__ = ["Forced", "Read", "Result", "Rounds", "Server", "read_settled"]
+__all__ = ["ForcedRead", "Reconciled", "Reconciler", "Server", "read_settled"]
 
 
-class Read(NamedTuple):
+class SettledContents(NamedTuple):
     """What the files of a pass hold.
 
     Attributes:
@@ -49,10 +49,10 @@ class Read(NamedTuple):
 
     contents: dict[str, Content | FileError]
     waiting: frozenset[str]
-    has_moved: bool
+    has_changed: bool
 
 
-class Forced:
+class ForcedRead:
     """The forced look: a file that is touched for ever is at rest in its bytes if two readings agree.
 
     Args:
@@ -81,7 +81,7 @@ class Forced:
         self._first[path] = (content.sha256, now) if not sha256 else ("", now)
         return None
 
-    def next_look(self, overdue: Iterable[str]) -> float | None:
+    def next_due(self, overdue: Iterable[str]) -> float | None:
         """Return when the first overdue file is to be read, ``-inf`` for at once; None where there is none."""
         times = []
         for path in overdue:
@@ -97,21 +97,21 @@ class Forced:
 
 def read_settled(
     models: Iterable[Desired],
-    settling: Settling,
-    forced: Forced,
+    settler: Settler,
+    forced: ForcedRead,
     cache: DigestCache,
     admitted: Callable[[str], tuple[str, ...]],
     *,
     now: float,
     now_ns: int,
     on_progress: Callable[[str, int, int], None] | None = None,
-) -> Read:
+) -> SettledContents:
     """Read what the settled files hold; digests known by their key are not read again.
 
     Args:
         models: The models to read.
-        settling: Which files are at rest, and as what.
-        forced: Looks at those that never are.
+        settler: Which files have settled, and as what.
+        forced: Reads those that never do.
         cache: Digests known by key.
         admitted: The folders the files of a manifest may lie in, links resolved now.
         now: Monotonic seconds.
@@ -123,27 +123,27 @@ def read_settled(
     ready: list[Desired] = []
     stats: dict[str, os.stat_result] = {}
     allowed: dict[str, AllowedPaths] = {}
-    has_moved = False
-    overdue = settling.overdue(now)
+    has_changed = False
+    overdue = settler.overdue(now)
     forced.keep(overdue)
     for desired in models:
         manifest = desired.source.file
         if manifest not in allowed:
             allowed[manifest] = AllowedPaths(admitted(manifest), stats)
-        rest = settling.at_rest(desired.path)
+        settled = settler.settled_state(desired.path)
         refusal = allowed[manifest].check(desired.path)
-        if rest is None:
+        if settled is None:
             content = forced.content(desired.path, stats.get(desired.path), now) if desired.path in overdue else None
             if content is None or refusal:
                 waiting.add(desired.name)
                 content = None
             contents[desired.name] = content or FileError(desired.path, "it is still being written")
-        elif refusal and state_of(desired.path) == rest:
+        elif refusal and state_of(desired.path) == settled:
             contents[desired.name] = FileError(desired.path, refusal.summary, refusal.detail)
-        elif refusal or not isinstance(rest, FileKey) or file_key(stats[desired.path]) != rest:
+        elif refusal or not isinstance(settled, FileKey) or file_key(stats[desired.path]) != settled:
             # It changed since the last look: the next one finds that out and waits for it.
             waiting.add(desired.name)
-            has_moved = True
+            has_changed = True
             contents[desired.name] = FileError(desired.path, "it has just changed")
         else:
             ready.append(desired)
@@ -151,42 +151,42 @@ def read_settled(
     for desired in ready:
         content_or_fault = read[desired.name]
         key = content_or_fault.key if isinstance(content_or_fault, Content) else state_of(desired.path)
-        if key != settling.at_rest(desired.path):
+        if key != settler.settled_state(desired.path):
             waiting.add(desired.name)
-            has_moved = True
+            has_changed = True
             content_or_fault = FileError(desired.path, "it changed while it was read")
         contents[desired.name] = content_or_fault
-    return Read(contents, frozenset(waiting), has_moved)
+    return SettledContents(contents, frozenset(waiting), has_changed)
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The way to the server, opened for each round.
+    """The server, opened for each reconcile.
 
     Attributes:
         connect: Opens the client and the ledger for the ``server`` part of a manifest; reads the token anew. The
             second argument is told what the ledger has to say.
-        turn: Holds the machine's lock for a server while changes are carried out.
+        lock: Holds the machine's lock for a server while changes are carried out.
     """
 
     connect: Callable[[ServerSettings, Callable[[str], None]], AbstractContextManager[Connection]]
-    turn: Callable[[ServerName], AbstractContextManager[None]]
+    lock: Callable[[ServerName], AbstractContextManager[None]]
 
 
-class Result(NamedTuple):
-    """What a round came to.
+class Reconciled(NamedTuple):
+    """What a reconcile came to.
 
     Attributes:
         plan: The plan, with only the changes that were attempted.
         outcomes: What became of them.
         refusals: The guards that forbid deleting.
         undeleted: Names of the models that are not deleted for it.
-        problems: What is wrong with single models.
-        drift: What other hands changed, in ``report`` mode: left alone until somebody decides.
-        repaired: What other hands changed and this round set out to set right.
-        held: Names of models nothing new is known of: their file is not at rest, their next attempt is not due.
+        conditions: What is wrong with single models.
+        drift: What was changed outside mmsync, in ``report`` mode: left alone until somebody decides.
+        repaired: What was changed outside mmsync and this reconcile set out to set right.
+        waiting: Names of models nothing new is known of: their file has not settled, their next attempt is not due.
         stuck: How many changes failed for good before, and wait until their file or entry is another.
-        has_moved: Whether a file was no longer what the last look had found at rest.
+        has_changed: Whether a file was no longer what the last scan had found settled.
         warnings: What the ledger had to say.
     """
 
@@ -194,167 +194,143 @@ class Result(NamedTuple):
     outcomes: tuple[Outcome, ...]
     refusals: tuple[Diagnostic, ...]
     undeleted: tuple[str, ...]
-    problems: tuple[Problem, ...]
-    drift: tuple[Problem, ...]
-    repaired: tuple[Problem, ...]
-    held: frozenset[str]
+    conditions: tuple[Condition, ...]
+    drift: tuple[Condition, ...]
+    repaired: tuple[Condition, ...]
+    waiting: frozenset[str]
     stuck: int
-    has_moved: bool
+    has_changed: bool
     warnings: tuple[str, ...]
 
 
-class Rounds:
-    """Makes rounds, and remembers between them what failed and what was in step.
+class Reconciler:
+    """Reconciles, and remembers in between what failed and what was in step.
 
     Args:
-        server: The way to the server.
-        options: How to plan.
-        on_drift: Whether what other hands changed is set right, or reported and left.
-        settle: Seconds, for the forced look.
-        force: Seconds between two forced looks at one file.
-        memory: Seconds for which deletes count together towards the guards.
-        backoff: The pauses after failures.
-        clock: Seconds, monotonic.
-        wall: Nanoseconds since the epoch, as files are stamped.
+        options: How to plan, what to do about drift, and the times.
+        outside: The server and the clocks.
 
     Attributes:
-        forced: The forced looks.
-        choices: What is remembered of changes.
-        questions: When to come back to files and contents that could not be read.
+        forced: The forced reads.
+        change_filter: What is remembered of changes.
+        unread: When to come back to files and contents that could not be read.
     """
 
-    def __init__(
-        self,
-        server: Server,
-        options: Options,
-        *,
-        on_drift: OnDrift,
-        settle: float,
-        force: float,
-        memory: float,
-        backoff: Backoff,
-        clock: Callable[[], float],
-        wall: Callable[[], int],
-    ) -> None:
-        self._server = server
-        self._options = options
-        self._clock = clock
-        self._wall = wall
-        self.forced = Forced(settle, force)
-        self.choices = Choices(options.guards, on_drift, memory, backoff)
-        self.questions: Retries[str] = Retries(backoff)
+    def __init__(self, options: WatchOptions, outside: Dependencies) -> None:
+        self._options = options.options
+        self._outside = outside
+        self._clock = outside.clock
+        self.forced = ForcedRead(options.settle, options.force)
+        guards = options.options.guards
+        self.change_filter = ChangeFilter(guards, options.on_drift, options.interval, options.backoff)
+        self.unread: Retries[str] = Retries(options.backoff)
 
     def run(
         self,
         manifest: Manifest,
-        settling: Settling,
-        admitted: Callable[[str], tuple[str, ...]],
+        settler: Settler,
+        current: CurrentManifest,
         *,
-        clashes: Mapping[str, FileError],
         unknown_roots: Collection[str],
         may_delete: bool,
-        orders: Orders,
-        on_progress: Callable[[], None],
         on_event: Callable[[Event], None],
-    ) -> Result:
-        """Make one round.
+    ) -> Reconciled:
+        """Observe, plan, and apply what is to be done now.
 
         Args:
             manifest: The manifest in force.
-            settling: Which files are at rest.
-            admitted: The folders the files of a manifest may lie in.
-            clashes: By name, why two files that claim it are both left alone.
+            settler: Which files have settled.
+            current: Where its files may lie, and which models are left alone because two files claim their name.
             unknown_roots: Folders whose missing files mean nothing.
             may_delete: Whether orphans may be deleted at all, ``--prune`` and its guards provided.
-            orders: Whether to stop.
-            on_progress: Called now and then while the plan is made, from any thread.
             on_event: Told what happens while changes are carried out, from this thread.
 
         Raises:
             Interrupted: The end was asked for before anything was written.
             MmsyncError, OSError: No plan could be made; nothing was written.
         """
+        control = self._outside.control
 
         def planning(*_: object) -> None:
-            if orders.is_set():
+            if control.is_set():
                 raise Interrupted
-            on_progress()
+            self._outside.service.ping()
 
         now = self._clock()
         selected = self.selected(manifest)
         options = replace(self._options, prune=self._options.prune and may_delete)
         warnings: list[str] = []
-        with self._server.connect(manifest.server, warnings.append) as connection:
-            with orders.interruptible():
+        with self._outside.server.connect(manifest.server, warnings.append) as connection:
+            with control.interruptible():
                 read = read_settled(
                     selected,
-                    settling,
+                    settler,
                     self.forced,
                     ToldOnly(connection.ledger) if self._options.verify == "always" else connection.ledger,
-                    admitted,
+                    current.admitted,
                     now=now,
-                    now_ns=self._wall(),
+                    now_ns=self._outside.wall(),
                     on_progress=planning,
                 )
-                contents = {**read.contents, **{name: clashes[name] for name in clashes if name in read.contents}}
+                clashes = {name: clash for name, clash in current.clashes.items() if name in read.contents}
+                contents = {**read.contents, **clashes}
                 plan = make_plan(manifest, connection, options, contents=contents, on_event=planning)
-            choice = self.choices.choose(plan, now, listed=len(manifest.models))
-            plan = replace(plan, changes=choice.changes, refusals=())  # what a guard forbids is not among them
+            filtered = self.change_filter.select(plan, now, listed=len(manifest.models))
+            plan = replace(plan, changes=filtered.changes, refusals=())  # what a guard forbids is not among them
             outcomes: tuple[Outcome, ...] = ()
-            if plan.changes and not orders.is_set():
-                with self._server.turn(connection.server):
-                    outcomes = apply_plan(plan, connection, jobs=self._options.jobs, stop=orders, on_event=on_event)
-        self.choices.remember(plan, outcomes, self._clock(), names=(desired.name for desired in selected))
+            if plan.changes and not control.is_set():
+                with self._outside.server.lock(connection.server):
+                    outcomes = apply_plan(plan, connection, jobs=self._options.jobs, stop=control, on_event=on_event)
+        self.change_filter.remember(plan, outcomes, self._clock(), names=(desired.name for desired in selected))
         unreachable = {
             desired.name
             for desired in selected
             if isinstance(read.contents[desired.name], FileError) and _is_under(desired.path, unknown_roots)
         }
         waiting = read.waiting | unreachable
-        self._ask_again(plan, read.contents, waiting | clashes.keys())
-        problems = (
-            *conditions.of_plan(plan, waiting={printable(name) for name in waiting} | waiting),
-            *conditions.of_outcomes(outcomes),
-            *conditions.of_restless(selected, read.waiting, settling.overdue(now)),
-        )
-        return Result(
-            plan,
-            outcomes,
-            choice.refusals,
-            choice.undeleted,
-            problems,
-            choice.drift,
-            choice.repaired,
-            waiting | choice.held,
-            choice.stuck,
-            read.has_moved,
-            tuple(warnings),
+        self._ask_again(plan, read.contents, waiting | current.clashes.keys())
+        return Reconciled(
+            plan=plan,
+            outcomes=outcomes,
+            refusals=filtered.refusals,
+            undeleted=filtered.undeleted,
+            conditions=(
+                *of_plan(plan, waiting={printable(name) for name in waiting} | waiting),
+                *of_outcomes(outcomes),
+                *of_unsettled(selected, read.waiting, settler.overdue(now)),
+            ),
+            drift=filtered.drift,
+            repaired=filtered.repaired,
+            waiting=waiting | filtered.waiting,
+            stuck=filtered.stuck,
+            has_changed=read.has_changed,
+            warnings=tuple(warnings),
         )
 
     def selected(self, manifest: Manifest) -> list[Desired]:
-        """Return the models of a manifest that rounds look at."""
+        """Return the models of a manifest that are looked at."""
         selection = self._options.selection.among({desired.name for desired in manifest.models})
         return [desired for desired in manifest.models if desired.name in selection]
 
     def hurry(self) -> None:
         """Let everything that waits for time alone be tried at once."""
-        self.choices.retries.hurry()
-        self.questions.hurry()
+        self.change_filter.retries.hurry()
+        self.unread.hurry()
 
     def next_due(self) -> float | None:
         """When something that failed is to be tried again."""
-        times = [due for due in (self.choices.retries.next_due(), self.questions.next_due()) if due is not None]
+        times = [due for due in (self.change_filter.retries.next_due(), self.unread.next_due()) if due is not None]
         return min(times, default=None)
 
     def _ask_again(self, plan: Plan, contents: Mapping[str, Content | FileError], waiting: Collection[str]) -> None:
         """Come back to files that could not be read and contents that could not be found out."""
         now = self._clock()
-        unread = {name for name, content in contents.items() if isinstance(content, FileError) and name not in waiting}
-        open_questions = unread | (set(plan.unknown) if self._options.verify != "never" else set())
-        self.questions.keep(open_questions)
-        for name in open_questions:
-            if self.questions.may_try(name, None, now):
-                self.questions.failed(name, None, now)
+        broken = {name for name, content in contents.items() if isinstance(content, FileError) and name not in waiting}
+        again = broken | (set(plan.unknown) if self._options.verify != "never" else set())
+        self.unread.keep(again)
+        for name in again:
+            if self.unread.may_try(name, None, now):
+                self.unread.failed(name, None, now)
 
 
 def _is_under(path: str, folders: Collection[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Telling what a round came to: the log, the problems, the command for changes, the service manager."""
+"""Reporting what a reconcile came to: the log, the conditions, the command for changes, the service manager."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmsync.printable import printable
-from mmsync.watch import conditions
-from mmsync.watch.conditions import Problem
+from mmsync.watch.conditions import Condition, of_diagnostics, of_error, of_held_deletes, of_ledger, of_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
     from mmsync.apply.outcome import Outcome
     from mmsync.plan import Plan
     from mmsync.types import Diagnostic, ServerName
-    from mmsync.watch.conditions import Health
-    from mmsync.watch.config import Outside
-    from mmsync.watch.reconciler import Result
+    from mmsync.watch.conditions import Conditions
+    from mmsync.watch.config import Dependencies
+    from mmsync.watch.reconciler import Reconciled
 
-__all__ = ["EVENTS", "FORMAT_VERSION", "Level", "Log", "Teller", "report"]
+__all__ = ["EVENTS", "FORMAT_VERSION", "Level", "Log", "Reporter", "report"]
 
 FORMAT_VERSION = "1"
 
@@ -34,7 +33,7 @@ def report(
     *,
     health: str,
     before: str,
-    problems: Sequence[Problem],
+    conditions: Sequence[Condition],
     manifests: Sequence[str],
 ) -> dict[str, Any]:
     """Return the report as JSON values; sizes in bytes. It holds no secrets and no times.
@@ -44,7 +43,7 @@ def report(
         outcomes: What was attempted.
         health: ``ok`` or ``degraded``, now.
         before: The same as of the last report.
-        problems: What is wrong now.
+        conditions: What is wrong now.
         manifests: The manifests' paths.
     """
     return {
@@ -71,35 +70,35 @@ def report(
         ],
         "problems": [
             {
-                "kind": problem.kind,
-                "subject": problem.subject,
-                "code": problem.code,
-                "level": problem.level,
-                "message": problem.message,
+                "kind": condition.kind,
+                "subject": condition.subject,
+                "code": condition.code,
+                "level": condition.level,
+                "message": condition.message,
             }
-            for problem in problems
+            for condition in conditions
         ],
     }
 
 
-_WAY = ("disk", "internal", "server", "token")
+_OF_RECONCILE = ("disk", "internal", "server", "token")
 _DONE = {"add": "model_added", "change": "model_changed", "delete": "model_deleted"}
 _PAST = {"add": "added", "change": "changed", "delete": "deleted"}
 
 
-class Teller:
+class Reporter:
     """Tells each thing once.
 
     Args:
         outside: The log, the service manager and the command for changes.
-        health: The problems of now.
+        conditions: The conditions of now.
         manifests: The manifests' paths, for reports.
     """
 
-    def __init__(self, outside: Outside, health: Health, manifests: Sequence[str]) -> None:
+    def __init__(self, outside: Dependencies, conditions: Conditions, manifests: Sequence[str]) -> None:
         self._outside = outside
         self._log = outside.log
-        self._health = health
+        self._conditions = conditions
         self._manifests = manifests
         self._reported = "ok"
         self._server: ServerName | None = None
@@ -107,63 +106,63 @@ class Teller:
 
     def failed(self, error: Exception) -> None:
         """Tell that a round could not be made."""
-        problem = conditions.of_pass(error)
-        for kind in _WAY:
-            self._health.set(kind, problem if kind == problem.kind else None)
-        if problem.kind == "internal" and self._health.changing:
+        condition = of_error(error)
+        for kind in _OF_RECONCILE:
+            self._conditions.set(kind, condition if kind == condition.kind else None)
+        if condition.kind == "internal" and self._conditions.changing:
             self._log("notice", "where the defect showed", trace=traceback.format_exc(limit=-8))
-        self._tell(None, ())
+        self._publish(None, ())
 
-    def reconciled(self, result: Result, notes: Iterable[Diagnostic]) -> None:
+    def reconciled(self, result: Reconciled, diagnostics: Iterable[Diagnostic]) -> None:
         """Tell a round."""
         plan, outcomes = result.plan, result.outcomes
-        was_away = any(self._health.has(kind) for kind in _WAY)
+        was_away = any(self._conditions.has(kind) for kind in _OF_RECONCILE)
         refused = next((outcome for outcome in outcomes if outcome.code == "token"), None)
-        for kind in _WAY:
-            problem = (
-                Problem("token", "", refused.message, "token", "the server accepts the token again")
+        for kind in _OF_RECONCILE:
+            condition = (
+                Condition("token", "", refused.message, "token", "the server accepts the token again")
                 if refused
                 else None
             )
-            self._health.set(kind, problem if kind == "token" else None)
-        self._health.set("ledger", conditions.of_ledger(result.warnings))
+            self._conditions.set(kind, condition if kind == "token" else None)
+        self._conditions.set("ledger", of_ledger(result.warnings))
         if self._server != plan.server:
             self._server = plan.server
             domain = f", domain {plan.server.domain}" if plan.server.domain else ""
             self._log("server_reached", f"the server is {plan.server.url}{domain}", url=plan.server.url)
-        self._health.set("plan", conditions.of_refusals(result.refusals, result.undeleted))
-        self._health.set("orphans", conditions.of_orphans(plan))
-        for problem in result.repaired:
-            self._log("drift_found", problem.message, level="warning", model=problem.subject)
-        self._health.update("drift", result.drift)
-        held = {printable(name) for name in result.held}
-        kept = [one for one in self._health.problems if one.kind == "model" and one.subject in held]
-        self._health.update("model", {one.subject: one for one in (*kept, *result.problems)}.values())
-        self._health.update("notice", conditions.of_notes((*notes, *plan.diagnostics), result.refusals))
+        self._conditions.set("plan", of_held_deletes(result.refusals, result.undeleted))
+        self._conditions.set("orphans", of_orphans(plan))
+        for condition in result.repaired:
+            self._log("drift_found", condition.message, level="warning", model=condition.subject)
+        self._conditions.update("drift", result.drift)
+        waiting = {printable(name) for name in result.waiting}
+        kept = [one for one in self._conditions.present if one.kind == "model" and one.subject in waiting]
+        self._conditions.update("model", {one.subject: one for one in (*kept, *result.conditions)}.values())
+        self._conditions.update("notice", of_diagnostics((*diagnostics, *plan.diagnostics), result.refusals))
         for outcome in outcomes:
             if outcome.ok:
-                self._tell_done(outcome)
+                self._log_done(outcome)
         if outcomes or was_away or self._first:
             self._first = False
             self._log.record("reconciled", _summary(result), "info", _figures(result))
-        self._tell(plan, outcomes)
+        self._publish(plan, outcomes)
 
-    def tell_change(self) -> None:
+    def report_change(self) -> None:
         """Tell what changed outside a round: a manifest, a folder."""
-        if self._health.changing:
-            self._tell(None, ())
+        if self._conditions.changing:
+            self._publish(None, ())
 
-    def _tell(self, plan: Plan | None, outcomes: tuple[Outcome, ...]) -> None:
-        health, problems = self._health.state, self._health.problems
-        self._outside.service.status(_status(health, problems))
-        changed = self._health.take_change()
+    def _publish(self, plan: Plan | None, outcomes: tuple[Outcome, ...]) -> None:
+        health, conditions = self._conditions.state, self._conditions.present
+        self._outside.service.status(_status(health, conditions))
+        changed = self._conditions.take_change()
         if self._outside.on_change is not None and (changed or any(outcome.ok for outcome in outcomes)):
             before, self._reported = self._reported, health
             self._outside.on_change(
-                report(plan, outcomes, health=health, before=before, problems=problems, manifests=self._manifests)
+                report(plan, outcomes, health=health, before=before, conditions=conditions, manifests=self._manifests)
             )
 
-    def _tell_done(self, outcome: Outcome) -> None:
+    def _log_done(self, outcome: Outcome) -> None:
         change = outcome.change
         name = printable(change.name)
         reasons = f" ({', '.join(change.reasons)})" if change.reasons else ""
@@ -180,16 +179,16 @@ class Teller:
         )
 
 
-def _status(health: str, problems: Sequence[Problem]) -> str:
+def _status(health: str, conditions: Sequence[Condition]) -> str:
     """Return the line for the service manager; what is only to be known is no problem."""
-    count = sum(problem.level != "info" for problem in problems)
+    count = sum(condition.level != "info" for condition in conditions)
     if not count:
         return health
     counted = f"{count} problem{'' if count == 1 else 's'}"
     return counted if health == "ok" else f"{health}, {counted}"
 
 
-def _summary(result: Result) -> str:
+def _summary(result: Reconciled) -> str:
     plan, outcomes = result.plan, result.outcomes
     done = Counter(_PAST[outcome.change.action] for outcome in outcomes if outcome.ok)
     failed = sum(not outcome.ok for outcome in outcomes)
@@ -200,7 +199,7 @@ def _summary(result: Result) -> str:
     return f"{', '.join(parts) or 'nothing to change'}; {len(plan.unchanged)} unchanged{stuck}"
 
 
-def _figures(result: Result) -> dict[str, object]:
+def _figures(result: Reconciled) -> dict[str, object]:
     plan, outcomes = result.plan, result.outcomes
     done = Counter(outcome.change.action for outcome in outcomes if outcome.ok)
     return {

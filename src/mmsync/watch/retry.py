@@ -1,4 +1,4 @@
-"""When to try again. Pure: time and chance are arguments."""
+"""Retry policy, and which changes of a plan are to be carried out now. Pure: time and chance are arguments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
 from mmsync.plan.guards import check_guards
 from mmsync.types import Source
-from mmsync.watch import conditions
+from mmsync.watch.conditions import of_drift
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from mmsync.apply.outcome import Outcome
     from mmsync.plan import Change, Guards, Plan
     from mmsync.types import Diagnostic
-    from mmsync.watch.conditions import Problem
+    from mmsync.watch.conditions import Condition
 
-__all__ = ["Backoff", "Choice", "Choices", "OnDrift", "Retries", "Timer"]
+__all__ = ["Backoff", "ChangeFilter", "FilteredChanges", "OnDrift", "Retries", "Timer"]
 
 FIRST_DELAY = 5.0
 LONGEST_DELAY = 180.0
@@ -66,7 +66,7 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    wish: object
+    target: object
     permanent: bool
     count: int
     due_at: float
@@ -75,49 +75,49 @@ class _Failure:
 class Retries(Generic[Key]):
     """What failed, when it may be tried again, and what it is waiting for.
 
-    A failure belongs to a *wish*: anything that compares equal as long as trying again would be trying the same
-    (a model's file and its manifest entry). Another wish is always tried at once.
+    A failure belongs to a *target*: anything that compares equal as long as trying again would be trying the same
+    (a model's file and its manifest entry). Another target is always tried at once.
     """
 
     def __init__(self, backoff: Backoff = Backoff()) -> None:
         self._backoff = backoff
         self._failures: dict[Key, _Failure] = {}
 
-    def failed(self, key: Key, wish: object, now: float, *, permanent: bool = False) -> float:
-        """Record a failure of ``wish``; return the seconds until it may be tried again (infinite if permanent)."""
+    def failed(self, key: Key, target: object, now: float, *, permanent: bool = False) -> float:
+        """Record a failure of ``target``; return the seconds until it may be tried again (infinite if permanent)."""
         before = self._failures.get(key)
-        count = before.count + 1 if before is not None and before.wish == wish else 1
+        count = before.count + 1 if before is not None and before.target == target else 1
         delay = float("inf") if permanent else self._backoff.delay(count)
-        self._failures[key] = _Failure(wish, permanent, count, now + delay)
+        self._failures[key] = _Failure(target, permanent, count, now + delay)
         return delay
 
     def succeeded(self, key: Key) -> None:
         """Forget the failures of ``key``."""
         self._failures.pop(key, None)
 
-    def may_try(self, key: Key, wish: object, now: float) -> bool:
-        """Whether ``wish`` may be tried now."""
+    def may_try(self, key: Key, target: object, now: float) -> bool:
+        """Whether ``target`` may be tried now."""
         failure = self._failures.get(key)
-        return failure is None or failure.wish != wish or now >= failure.due_at
+        return failure is None or failure.target != target or now >= failure.due_at
 
-    def failed_for_good(self, key: Key, wish: object) -> bool:
-        """Whether ``wish`` failed and trying it again would be pointless."""
+    def failed_for_good(self, key: Key, target: object) -> bool:
+        """Whether ``target`` failed and trying it again would be pointless."""
         failure = self._failures.get(key)
-        return failure is not None and failure.permanent and failure.wish == wish
+        return failure is not None and failure.permanent and failure.target == target
 
     def hurry(self, key: Key | None = None) -> None:
-        """Let a failure (or all of them) be tried again at once; permanent ones still wait for another wish."""
+        """Let a failure (or all of them) be tried again at once; permanent ones still wait for another target."""
         for one in [key] if key is not None else list(self._failures):
             failure = self._failures.get(one)
             if failure is not None and not failure.permanent:
-                self._failures[one] = _Failure(failure.wish, failure.permanent, failure.count, float("-inf"))
+                self._failures[one] = _Failure(failure.target, failure.permanent, failure.count, float("-inf"))
 
     def postpone(self, now: float) -> None:
         """Put off whatever is due and was not tried, or it would be due for ever."""
         for key, failure in self._failures.items():
             if not failure.permanent and failure.due_at <= now:
                 due_at = now + self._backoff.delay(failure.count)
-                self._failures[key] = _Failure(failure.wish, failure.permanent, failure.count, due_at)
+                self._failures[key] = _Failure(failure.target, failure.permanent, failure.count, due_at)
 
     def keep(self, keys: set[Key]) -> None:
         """Forget everything but ``keys``."""
@@ -133,8 +133,8 @@ OnDrift = Literal["fix", "report"]
 _NOWHERE = Source("", 0)
 
 
-class Choice(NamedTuple):
-    """What is made of a plan.
+class FilteredChanges(NamedTuple):
+    """What of a plan is to be carried out now.
 
     Attributes:
         changes: What to carry out now.
@@ -149,14 +149,14 @@ class Choice(NamedTuple):
     changes: tuple[Change, ...]
     refusals: tuple[Diagnostic, ...]
     undeleted: tuple[str, ...]
-    drift: tuple[Problem, ...]
-    repaired: tuple[Problem, ...]
-    held: frozenset[str]
+    drift: tuple[Condition, ...]
+    repaired: tuple[Condition, ...]
+    waiting: frozenset[str]
     stuck: int
 
 
-class Choices:
-    """Chooses, and remembers what it takes to choose.
+class ChangeFilter:
+    """Selects the changes to carry out now, and remembers what it takes to select.
 
     Args:
         guards: The limits on deleting.
@@ -175,7 +175,7 @@ class Choices:
         self._deleted_at: list[float] = []
         self._first = True
 
-    def choose(self, plan: Plan, now: float, *, listed: int) -> Choice:
+    def select(self, plan: Plan, now: float, *, listed: int) -> FilteredChanges:
         """Pick the changes to carry out now.
 
         A guard that forbids the deletes holds them back, all of them, and nothing else: adds and changes do not
@@ -188,26 +188,28 @@ class Choices:
             listed: How many models the manifests list.
         """
         changes: list[Change] = []
-        drift: list[Problem] = []
-        repaired: list[Problem] = []
-        held: set[str] = set()
+        drift: list[Condition] = []
+        repaired: list[Condition] = []
+        waiting: set[str] = set()
         undeleted: list[str] = []
         stuck = 0
         refused = self._too_many(plan, now, listed) or plan.refusals
         for change in plan.changes:
-            stuck += self.retries.failed_for_good(change.name, _wish(change))
+            stuck += self.retries.failed_for_good(change.name, _target(change))
             if refused and change.action == "delete":
                 undeleted.append(change.name)
-                held.add(change.name)
+                waiting.add(change.name)
             elif self._is_drift(change) and self._on_drift == "report":
-                drift.append(conditions.of_drift(change, repair=False))
-            elif not self.retries.may_try(change.name, _wish(change), now):
-                held.add(change.name)
+                drift.append(of_drift(change, repair=False))
+            elif not self.retries.may_try(change.name, _target(change), now):
+                waiting.add(change.name)
             else:
                 changes.append(change)
                 if self._is_drift(change):
-                    repaired.append(conditions.of_drift(change, repair=True))
-        return Choice(tuple(changes), refused, tuple(undeleted), tuple(drift), tuple(repaired), frozenset(held), stuck)
+                    repaired.append(of_drift(change, repair=True))
+        return FilteredChanges(
+            tuple(changes), refused, tuple(undeleted), tuple(drift), tuple(repaired), frozenset(waiting), stuck
+        )
 
     def remember(self, plan: Plan, outcomes: Iterable[Outcome], now: float, *, names: Iterable[str]) -> None:
         """Take note of what became of a round.
@@ -222,14 +224,14 @@ class Choices:
             change = outcome.change
             if outcome.ok:
                 self.retries.succeeded(change.name)
-                self._in_step[change.name] = _content_wish(change)
+                self._in_step[change.name] = _content_hash(change)
                 if change.action == "delete":
                     self._deleted_at.append(now)
             elif outcome.code != "interrupted":
-                self.retries.failed(change.name, _wish(change), now, permanent=outcome.permanent)
+                self.retries.failed(change.name, _target(change), now, permanent=outcome.permanent)
         for change in plan.unchanged:
             self.retries.succeeded(change.name)
-            self._in_step[change.name] = _content_wish(change)
+            self._in_step[change.name] = _content_hash(change)
             self._ever_ours.add(change.name)
         self._ever_ours.update(change.name for change in plan.changes if change.action != "delete")
         # What was due and not tried (its file is restless, the plan is refused) waits its time once more.
@@ -252,23 +254,23 @@ class Choices:
         return tuple(replace(one, summary=f"{one.summary} ({why})") for one in found)
 
     def _is_drift(self, change: Change) -> bool:
-        """Whether the server, not the wish, is what changed since they were in step.
+        """Whether the server, not the target, is what changed since they were in step.
 
         What differs when the watch begins cannot be told apart and counts as wished for.
         """
         if change.action == "delete":
             return not self._first and change.name not in self._ever_ours
-        return self._in_step.get(change.name) == _content_wish(change)
+        return self._in_step.get(change.name) == _content_hash(change)
 
 
-def _wish(change: Change) -> object:
+def _target(change: Change) -> object:
     """What a failure belongs to: the entry without its place in the manifest, and the very file."""
     if change.desired is None:
         return change.before
     return change.desired._replace(source=_NOWHERE), change.content.key if change.content else None
 
 
-def _content_wish(change: Change) -> int:
+def _content_hash(change: Change) -> int:
     """What being in step means, as a hash: ten thousand are kept."""
     after = change.after
     return hash((after.engine, after.description, after.sha256) if after else None)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Roots", "Sight", "see"]
+__all__ = ["RootState", "Roots", "inspect_root"]
 
 
-class Sight(NamedTuple):
+class RootState(NamedTuple):
     """How a root was found.
 
     Attributes:
@@ -34,7 +34,7 @@ class Sight(NamedTuple):
     empty: bool
 
 
-def see(folder: str) -> Sight:
+def inspect_root(folder: str) -> RootState:
     """Look at a root; never raises."""
     real = os.path.realpath(folder)
     try:
@@ -43,20 +43,20 @@ def see(folder: str) -> Sight:
             # An error half-way through a listing is raised by the iterator: no entry read before it counts.
             empty = not any(not entry.name.startswith("..") for entry in entries)
     except FileNotFoundError:
-        return Sight(real, None, "it is not there", empty=True)
+        return RootState(real, None, "it is not there", empty=True)
     except NotADirectoryError:
-        return Sight(real, None, "it is not a folder", empty=True)
+        return RootState(real, None, "it is not a folder", empty=True)
     except OSError as error:
         why = error.strerror or errno.errorcode.get(error.errno or 0, "unknown error")
-        return Sight(real, None, f"it cannot be listed: {why}", empty=False)
-    return Sight(real, (found.st_dev, found.st_ino), "", empty)
+        return RootState(real, None, f"it cannot be listed: {why}", empty=False)
+    return RootState(real, (found.st_dev, found.st_ino), "", empty)
 
 
 @dataclass(slots=True)
 class _Known:
     """A root as it was trusted last, and the folder in its place that is not trusted yet, if there is one."""
 
-    sight: Sight
+    sight: RootState
     had_entries: bool
     stranger: tuple[int, int] | None = None
     stranger_since: float = 0.0
@@ -78,7 +78,7 @@ class Roots:
         self._unknown: dict[str, str] = {}
         self._replaced: dict[str, str] = {}
 
-    def look(self, now: float, sights: Mapping[str, Sight]) -> None:
+    def update(self, now: float, sights: Mapping[str, RootState]) -> None:
         """Take in one look at every root; those not looked at are forgotten."""
         self._known = {folder: known for folder, known in self._known.items() if folder in sights}
         self._unknown = {}

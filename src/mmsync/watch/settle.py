@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Self
 
-__all__ = ["IRREGULAR", "MISSING", "Absent", "FileState", "Rest", "Settling", "look", "state_of"]
+__all__ = ["IRREGULAR", "MISSING", "Absent", "FileState", "PathState", "Settler", "stat_paths", "state_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ FileState = FileKey | Absent
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class PathState:
     """How one path was found and since when; times are seconds of the caller's monotonic clock.
 
     Attributes:
@@ -52,20 +52,20 @@ class Rest:
 
     state: FileState
     since: float
-    restless_since: float
+    unsettled_since: float
     settled: bool = False
 
-    def looked_at(self, state: FileState, now: float, settle: float) -> Self:
+    def seen_again(self, state: FileState, now: float, settle: float) -> Self:
         """Return what is known after another look."""
         kind = type(self)
         if state != self.state:
-            return kind(state, now, now if self.settled else self.restless_since)
+            return kind(state, now, now if self.settled else self.unsettled_since)
         if self.settled or now < self.since + settle:
             return self
         return kind(state, self.since, now, settled=True)
 
 
-class Settling:
+class Settler:
     """The state of rest of every path looked at.
 
     Args:
@@ -77,10 +77,10 @@ class Settling:
     def __init__(self, settle: float, force: float = 60.0) -> None:
         self.settle = settle
         self.force = force
-        self._known: dict[str, Rest] = {}
+        self._known: dict[str, PathState] = {}
         self._restless: set[str] = set()
 
-    def look(self, now: float, seen: Mapping[str, FileState], *, whole: bool = True) -> bool:
+    def update(self, now: float, seen: Mapping[str, FileState], *, whole: bool = True) -> bool:
         """Take in one look.
 
         Args:
@@ -98,7 +98,7 @@ class Settling:
             self._restless &= self._known.keys()
         for path, state in seen.items():
             before = self._known.get(path)
-            after = (before or Rest(state, now, now)).looked_at(state, now, self.settle)
+            after = (before or PathState(state, now, now)).seen_again(state, now, self.settle)
             if after is before:
                 continue
             self._known[path] = after
@@ -109,20 +109,20 @@ class Settling:
                 self._restless.add(path)
         return news
 
-    def at_rest(self, path: str) -> FileState | None:
+    def settled_state(self, path: str) -> FileState | None:
         """Return the settled state of a path; None while it is restless or was never looked at."""
         rest = self._known.get(path)
         return rest.state if rest is not None and rest.settled else None
 
-    def restless(self) -> frozenset[str]:
+    def unsettled(self) -> frozenset[str]:
         """Return the paths not at rest."""
         return frozenset(self._restless)
 
     def overdue(self, now: float) -> frozenset[str]:
         """Return the files that have been restless for ``force`` seconds or longer."""
-        return frozenset(path for path in self._restless if now - self._known[path].restless_since >= self.force)
+        return frozenset(path for path in self._restless if now - self._known[path].unsettled_since >= self.force)
 
-    def next_look(self) -> float | None:
+    def next_due(self) -> float | None:
         """Return when the first restless path can come to rest; None where all are at rest."""
         return min((self._known[path].since + self.settle for path in self._restless), default=None)
 
@@ -152,6 +152,6 @@ def state_of(path: str) -> FileState:
     return FileKey(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def look(paths: Iterable[str]) -> dict[str, FileState]:
+def stat_paths(paths: Iterable[str]) -> dict[str, FileState]:
     """Return the state of each path."""
     return {path: state_of(path) for path in paths}

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Way", "cover", "way"]
+__all__ = ["ResolvedPath", "folders_to_watch", "resolve_path"]
 
 _MOST_LINKS = 40  # as Linux: then it is ELOOP
 
 
-class Way(NamedTuple):
+class ResolvedPath(NamedTuple):
     """How a path resolves.
 
     Attributes:
@@ -32,7 +32,7 @@ class Way(NamedTuple):
     complete: bool
 
 
-def way(path: str) -> Way:
+def resolve_path(path: str) -> ResolvedPath:
     """Resolve ``path`` as the kernel would, noting each step; never raises, a fault ends the way."""
     # Not abspath: it would drop "link/.." together, which the kernel resolves through the link.
     pending = [part for part in _absolute(path).split("/") if part][::-1]
@@ -52,19 +52,19 @@ def way(path: str) -> Way:
         except OSError:
             # Not a link (EINVAL) is the usual case; then it either exists or the way ends here.
             if not os.path.lexists(joined):
-                return Way(here, tuple(steps), complete=False)
+                return ResolvedPath(here, tuple(steps), complete=False)
             here = joined
             continue
         links += 1
         if links > _MOST_LINKS:
-            return Way(here, tuple(steps), complete=False)
+            return ResolvedPath(here, tuple(steps), complete=False)
         if target.startswith("/"):
             here = "/"
         pending += [part for part in target.split("/") if part][::-1]
-    return Way(here, tuple(steps), complete=True)
+    return ResolvedPath(here, tuple(steps), complete=True)
 
 
-def cover(
+def folders_to_watch(
     paths: Iterable[str], bases: Iterable[str], listed: Iterable[str] = ()
 ) -> tuple[dict[str, frozenset[str] | None], bool]:
     """Return the folders to listen to, each with the names that matter in it; None stands for every name.
@@ -78,12 +78,12 @@ def cover(
         listed: Folders of which every name matters, because models are discovered there.
     """
     names: dict[str, set[str] | None] = {}
-    roots = {way(base).real for base in bases}
+    roots = {resolve_path(base).real for base in bases}
     near = roots | {os.path.dirname(root) for root in roots}  # noqa: PTH120  # strings throughout
-    folders: dict[str, Way] = {}
+    folders: dict[str, ResolvedPath] = {}
     crossed = False
 
-    def note(found: Way, *, last: bool) -> None:
+    def note(found: ResolvedPath, *, last: bool) -> None:
         nonlocal crossed
         for index, (folder, name) in enumerate(found.steps):
             is_last = index == len(found.steps) - 1
@@ -103,17 +103,17 @@ def cover(
     for path in paths:
         parent, name = os.path.split(_absolute(path))
         if parent not in folders:
-            folders[parent] = way(parent)
+            folders[parent] = resolve_path(parent)
             note(folders[parent], last=False)
         home = folders[parent]
         if not home.complete:
             continue
         if os.path.islink(joined := os.path.join(home.real, name)):  # noqa: PTH114, PTH118  # strings throughout
-            note(way(joined), last=True)
+            note(resolve_path(joined), last=True)
         else:
-            note(Way(joined, ((home.real, name),), complete=True), last=True)
+            note(ResolvedPath(joined, ((home.real, name),), complete=True), last=True)
     for folder in (*listed, *bases):
-        found = way(folder)
+        found = resolve_path(folder)
         note(found, last=False)
         if found.complete and folder in listed:
             names[found.real] = None

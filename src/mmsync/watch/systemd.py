@@ -64,6 +64,8 @@ class Service:
         # A manager that went away, or a full socket, is no reason to fail.
         with (
             contextlib.suppress(OSError),
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as way,
+            socket.socket(
+                socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+            ) as resolve_path,
         ):
-            way.sendto(message.encode("utf-8", "replace"), self._address)
+            resolve_path.sendto(message.encode("utf-8", "replace"), self._address)
