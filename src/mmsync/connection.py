@@ -7,6 +7,7 @@ import ipaddress
 import os
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,22 +17,8 @@ from mmsync.errors import SettingsError
 from mmsync.types import ServerName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from mmsync.client import Client
     from mmsync.ledger import Ledger
-
-__all__ = [
-    "LOCAL",
-    "Connection",
-    "IfMissing",
-    "Target",
-    "connect",
-    "expanded",
-    "is_exposed",
-    "new_client",
-    "open_client",
-]
 
 LOCAL = "local:"
 
@@ -50,23 +37,15 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server, ready to connect to.
+    """A server, ready to connect to."""
 
-    Attributes:
-        url: ``http(s)://…`` or ``local:FOLDER``.
-        token: Never shown. Empty for ``local:``.
-        auth_type: ``standalone`` or ``bearer``.
-        domain: Where given, the server is of the older generation (LegacyClient).
-        timeout: Seconds to connect, for the head of an answer and between two bytes; None means the client's 30.
-        max_list_bytes: The longest list of models that is read; None means the client's 64 MiB.
-    """
-
-    url: str
-    token: str = field(default="", repr=False)
-    auth_type: str = "standalone"
-    domain: str | None = None
+    url: str  # ``http(s)://…`` or ``local:FOLDER``
+    token: str = field(default="", repr=False)  # Never shown. Empty for ``local:``.
+    auth_type: str = "standalone"  # ``standalone`` or ``bearer``
+    domain: str | None = None  # where given, the server is of the older generation (LegacyClient)
+    # seconds to connect, for the head of an answer and between two bytes; None means the client's 30
     timeout: float | None = None
-    max_list_bytes: int | None = None
+    max_list_bytes: int | None = None  # the longest list of models that is read; None means the client's 64 MiB
 
 
 @contextlib.contextmanager
@@ -168,7 +147,7 @@ def expanded(path: Path | str) -> Path:
 
 
 def is_exposed(target: Target) -> bool:
-    """Whether the token would travel over plain http to another machine."""
+    """Return whether the token would travel over plain http to another machine."""
     try:
         parts = urlsplit(target.url)
     except ValueError:

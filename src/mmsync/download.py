@@ -6,88 +6,26 @@ import contextlib
 import difflib
 import hashlib
 import os
-import queue
 import threading
-import time
 import unicodedata
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from pathlib import Path, PurePath
+from typing import Literal, NamedTuple
 
-from mmsync.apply.outcome import Progress
+from mmsync.apply.outcome import Event, Progress
+from mmsync.client import Client
 from mmsync.client.error import ModelManagerError, TokenError
-from mmsync.errors import FileError, MmsyncError
+from mmsync.connection import Connection
+from mmsync.errors import FileError
 from mmsync.files import digest_file
 from mmsync.files.atomic import draft_in
-from mmsync.ledger import KnownImage, image_key, vouched
+from mmsync.ledger import ImageKey, KnownImage, image_key, vouched
 from mmsync.observe import rows
-from mmsync.parallel import start
+from mmsync.parallel import parallel_map
 from mmsync.plan import Selection
 from mmsync.printable import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from mmsync.apply.outcome import Event
-    from mmsync.client import Client
-    from mmsync.connection import Connection
-    from mmsync.ledger import ImageKey
-    from mmsync.types import Content, Observed
-
-__all__ = ["Download", "ModelFile", "choose", "download", "file_names", "parallel_map"]
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
-_GRACE = 1.0  # seconds that work in flight has to clear away after itself
-
-
-def parallel_map(
-    work: Callable[[_Item], _Result], items: Sequence[_Item], *, jobs: int, stop: threading.Event
-) -> Generator[_Result]:
-    """Yield the result for each item as it comes, in no particular order.
-
-    Args:
-        work: Called in one of the threads; what it raises is raised here, and ends the whole.
-        items: What it is called with.
-        jobs: How many threads.
-        stop: Set when the whole ends, for whatever reason; long work should look at it.
-    """
-    todo: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[_Result] | BaseException] = queue.SimpleQueue()
-    for item in items:
-        todo.put(item)
-
-    def worker() -> None:
-        while not stop.is_set():
-            try:
-                item = todo.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                done.put((work(item),))
-            except BaseException as error:  # noqa: BLE001 - it is the caller's, in whose thread it is raised again
-                done.put(error)
-
-    # Daemons: a thread that waits for a server that has gone silent must not keep the process from ending.
-    threads = [
-        threading.Thread(target=worker, name=f"mmsync-abreast-{number}", daemon=True)
-        for number in range(min(jobs, len(items)))
-    ]
-    try:
-        if items and not start(threads):
-            raise MmsyncError("this machine lets no thread start")
-        for _ in items:
-            result = done.get()
-            if isinstance(result, BaseException):
-                raise result
-            yield result[0]
-    finally:
-        stop.set()
-        deadline = time.monotonic() + _GRACE
-        for thread in threads:
-            if thread.ident is not None:  # an interrupt may come before all are started
-                thread.join(max(0.0, deadline - time.monotonic()))
+from mmsync.types import Content, Observed
 
 
 class ModelFile(NamedTuple):
@@ -99,28 +37,20 @@ class ModelFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What became of one download.
+    """The outcome of one download."""
 
-    Attributes:
-        file: What was asked for.
-        status: ``written``; ``there`` (a file of the same content was there already); ``refused`` (another file is
-            there, and it was not to be replaced); ``failed``.
-        sha256: The content, where it is known.
-        size: In bytes, where it is known.
-        message: Why not, one clause; empty where the file is there now.
-        image_id: The server's id of the bytes downloaded, where it says one.
-    """
-
-    file: ModelFile
+    file: ModelFile  # what was asked for
+    # ``written``; ``there`` (a file of the same content was there already); ``refused`` (another file is there, and
+    # it was not to be replaced); ``failed``
     status: Literal["written", "there", "refused", "failed"]
-    sha256: str = ""
-    size: int = 0
-    message: str = ""
-    image_id: int | str | None = None
+    sha256: str = ""  # the content, where it is known
+    size: int = 0  # in bytes, where it is known
+    message: str = ""  # why not, one clause; empty where the file is there now
+    image_id: int | str | None = None  # the server's id of the bytes downloaded, where it says one
 
     @property
     def ok(self) -> bool:
-        """Whether the file is there, with the server's content."""
+        """Return whether the file is there, with the server's content."""
         return self.status in ("written", "there")
 
 
@@ -187,7 +117,7 @@ class _Work:
     def run(self, files: Sequence[ModelFile], jobs: int) -> Generator[Download]:
         try:
             with contextlib.closing(parallel_map(self._one, files, jobs=jobs, stop=self.stop)) as results:
-                yield from results
+                yield from (result for _, result in results)
         finally:
             # Those of threads that are stuck; the others have cleared away after themselves.
             for draft in tuple(self.drafts):

@@ -5,13 +5,8 @@ From the Model Manager's REST contract: an engine that is not here is no fault, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["EXTENSIONS"]
 
 EXTENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

@@ -17,23 +17,11 @@ An error's ``str`` is one sentence that a person can act on; ``hint`` says what 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mmsync.types import Diagnostic
-
-__all__ = [
-    "FileError",
-    "LockTimeout",
-    "ManifestError",
-    "MmsyncError",
-    "PlanRefused",
-    "SettingsError",
-    "TokenSettingsError",
-    "WrongFormat",
-]
 
 
 class MmsyncError(Exception):

@@ -1,4 +1,4 @@
-"""How we know what content the server holds: the ledger, then the image's size, then the bytes themselves.
+"""Evidence of the content the server holds: the ledger, then the image's size, then the bytes themselves.
 
 No step guesses. Where a server leaves out what a step needs, the next one answers; where none can, the verdict
 is *unknown* and says why.
@@ -6,26 +6,19 @@ is *unknown* and says why.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Literal, NamedTuple
 
+from mmsync.client import Client, ModelDetail
 from mmsync.client.error import ModelManagerError, ModelNotFound, TokenError
-from mmsync.ledger import KnownImage, VerifiedContent, image_key, vouched
+from mmsync.ledger import ImageKey, KnownImage, Ledger, VerifiedContent, image_key, vouched
 from mmsync.observe import as_row, fill_in, image_id
-from mmsync.parallel import Pool
-from mmsync.types import Evidence, Shape
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
-
-    from mmsync.client import Client, ModelDetail
-    from mmsync.ledger import ImageKey, Ledger
-    from mmsync.types import Content, Observed, ServerName, Verify
-
-__all__ = ["Found", "gather", "gone_back"]
+from mmsync.parallel import parallel_map
+from mmsync.types import Content, Evidence, Observed, ServerName, Shape, Verify
 
 
 class Found(NamedTuple):
-    """What is known of one model: the row, completed from its detail where that was read, and the evidence."""
+    """One model as it was found: the row, completed from its detail where that was read, and the evidence."""
 
     observed: Observed
     evidence: Evidence
@@ -84,31 +77,29 @@ def gather(
     def read_detail(question: tuple[Observed, Content]) -> Found | _Unsettled:
         return _by_detail(question[0], question[1], client, known, ours, verify, incomplete)
 
-    with Pool(max(1, min(jobs, len(open_questions)))) as pool:
-        learned: list[tuple[ImageKey, KnownImage]] = []
-        verified: list[tuple[str, VerifiedContent]] = []
-        try:
-            unsettled: list[_Unsettled] = []
-            for seen in pool.map(read_detail, open_questions):
-                if isinstance(seen, Found):
-                    found[seen.observed.name] = seen
-                else:
-                    unsettled.append(seen)
-            if unsettled and on_downloads:
-                on_downloads(len(unsettled), sum(each.content.size for each in unsettled))
-            downloaded = pool.map(lambda each: _download(each, client, on_progress), unsettled)
-            for each, (settled, lesson) in zip(unsettled, downloaded, strict=True):
-                name = each.observed.name
-                found[name] = settled
-                if lesson:
-                    learned.append(lesson)
-                    if settled.evidence.verdict == "same":
-                        verified.append((name, VerifiedContent(each.content.sha256, displayed=each.shape)))
-        finally:
-            # What was downloaded before an interruption is not downloaded again.
-            pool.shutdown(wait=False, cancel_futures=True)
-            ledger.learn(server, learned)
-            ledger.learn_verified(server, verified)
+    learned: list[tuple[ImageKey, KnownImage]] = []
+    verified: list[tuple[str, VerifiedContent]] = []
+    try:
+        unsettled: list[_Unsettled] = []
+        for _, seen in parallel_map(read_detail, open_questions, jobs=jobs):
+            if isinstance(seen, Found):
+                found[seen.observed.name] = seen
+            else:
+                unsettled.append(seen)
+        if unsettled and on_downloads:
+            on_downloads(len(unsettled), sum(each.content.size for each in unsettled))
+        for each, (settled, lesson) in parallel_map(
+            lambda each: _download(each, client, on_progress), unsettled, jobs=jobs
+        ):
+            found[each.observed.name] = settled
+            if lesson:
+                learned.append(lesson)
+                if settled.evidence.verdict == "same":
+                    verified.append((each.observed.name, VerifiedContent(each.content.sha256, displayed=each.shape)))
+    finally:
+        # What was downloaded before an interruption is not downloaded again.
+        ledger.learn(server, learned)
+        ledger.learn_verified(server, verified)
     return found
 
 
@@ -194,7 +185,7 @@ def _unknown(observed: Observed, why: str) -> Found:
 
 
 def _is_of(observed: Observed, image: int | str | None, client: Client) -> bool:
-    """Whether downloaded bytes are those of the row's image, and worth remembering as such.
+    """Return whether downloaded bytes are those of the row's image, and worth remembering as such.
 
     They may be of a newer one. Where the download does not name its image, an update date that has not moved since
     the list was read tells.

@@ -11,20 +11,14 @@ import json
 import os
 import threading
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 from mmsync.formats import INSPECTOR
 from mmsync.sqlite_cache import CacheFile
-from mmsync.types import Content, Shape
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
-    from pathlib import Path
-    from types import TracebackType
-
-    from mmsync.types import FileKey, Observed, ServerName
-
-__all__ = ["ImageKey", "KnownImage", "Ledger", "ServerDescription", "VerifiedContent", "image_key", "vouched"]
+from mmsync.types import Content, FileKey, Observed, ServerName, Shape
 
 _VERSION = 4
 _SCHEMA = """
@@ -226,7 +220,7 @@ class Ledger:
             ]
 
     def is_latest(self, server: ServerName, name: str, sha256: str) -> bool:
-        """Whether this is the content that was last verified under a name."""
+        """Return whether this is the content that was last verified under a name."""
         return any(each.sha256 == sha256 for each in self.verified(server, name)[:1])
 
     def learn_verified(self, server: ServerName, found: Iterable[tuple[str, VerifiedContent]]) -> None:
@@ -377,7 +371,7 @@ def vouched(model: Observed, known: Mapping[ImageKey, KnownImage]) -> KnownImage
 
 
 def _is_storable(text: str) -> bool:
-    """Whether SQLite takes the text: a server's JSON may hold half a pair of surrogates, which no UTF-8 can."""
+    """Return whether SQLite takes the text: a server's JSON may hold half a pair of surrogates, which no UTF-8 can."""
     return text.isascii() or text == text.encode("utf-8", "replace").decode()
 
 

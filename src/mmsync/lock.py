@@ -6,17 +6,14 @@ import contextlib
 import hashlib
 import os
 import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsync.errors import LockTimeout, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     from mmsync.types import ServerName
-
-__all__ = ["server_lock"]
 
 
 @contextlib.contextmanager
@@ -35,7 +32,7 @@ def server_lock(folder: Path, server: ServerName, *, timeout: float, on_wait: Ca
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - only applying needs it
 
-    path = _folder(folder) / f"{hashlib.sha256(repr(tuple(server)).encode()).hexdigest()[:32]}.lock"
+    path = private_folder(folder) / f"{hashlib.sha256(repr(tuple(server)).encode()).hexdigest()[:32]}.lock"
     lock = FileLock(path, mode=0o600)
     try:
         try:
@@ -59,8 +56,12 @@ def server_lock(folder: Path, server: ServerName, *, timeout: float, on_wait: Ca
         lock.release()
 
 
-def _folder(folder: Path) -> Path:
-    """Make the folder for this user alone; in a shared temporary directory somebody else may have made it first."""
+def private_folder(folder: Path) -> Path:
+    """Make the folder for this user alone; in a shared temporary directory somebody else may have made it first.
+
+    Raises:
+        SettingsError: It cannot be made, or belongs to somebody else.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()

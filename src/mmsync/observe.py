@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mmsync.types import Diagnostic, Observed, date_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from mmsync.client import Client, Model, ModelDetail
-
-__all__ = ["as_row", "fill_in", "holds", "image_id", "row_of", "rows"]
 
 
 def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list[Diagnostic]]:
@@ -63,7 +60,7 @@ def image_id(detail: ModelDetail) -> int | str | None:
 
 
 def holds(client: Client, name: str, image: int | str, sha256: str) -> bool:
-    """Whether an image of an id nobody expected holds known bytes: some servers may give each save an id of its own.
+    """Return whether an image of an id nobody expected holds known bytes: some servers may give each save an id of its own.
 
     Raises:
         ModelManagerError: The bytes cannot be read.

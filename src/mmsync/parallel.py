@@ -1,22 +1,23 @@
-"""A pool of threads that makes do with those that start."""
+"""Several at a time: one function over many items, in threads that make do with those that start."""
 
 from __future__ import annotations
 
+import queue
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-__all__ = ["Pool", "is_shortage", "shortage", "start"]
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+_GRACE = 1.0  # seconds that work in flight has to clear away after itself
 
 shortage = threading.Event()
 """Whether a thread could not be started since this was cleared."""
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether the error is Python's for a thread that cannot be started."""
+    """Return whether the error is Python's for a thread that cannot be started."""
     return isinstance(error, RuntimeError) and "start new thread" in str(error)
 
 
@@ -35,28 +36,50 @@ def start(threads: Sequence[threading.Thread]) -> list[threading.Thread]:
     return running
 
 
-_Result = TypeVar("_Result")
+def parallel_map(
+    work: Callable[[_Item], _Result], items: Sequence[_Item], *, jobs: int, stop: threading.Event | None = None
+) -> Generator[tuple[_Item, _Result], None, None]:
+    """Yield each item with its result as it comes, in no particular order; without a thread, in the caller's.
 
+    Args:
+        work: Called in one of the threads; what it raises is raised here, and ends the whole.
+        items: What it is called with.
+        jobs: How many threads.
+        stop: Set when the whole ends, for whatever reason; long work should look at it.
+    """
+    ended = stop or threading.Event()
+    todo: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[_Item, _Result] | BaseException] = queue.SimpleQueue()
+    for item in items:
+        todo.put(item)
 
-class Pool(ThreadPoolExecutor):
-    """A ThreadPoolExecutor that makes do with the threads that start; without any, it works in the caller's."""
-
-    def submit(self, fn: Callable[..., _Result], /, *args: Any, **kwargs: Any) -> Future[_Result]:
-        """Schedule a call; see ThreadPoolExecutor. Where no thread runs at all, it is made before this returns."""
-        future = super().submit(fn, *args, **kwargs)
-        if not self._threads and future.cancel():
-            future = Future()
+    def worker() -> None:
+        while not ended.is_set():
             try:
-                future.set_result(fn(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001 - it is raised again where the result is asked for
-                future.set_exception(error)
-        return future
+                item = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((item, work(item)))
+            except BaseException as error:  # noqa: BLE001 - it is the caller's, in whose thread it is raised again
+                done.put(error)
 
-    def _adjust_thread_count(self) -> None:
-        # Called by submit when the call is queued already: the threads that run will come to it.
-        try:
-            super()._adjust_thread_count()
-        except RuntimeError as error:
-            if not is_shortage(error):
-                raise
-            shortage.set()
+    # Daemons: a thread that waits for a server that has gone silent must not keep the process from ending.
+    threads = [
+        threading.Thread(target=worker, name=f"mmsync-{number}", daemon=True)
+        for number in range(min(max(jobs, 1), len(items)))
+    ]
+    try:
+        if items and not start(threads):
+            worker()
+        for _ in items:
+            result = done.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+    finally:
+        ended.set()
+        deadline = time.monotonic() + _GRACE
+        for thread in threads:
+            if thread.ident is not None:  # an interrupt may come before all are started
+                thread.join(max(0.0, deadline - time.monotonic()))

@@ -7,13 +7,8 @@ that model is meant and not ``fraud1``.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from fnmatch import translate
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
-__all__ = ["MOST_GLOBS", "Patterns", "is_glob"]
 
 MOST_GLOBS = 1_000
 """Globs in one list; plain names beside them cost next to nothing and are not counted."""

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["few", "harmless", "masked_url", "printable"]
+from collections.abc import Sequence
 
 # C0 and C1 controls, the bidirectional overrides that can disguise a name, line separators, and lone surrogates
 # (how Python carries the bytes of a file name that is not UTF-8; they cannot be encoded again for output).

@@ -8,32 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from mmsync.apply.executor import apply_changes
-from mmsync.apply.outcome import Downloads, Progress, Verified
+from mmsync.apply.executor import Stop, apply_changes
+from mmsync.apply.outcome import Downloads, Event, Outcome, Phase, Progress, Verified
+from mmsync.client import Model
 from mmsync.client.error import ModelManagerError
-from mmsync.errors import PlanRefused
+from mmsync.connection import Connection
+from mmsync.errors import FileError, PlanRefused
 from mmsync.evidence import gather, gone_back
 from mmsync.files import ToldOnly, inspected, read_contents
 from mmsync.ledger import vouched
+from mmsync.manifest import Manifest
 from mmsync.observe import row_of, rows
-from mmsync.plan import Options, Scope, Situation, changed_guards, compare, differences, guards_of
+from mmsync.plan import Options, Plan, Scope, Situation, changed_guards, compare, differences, guards_of
 from mmsync.printable import printable
-from mmsync.types import Content, Diagnostic
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from mmsync.apply.executor import Stop
-    from mmsync.apply.outcome import Event, Outcome, Phase
-    from mmsync.client import Model
-    from mmsync.connection import Connection
-    from mmsync.errors import FileError
-    from mmsync.manifest import Manifest
-    from mmsync.plan import Plan
-    from mmsync.types import Observed
+from mmsync.types import Content, Diagnostic, Observed
 
 __all__ = ["Options", "apply_plan", "check_saved", "make_plan"]
 

@@ -6,28 +6,21 @@ import itertools
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from mmsync.connection import LOCAL
+from mmsync.connection import LOCAL, Connection
 from mmsync.download import Download, ModelFile, file_names
 from mmsync.engines import EXTENSIONS
 from mmsync.errors import FileError, SettingsError
 from mmsync.files import guess_engine
+from mmsync.manifest import ServerSettings
 from mmsync.manifest.writer import Entry, manifest_text, scalar, unlistable
 from mmsync.observe import rows
+from mmsync.plan import Selection
 from mmsync.printable import printable
-from mmsync.types import Diagnostic
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from mmsync.connection import Connection
-    from mmsync.manifest import ServerSettings
-    from mmsync.plan import Selection
-    from mmsync.types import Observed
-
-__all__ = ["Found", "Model", "ServerManifest", "draft", "read_server", "replaced_meanwhile", "scope_for", "search"]
+from mmsync.types import Diagnostic, Observed
 
 _EXTENSIONS = frozenset(extension for engine in EXTENSIONS.values() for extension in engine)
 # These say nothing by themselves: a folder is full of JSON and zip files that are no models.
@@ -52,7 +45,7 @@ class Model(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a search came to: models by path, and files that look like models but were not taken, with the reason."""
+    """The result of a search: models by path, and files that look like models but were not taken, with the reason."""
 
     models: Sequence[Model]
     doubtful: Sequence[tuple[str, str]]
@@ -159,21 +152,13 @@ _FOLDER = "models"
 
 
 class ServerManifest(NamedTuple):
-    """A manifest to be.
+    """A manifest to be."""
 
-    Attributes:
-        models: The models it lists, by name.
-        files: The file of each, relative to the folder of model files.
-        text: The manifest.
-        left_out: What is on the server and cannot be listed, or not as it is there.
-        names_server: Whether the manifest says which server; none of a folder of this machine does.
-    """
-
-    models: Sequence[Observed]
-    files: Mapping[str, str]
-    text: str
-    left_out: Sequence[Diagnostic]
-    names_server: bool
+    models: Sequence[Observed]  # the models it lists, by name
+    files: Mapping[str, str]  # the file of each, relative to the folder of model files
+    text: str  # the manifest
+    left_out: Sequence[Diagnostic]  # what is on the server and cannot be listed, or not as it is there
+    names_server: bool  # whether the manifest says which server; none of a folder of this machine does
 
     def files_in(self, folder: Path) -> list[ModelFile]:
         """Return the downloads for a manifest in ``folder``, and make the folder they go to.

@@ -9,13 +9,9 @@ import contextlib
 import os
 import sqlite3
 import threading
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-__all__ = ["CacheFile"]
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 _BUSY = 10.0  # seconds to wait for another process's write
 # Damage may also show as text that is not UTF-8, in what was stored or in SQLite's own message.
@@ -161,7 +157,7 @@ def _is_taken(error: Exception) -> bool:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether the file itself is bad, rather than locked, read-only or on a full disk."""
+    """Return whether the file itself is bad, rather than locked, read-only or on a full disk."""
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _CIRCUMSTANCES
     return isinstance(error, UnicodeDecodeError)

@@ -6,27 +6,14 @@ ledger or the server. All are frozen: a plan made from them cannot change under 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import os
 
-__all__ = [
-    "Content",
-    "Desired",
-    "Diagnostic",
-    "Evidence",
-    "EvidenceSource",
-    "FileKey",
-    "Observed",
-    "ServerName",
-    "Shape",
-    "Source",
-    "Verdict",
-    "Verify",
-    "date_of",
-]
 
 _FAR_FUTURE = 2**53  # the whole numbers that every JSON reader keeps
 
@@ -76,33 +63,21 @@ class Diagnostic:
 
 
 class Desired(NamedTuple):
-    """What the manifest asks for one model. A NamedTuple: ten thousand are made for every plan.
+    """One model as the manifest asks for it. A NamedTuple: ten thousand are made for every plan."""
 
-    Attributes:
-        name: The model's name, unique across all manifests read together.
-        engine: The engine's code as the manifest writes it, for example ``ONNX``.
-        file: The path as the manifest writes it.
-        path: The path to open, relative to the working directory or absolute.
-        description: The text wanted; None leaves the server's alone, ``""`` empties it.
-        sha256: The pinned content in lower-case hex, or None.
-        allow_signature_change: Whether inputs and output type may change.
-        source: Where the manifest names it.
-        inspect: Whether the file must look like what its engine reads.
-    """
-
-    name: str
-    engine: str
-    file: str
-    path: str
-    description: str | None
-    sha256: str | None
-    allow_signature_change: bool
-    source: Source
-    inspect: bool = True
+    name: str  # the model's name, unique across all manifests read together
+    engine: str  # the engine's code as the manifest writes it, for example ``ONNX``
+    file: str  # the path as the manifest writes it
+    path: str  # the path to open, relative to the working directory or absolute
+    description: str | None  # the text wanted; None leaves the server's alone, ``""`` empties it
+    sha256: str | None  # the pinned content in lower-case hex, or None
+    allow_signature_change: bool  # whether inputs and output type may change
+    source: Source  # where the manifest names it
+    inspect: bool = True  # whether the file must look like what its engine reads
 
 
 class FileKey(NamedTuple):
-    """What says that a file is still the one that was read (``stat``; times in ns since the epoch).
+    """The stat that says that a file is still the one that was read (``stat``; times in ns since the epoch).
 
     ctime is part of it: a write of the same size whose mtime was put back still changes ctime.
     """
@@ -114,24 +89,27 @@ class FileKey(NamedTuple):
     ctime_ns: int
 
 
+# One call for all of them: a key is made for every model of every run.
+_stamps = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+
+
+def file_key(status: os.stat_result) -> FileKey:
+    """Return what identifies a state of the file ``status`` was taken from."""
+    return FileKey._make(_stamps(status))
+
+
 class Content(NamedTuple):
-    """The content a model file holds.
+    """The content a model file holds."""
 
-    Attributes:
-        sha256: 64 lower-case hex digits.
-        size: In bytes.
-        key: The stat it was read under; what an upload compares with.
-        lfs: True where the file is a Git LFS pointer: the digest and size are those of the file it stands for.
-    """
-
-    sha256: str
-    size: int
-    key: FileKey
+    sha256: str  # 64 lower-case hex digits
+    size: int  # in bytes
+    key: FileKey  # the stat it was read under; what an upload compares with
+    # true where the file is a Git LFS pointer: the digest and size are those of the file it stands for
     lfs: bool = False
 
 
 class ServerName(NamedTuple):
-    """Which server: its normalised URL (``local:/folder`` for an embedded one) and the domain, empty where none."""
+    """A server: its normalised URL (``local:/folder`` for an embedded one) and the domain, empty where none."""
 
     url: str
     domain: str = ""
@@ -141,40 +119,26 @@ class Observed(NamedTuple):
     """One row of the server's list. Every field but the name may be missing there, and is then None.
 
     A NamedTuple: ten thousand are made for every plan.
-
-    Attributes:
-        name: The model's name.
-        id: The server's id, never reused for another model (int on the servers known).
-        engine: The engine's code.
-        description: The text the server holds.
-        image_id: The id of the uploaded bytes; whoever replaces them gets a new one.
-        creation_date: Epoch milliseconds.
-        update_date: Epoch milliseconds.
     """
 
-    name: str
-    id: int | str | None = None
-    engine: str | None = None
-    description: str | None = None
-    image_id: int | str | None = None
-    creation_date: int | None = None
-    update_date: int | None = None
+    name: str  # the model's name
+    id: int | str | None = None  # the server's id, never reused for another model (int on the servers known)
+    engine: str | None = None  # the engine's code
+    description: str | None = None  # the text the server holds
+    image_id: int | str | None = None  # the id of the uploaded bytes; whoever replaces them gets a new one
+    creation_date: int | None = None  # epoch milliseconds
+    update_date: int | None = None  # epoch milliseconds
 
 
 class Shape(NamedTuple):
-    """A model's signature, which queries that call it depend on; None where it is not known.
+    """A model's signature, which queries that call it depend on; None where it is not known."""
 
-    Attributes:
-        inputs: By name, with their types.
-        output: The type of what it answers.
-    """
-
-    inputs: dict[str, str | None] | None = None
-    output: str | None = None
+    inputs: dict[str, str | None] | None = None  # by name, with their types
+    output: str | None = None  # the type of what it answers
 
     @property
     def is_known(self) -> bool:
-        """Whether anything of it is known."""
+        """Return whether anything of it is known."""
         return self != (None, None)
 
     @classmethod
@@ -196,18 +160,11 @@ EvidenceSource = Literal["ledger", "size", "download", "none"]
 
 
 class Evidence(NamedTuple):
-    """Whether the server holds the desired content of one model, and how we know.
+    """The verdict on one model's content on the server, and its source."""
 
-    Attributes:
-        verdict: ``same``, ``different``, or ``unknown`` (never guessed).
-        source: What settled it: the ledger, the image's size, a download of the bytes, or nothing (``none``).
-        sha256: The content the server holds, where known.
-        size: Its size in bytes, where known.
-        why: For ``unknown``, the reason in one clause; otherwise empty.
-    """
-
-    verdict: Verdict
+    verdict: Verdict  # ``same``, ``different``, or ``unknown`` (never guessed)
+    # what settled it: the ledger, the image's size, a download of the bytes, or nothing (``none``)
     source: EvidenceSource
-    sha256: str | None = None
-    size: int | None = None
-    why: str = ""
+    sha256: str | None = None  # the content the server holds, where known
+    size: int | None = None  # its size in bytes, where known
+    why: str = ""  # for ``unknown``, the reason in one clause; otherwise empty

@@ -1,26 +1,17 @@
-"""What is wrong with a manifest's model files, found without a server."""
+"""Validation of a manifest's model files, without a server."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
 
-from mmsync.apply.outcome import Progress
+from mmsync.apply.outcome import Event, Progress
 from mmsync.errors import FileError
-from mmsync.files import digest_file, format_error, pull_command, read_contents
+from mmsync.files import DigestCache, digest_file, format_error, pull_command, read_contents
 from mmsync.files.lfs import MAX_POINTER_BYTES
+from mmsync.manifest import Manifest
 from mmsync.printable import printable
-from mmsync.types import Diagnostic
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Literal
-
-    from mmsync.apply.outcome import Event
-    from mmsync.files import DigestCache
-    from mmsync.manifest import Manifest
-    from mmsync.types import Content, Desired
-
-__all__ = ["check_files"]
+from mmsync.types import Content, Desired, Diagnostic
 
 
 def check_files(

@@ -301,6 +301,7 @@ def test_json_has_the_agreed_keys_and_the_same_bytes_every_time(desk):
         "summary",
         "changes",
         "diagnostics",
+        "options",
     ]
     assert document["summary"] == {
         "add": 0,

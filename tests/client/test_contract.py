@@ -13,7 +13,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType  # noqa: TC003 - the dataclass below names it
+from types import ModuleType
 from typing import Any
 
 import pytest

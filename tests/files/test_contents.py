@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mmsync.errors import FileError
-from mmsync.files import file_key, is_racy, read_contents
-from mmsync.types import Desired, FileKey, Source
+from mmsync.files import is_racy, read_contents
+from mmsync.types import Desired, FileKey, Source, file_key
 
 SECOND = 1_000_000_000
 

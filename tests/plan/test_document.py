@@ -41,6 +41,7 @@ def test_the_document_has_exactly_the_keys_users_script_against():
     document = plan_document(PLAN, version="1.2.3")
     assert list(document) == [
         "format_version", "mmsync_version", "server", "manifests", "digest", "summary", "changes", "diagnostics",
+        "options",
     ]  # fmt: skip
     assert document["format_version"] == "1"
     assert document["server"] == {"url": "https://models.example", "domain": ""}
@@ -164,4 +165,24 @@ def test_the_options_of_a_partial_plan_come_back():
 
     selection = Selection(("it's a *",), ("b c", "--prune"), (2, 5))
     plan = compare(Situation(PLAN.server, ("models.yaml",), [], {}, {}, {}), selection=selection, prune=True)
-    assert saved_options(plan_document(plan, version="1")) == (selection, True)
+    document = plan_document(plan, version="1")
+    assert document["options"] == {
+        "target": ["it's a *"],
+        "exclude": ["b c", "--prune"],
+        "shard": [2, 5],
+        "prune": True,
+    }
+    assert saved_options(document) == (selection, True)
+    del document["options"]  # as mmsync 0.1.0 saved it, with the flags in the text of a diagnostic
+    assert saved_options(document) == (selection, True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [None, [], {}, {"target": "x"}, {"target": [1], "exclude": [], "shard": None, "prune": False}]
+    + [{"target": [], "exclude": [], "shard": shard, "prune": True} for shard in (3, [], [1], [1, 2, 3], ["a", "b"])],
+)
+def test_options_of_another_form_make_it_no_plan_document(options):
+    document = plan_document(PLAN, version="1") | {"options": options}
+    with pytest.raises(PlanRefused, match="is not a plan document"):
+        read_document(json.dumps(document), "plan.json")

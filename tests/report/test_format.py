@@ -6,12 +6,12 @@ import sys
 import pytest
 from hypothesis import given, strategies as st
 
-from mmsync.report.format import human_bytes, human_part, human_seconds
+from mmsync.report.format import human_bytes, human_seconds
 
 
 def test_the_examples_hold():
     assert doctest.testmod(sys.modules[human_bytes.__module__]).failed == 0
-    assert doctest.testmod(sys.modules[human_bytes.__module__]).attempted >= 4
+    assert doctest.testmod(sys.modules[human_bytes.__module__]).attempted == 3
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,3 @@ def test_bytes_are_within_five_percent(size):
 )
 def test_seconds(seconds, shown):
     assert human_seconds(seconds) == shown
-
-
-def test_a_part_of_nothing_done_takes_the_unit_of_the_whole():
-    assert human_part(0, 4_000_000) == "0/4.0 MB"

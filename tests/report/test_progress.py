@@ -4,6 +4,7 @@ import fcntl
 import io
 import os
 import pty
+import select
 import struct
 import subprocess
 import sys
@@ -245,7 +246,7 @@ def _screen(width: int, names: list[str]) -> tuple[list[str], bytes]:
     ) as run:
         os.close(follower)
         assert run.stdout.readline() == b"step\n"
-        while raw.count(b"\r\x1b[2K") + raw.count(b"\x1b[1A") < 4 * len(names):
+        while len([line for line in screen.display if line.strip()]) < 5 and select.select([leader], [], [], 10)[0]:
             part = os.read(leader, 65536)
             raw += part
             stream.feed(part)

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path  # noqa: TC003  # dataclasses and their readers resolve it at run time
+from pathlib import Path  # dataclasses and their readers resolve it at run time
 from typing import Any
 
 import requests

@@ -132,15 +132,15 @@ def test_4_and_5_a_dead_reader_is_replaced(root, watch, server, tmp_path, patch)
 
 
 def test_5_a_handler_only_sets_a_flag():
-    from mmsync.watch.control import WakeEvent
+    from mmsync.watch.control import Trigger
 
-    wake = WakeEvent(lambda _seconds: None)
+    trigger = Trigger(lambda _seconds: None)
     for _ in range(100_000):
-        wake.set()
-    assert wake.wait(0)
-    assert not wake.wait(0)
-    wake.set()
-    assert wake.wait(0)
+        trigger.set()
+    assert trigger.wait(0)
+    assert not trigger.wait(0)
+    trigger.set()
+    assert trigger.wait(0)
 
 
 def test_6_a_root_removed_and_made_again_is_watched_again_and_nothing_is_deleted(root, watch, server):

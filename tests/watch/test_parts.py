@@ -217,9 +217,12 @@ def test_a_command_that_fails_is_told_and_the_next_report_still_handed_over(word
 def test_a_deaf_reader_is_found_out_by_knocking_and_replaced(tmp_path, monkeypatch):
     from watchdog.observers.inotify_c import InotifyFD
 
-    rung = threading.Event()
+    rung, private = threading.Event(), tmp_path / "private"
+    private.mkdir()
+    tmp_path = tmp_path / "watched"
+    tmp_path.mkdir()
     folders = {os.path.realpath(tmp_path): None}
-    events = EventSource(rung.set, 10)
+    events = EventSource(rung.set, 10, private_folder=private)
     try:
         with monkeypatch.context() as deaf:
             deaf.setattr(InotifyFD, "handle_event", lambda _self, _event: None)

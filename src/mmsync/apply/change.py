@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from mmsync.apply.outcome import Attempt, Outcome
 from mmsync.apply.preconditions import SignatureGuard, as_before, completed, declared_shape, staleness
+from mmsync.client import Client, ModelDetail, ModelReview
 from mmsync.client.error import (
     EndpointNotFound,
     FileChanged,
@@ -20,19 +22,12 @@ from mmsync.client.error import (
 )
 from mmsync.errors import FileError, MmsyncError
 from mmsync.files.lfs import pull_command
+from mmsync.ledger import VerifiedContent
 from mmsync.observe import holds, image_id
+from mmsync.plan import Change
 from mmsync.types import Shape
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from mmsync.client import Client, ModelDetail, ModelReview
-    from mmsync.ledger import VerifiedContent
-    from mmsync.plan import Change
-
-    History = Callable[[Change], tuple[Sequence[VerifiedContent], str | None]]
-
-__all__ = ["carry_out"]
+History = Callable[[Change], tuple[Sequence[VerifiedContent], str | None]]
 
 _SLOW = 0.5  # seconds the upload of a new model may take before the name is read once more ahead of its save
 
@@ -122,7 +117,7 @@ def _describe(change: Change, client: Client, stored: ModelDetail) -> Attempt | 
 
 
 def _still_holds(change: Change, client: Client, image: int | str) -> bool:
-    """Whether a model whose image has another id now holds the content it held when the plan was made."""
+    """Return whether a model whose image has another id now holds the content it held when the plan was made."""
     before, after = change.before, change.after
     if before is None or after is None or before.sha256 != after.sha256:
         return False

@@ -1,4 +1,4 @@
-"""The workers of one apply: several changes at a time, stoppable, each failure its own."""
+"""The executor of a plan: several changes at a time, stoppable, each failure its own."""
 
 from __future__ import annotations
 
@@ -7,86 +7,21 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from mmsync.apply.change import carry_out
-from mmsync.apply.outcome import Attempt, Finished, Outcome, Progress, Started, Verified
+from mmsync.apply.change import History, carry_out
+from mmsync.apply.outcome import Attempt, Event, Finished, Outcome, Progress, Started, Verified
 from mmsync.apply.verify import read_back
-from mmsync.client.error import ModelManagerError
+from mmsync.client import Client, ModelDetail
 from mmsync.errors import MmsyncError
-from mmsync.parallel import Pool, start
+from mmsync.ledger import Ledger, VerifiedContent
+from mmsync.parallel import start
+from mmsync.plan import Change, Plan
 from mmsync.printable import printable
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from concurrent.futures import Future
-
-    from mmsync.apply.change import History
-    from mmsync.apply.outcome import Event
-    from mmsync.client import Client, ModelDetail
-    from mmsync.ledger import Ledger, VerifiedContent
-    from mmsync.plan import Change, Plan
-
-__all__ = ["Aborted", "Executor", "Prefetch", "Stop", "apply_changes"]
-
-_FRESH = 0.5  # seconds
-
-
-class Prefetch:
-    """Reads models' details a little ahead, in the order given.
-
-    Args:
-        client: The way to the server.
-        names: The models in the order their changes begin.
-        jobs: How many to read ahead; with one job nothing is read ahead, requests stay one after another.
-        clock: Seconds, monotonic.
-    """
-
-    def __init__(self, client: Client, names: Sequence[str], jobs: int, clock: Callable[[], float]) -> None:
-        self._client = client
-        self._names = names
-        self._place = {name: place for place, name in enumerate(names)}
-        self._prefetch = jobs if jobs > 1 else 0
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._next = 0
-        self._read: dict[str, Future[tuple[ModelDetail | None, float]]] = {}
-        self._pool = Pool(max(1, jobs), thread_name_prefix="reread") if self._prefetch else None
-
-    def reader(self, name: str) -> Callable[[], ModelDetail | None]:
-        """Return a function that returns the model's detail as it was at most half a second ago.
-
-        The function raises ModelManagerError as ``find_detail`` does.
-        """
-        if self._pool is None:
-            return lambda: self._client.find_detail(name)
-        with self._lock:
-            until = min(self._place[name] + 1 + self._prefetch, len(self._names))
-            while self._next < until:
-                upcoming = self._names[self._next]
-                self._read[upcoming] = self._pool.submit(self._read_detail, upcoming)
-                self._next += 1
-            future = self._read.pop(name)
-        return lambda: self._recent(name, future)
-
-    def close(self) -> None:
-        """Read nothing more; readers already given still work."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _read_detail(self, name: str) -> tuple[ModelDetail | None, float]:
-        asked = self._clock()
-        return self._client.find_detail(name), asked
-
-    def _recent(self, name: str, future: Future[tuple[ModelDetail | None, float]]) -> ModelDetail | None:
-        try:
-            detail, asked = future.result()
-        except ModelManagerError:
-            return self._client.find_detail(name)
-        if self._clock() - asked > _FRESH:
-            return self._client.find_detail(name)
-        return detail
+_FRESH = 0.5  # seconds for which a model that was read is taken to be as it was
 
 
 _TICK = 0.2  # seconds between looks at the stop signal while nothing happens
@@ -98,7 +33,7 @@ class Stop(Protocol):
     """Anything that can say whether to stop: ``threading.Event`` does."""
 
     def is_set(self) -> bool:
-        """Whether to start nothing new."""
+        """Return whether to start nothing new."""
 
 
 class Aborted(BaseException):
@@ -134,7 +69,6 @@ class Executor:
         self._halt = threading.Event()
         self._abort = threading.Event()
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._prefetch = Prefetch(client, [change.name for change in ordered], jobs, clock)
         self._attempts: dict[str, Attempt] = {}
         self._begun: dict[str, Change] = {}
         self._ended = False
@@ -177,7 +111,6 @@ class Executor:
             if working:
                 self._abort.set()
                 self.is_cut_short = True
-            self._prefetch.close()
 
     def _is_over(self, last_call: float) -> bool:
         """Past the grace uploads are broken off; a little later nothing is waited for any more."""
@@ -197,17 +130,20 @@ class Executor:
 
     def _next(self) -> bool:
         """Carry out the next change; False where there is none, or none may begin."""
+        if self._halt.is_set() or self._stopping():
+            return False
+        try:
+            change = self._waiting.popleft()
+        except IndexError:
+            return False
+        reread = self._reader(change.name)  # before it is this one's turn to send
         with contextlib.ExitStack() as turn:
             turn.enter_context(self._sending)
             if self._halt.is_set() or self._stopping():
                 return False
-            try:
-                change = self._waiting.popleft()
-            except IndexError:
-                return False
             self._begun[change.name] = change
             self._events.put(Started(change))
-            attempt = self._one(change, turn.close)
+            attempt = self._one(change, reread, turn.close)
         if not self._ended:
             self._attempts[change.name] = attempt
         outcome = attempt.outcome
@@ -216,7 +152,16 @@ class Executor:
         self._events.put(Finished(outcome))
         return True
 
-    def _one(self, change: Change, on_sent: Callable[[], None]) -> Attempt:
+    def _reader(self, name: str) -> Callable[[], ModelDetail | None]:
+        """Read a model; return a function that returns it as it was at most half a second ago."""
+        asked = self._clock()
+        try:
+            detail = self._client.find_detail(name)
+        except Exception:  # noqa: BLE001 - it is read again as part of the change, which then fails with it
+            return lambda: self._client.find_detail(name)
+        return lambda: detail if self._clock() - asked <= _FRESH else self._client.find_detail(name)
+
+    def _one(self, change: Change, reread: Callable[[], ModelDetail | None], on_sent: Callable[[], None]) -> Attempt:
         """Carry out one change; ``on_sent`` is called, perhaps more than once, as soon as the file is on its way."""
         began = self._clock()
         told = began - _PROGRESS_EVERY
@@ -233,8 +178,7 @@ class Executor:
                 on_sent()
 
         try:
-            reader = self._prefetch.reader(change.name)
-            attempt = carry_out(change, self._client, reader, on_progress, history=self._history, clock=self._clock)
+            attempt = carry_out(change, self._client, reread, on_progress, history=self._history, clock=self._clock)
         except Aborted:
             why = "the upload was broken off before its end; the server's model is as it was"
             attempt = Attempt(Outcome(change, "failed", "interrupted", why))

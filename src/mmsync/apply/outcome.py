@@ -1,27 +1,12 @@
-"""What became of a change, and what can be told on the way."""
+"""Outcomes of changes, and the events on the way to them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from mmsync.plan import Change
 from mmsync.types import Shape
-
-if TYPE_CHECKING:
-    from mmsync.plan import Change
-
-__all__ = [
-    "Attempt",
-    "Downloads",
-    "Event",
-    "Finished",
-    "Outcome",
-    "Phase",
-    "Progress",
-    "Started",
-    "Status",
-    "Verified",
-]
 
 Status = Literal["verified", "applied", "skipped", "failed", "not-attempted"]
 _UNKNOWN = Shape()
@@ -30,7 +15,7 @@ Phase = Literal["hashing", "uploading", "downloading", "verifying"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one change.
+    """The outcome of one change.
 
     Attributes:
         change: The change.
@@ -55,7 +40,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the server holds what the change asked for."""
+        """Return whether the server holds what the change asked for."""
         return self.status in ("verified", "applied")
 
 
@@ -108,15 +93,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Every change has its final outcome; the last event of an apply.
+    """Every change has its final outcome; the last event of an apply."""
 
-    Attributes:
-        outcomes: One for each change of the plan, in its order.
-        unverified: Why nothing could be read back, or empty.
-    """
-
-    outcomes: tuple[Outcome, ...]
-    unverified: str = ""
+    outcomes: tuple[Outcome, ...]  # one for each change of the plan, in its order
+    unverified: str = ""  # why nothing could be read back, or empty
 
 
 Event = Started | Progress | Downloads | Finished | Verified

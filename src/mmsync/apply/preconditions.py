@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from mmsync.client import ModelDetail
 from mmsync.client.error import UnexpectedResponse
 from mmsync.errors import FileError
-from mmsync.files.digest import file_key, opened, translated
+from mmsync.files.digest import opened, translated
 from mmsync.formats import signature
 from mmsync.observe import image_id
 from mmsync.plan import Before
 from mmsync.printable import printable
-from mmsync.types import Shape
+from mmsync.types import Content, Shape, file_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mmsync.client import ModelDetail
     from mmsync.ledger import VerifiedContent
-    from mmsync.types import Content
-
-__all__ = ["SignatureGuard", "as_before", "breaks", "completed", "declared_shape", "staleness"]
 
 
 def as_before(detail: ModelDetail | None) -> Before | None:
@@ -117,24 +113,24 @@ class SignatureGuard:
     def before_upload(self) -> str:
         """Say why the file would be refused, as far as it tells by itself; empty where it does not."""
         if self._last and self._last.declared.is_known:
-            return self._refusal(breaks(self._last.declared, self._file))
+            return self._reason(breaks(self._last.declared, self._file))
         # The server may name inputs and types its own way. Where the two agree on all they share, names are compared.
         was, now = self._before.inputs or {}, self._file.inputs or {}
         shared = was.keys() & now.keys()
         if not shared or any(was[name] != now[name] for name in shared):
             return ""
-        return self._refusal(breaks(Shape(was), Shape(now)))
+        return self._reason(breaks(Shape(was), Shape(now)))
 
     def before_save(self, review: Shape) -> str:
         """Say why the reviewed upload is refused; empty where it is not."""
-        return self._refusal(breaks(self._before, review))
+        return self._reason(breaks(self._before, review))
 
     @property
     def _before(self) -> Shape:
-        """What is to be kept, in the server's words."""
+        """Return what is to be kept, in the server's words."""
         return self._last.displayed if self._last and self._last.displayed.is_known else self._there
 
-    def _refusal(self, broken: Sequence[str]) -> str:
+    def _reason(self, broken: Sequence[str]) -> str:
         if not broken or self._restores:
             return ""
         what = "; ".join(broken)

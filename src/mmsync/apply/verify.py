@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from mmsync.apply.outcome import Attempt, Outcome
+from mmsync.client import Client
 from mmsync.client.error import ModelManagerError
-from mmsync.ledger import KnownImage, ServerDescription, VerifiedContent, image_key
+from mmsync.ledger import ImageKey, KnownImage, Ledger, ServerDescription, VerifiedContent, image_key
 from mmsync.observe import fill_in, holds, row_of, rows
-from mmsync.parallel import Pool
+from mmsync.parallel import parallel_map
+from mmsync.plan import After, Plan
 from mmsync.plan.planner import same_engine
 from mmsync.printable import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from mmsync.apply.outcome import Attempt, Outcome
-    from mmsync.client import Client
-    from mmsync.ledger import ImageKey, Ledger
-    from mmsync.plan import After, Plan
-    from mmsync.types import Observed
-
-__all__ = ["is_respelled", "read_back"]
+from mmsync.types import Observed
 
 
 def is_respelled(sent: str, displayed: str) -> bool:
-    """Whether what a server shows is what it was sent, put its own way: trimmed, cut short, or in another case.
+    """Return whether what a server shows is what it was sent, put its own way: trimmed, cut short, or in another case.
 
     Such a server shows the same again however often the text is sent. Limits of descriptions are not published.
     """
@@ -47,7 +41,7 @@ _LAG = 2.5  # seconds a list or a replica may be behind
 
 
 class _Check(NamedTuple):
-    """What one look at the server says of an attempt.
+    """An attempt as one reading of the server shows it.
 
     Attributes:
         outcome: What became of the change, if there is no other look.
@@ -97,16 +91,15 @@ def read_back(
     checks = {
         name: _compare(attempt, listed.get(name, ()), known.get(name), client) for name, attempt in applied.items()
     }
-    with Pool(max(1, jobs)) as pool:
-        for pause in (0.0, _LAG):
-            uncertain = [applied[name] for name, check in checks.items() if check.is_uncertain]
-            if uncertain and pause:
-                wait(pause)
-            again = pool.map(lambda attempt: _ask(attempt, client), uncertain)
-            checks.update((attempt.outcome.change.name, check) for attempt, check in zip(uncertain, again, strict=True))
-        odd = [(applied[name], check) for name, check in checks.items() if check.displayed is not None]
-        settled = pool.map(lambda each: _insist(each[0], each[1], client), odd)
-        checks.update((attempt.outcome.change.name, check) for (attempt, _), check in zip(odd, settled, strict=True))
+    for pause in (0.0, _LAG):
+        uncertain = [applied[name] for name, check in checks.items() if check.is_uncertain]
+        if uncertain and pause:
+            wait(pause)
+        again = parallel_map(lambda attempt: _ask(attempt, client), uncertain, jobs=jobs)
+        checks.update((attempt.outcome.change.name, check) for attempt, check in again)
+    odd = [(applied[name], check) for name, check in checks.items() if check.displayed is not None]
+    for (attempt, _), check in parallel_map(lambda each: _insist(each[0], each[1], client), odd, jobs=jobs):
+        checks[attempt.outcome.change.name] = check
     ledger.learn(plan.server, [check.lesson for check in checks.values() if check.lesson])
     ledger.learn_descriptions(
         plan.server, [(name, check.description_there) for name, check in checks.items() if check.description_there]
@@ -204,7 +197,7 @@ def _insist(attempt: Attempt, before: _Check, client: Client) -> _Check:
 
 
 def _is_incomplete(there: Observed, after: After) -> bool:
-    """Whether the list leaves out what is to be compared."""
+    """Return whether the list leaves out what is to be compared."""
     return None in (there.id, there.image_id, there.engine) or (there.description is None and bool(after.description))
 
 

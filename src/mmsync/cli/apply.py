@@ -4,42 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
 from mmsync._version import __version__
+from mmsync.apply import Event, Outcome
 from mmsync.apply.outcome import Finished, Started, Verified
 from mmsync.cli import options as opt
 from mmsync.cli.errors import ExitCode
+from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import answer, colour, columns, warn
 from mmsync.cli.plan import show
 from mmsync.cli.progress import progress
 from mmsync.cli.reporting import complain, publish
 from mmsync.cli.session import planned, read
-from mmsync.cli.settings import resolve
+from mmsync.cli.settings import ServerOptions, resolve
 from mmsync.cli.signals import stop_on_signals
+from mmsync.connection import Connection
 from mmsync.errors import MmsyncError, PlanRefused, SettingsError
 from mmsync.manifest import ServerSettings
-from mmsync.plan import MAX_DOCUMENT, plan_digest, read_document, saved_options
+from mmsync.plan import MAX_DOCUMENT, Options, Plan, plan_digest, read_document, saved_options
 from mmsync.reconcile import apply_plan, check_saved
 from mmsync.report.json_events import EventLines, change_line, diagnostic_line, summary_line, version_line
 from mmsync.report.markdown import render
 from mmsync.report.outcome_text import render_outcomes
 from mmsync.report.plan_text import render_plan
 from mmsync.types import Source
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mmsync.apply import Event, Outcome
-    from mmsync.cli.options import ManifestOptions
-    from mmsync.cli.settings import ServerOptions
-    from mmsync.connection import Connection
-    from mmsync.plan import Options, Plan
-
-__all__ = ["ApplyReport", "apply"]
 
 
 class _How(NamedTuple):

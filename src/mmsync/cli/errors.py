@@ -1,4 +1,4 @@
-"""What a person is told when a command fails: what, where, why, and the way on."""
+"""Error messages of the command line, what and where and why and a hint; and its exit codes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from mmsync._version import __version__
 from mmsync.errors import ManifestError, MmsyncError, PlanRefused
 from mmsync.parallel import is_shortage
 from mmsync.printable import printable
-
-__all__ = ["ExitCode", "print_error", "print_internal_error", "print_usage_error"]
 
 _SERVER_FAULT = 500
 
@@ -109,7 +107,7 @@ def print_internal_error(bug: Exception) -> None:
 
 
 class ExitCode(IntEnum):
-    """What the process ends with."""
+    """The status the process ends with."""
 
     DONE = 0
     FAILURE = 1

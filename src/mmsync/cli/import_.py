@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,20 +15,14 @@ from mmsync.cli.output import answer
 from mmsync.cli.progress import progress
 from mmsync.cli.reporting import complain
 from mmsync.cli.session import connected
-from mmsync.cli.settings import resolve
+from mmsync.cli.settings import ServerOptions, resolve
+from mmsync.connection import Connection
 from mmsync.download import download
 from mmsync.errors import MmsyncError, SettingsError
 from mmsync.files.atomic import write_new
+from mmsync.plan import Selection
 from mmsync.printable import printable
-from mmsync.scaffold import read_server, replaced_meanwhile
-
-if TYPE_CHECKING:
-    from mmsync.cli.settings import ServerOptions
-    from mmsync.connection import Connection
-    from mmsync.plan import Selection
-    from mmsync.scaffold import ServerManifest
-
-__all__ = ["import_"]
+from mmsync.scaffold import ServerManifest, read_server, replaced_meanwhile
 
 _EXAMPLES = """\b
 Examples:

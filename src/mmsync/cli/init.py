@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,12 +12,7 @@ from mmsync.cli.output import answer
 from mmsync.errors import SettingsError
 from mmsync.files.atomic import write_new
 from mmsync.printable import printable
-from mmsync.scaffold import draft, search
-
-if TYPE_CHECKING:
-    from mmsync.scaffold import Found
-
-__all__ = ["init"]
+from mmsync.scaffold import Found, draft, search
 
 _EXAMPLES = """\b
 Examples:

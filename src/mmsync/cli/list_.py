@@ -6,34 +6,27 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
 import click
 
 from mmsync.cli import options as opt, output
 from mmsync.cli.errors import ExitCode
+from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import answer, colour
 from mmsync.cli.reporting import complain
 from mmsync.cli.session import connected, manifest_if_any
-from mmsync.cli.settings import resolve
+from mmsync.cli.settings import ServerOptions, resolve
+from mmsync.client import Model
+from mmsync.manifest import Manifest
 from mmsync.observe import rows
-from mmsync.plan import Scope
+from mmsync.plan import Scope, Selection
 from mmsync.printable import printable
 from mmsync.report.format import counted
 from mmsync.report.layout import columns, display_name, painter
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from mmsync.cli.options import ManifestOptions
-    from mmsync.cli.settings import ServerOptions
-    from mmsync.client import Model
-    from mmsync.manifest import Manifest
-    from mmsync.plan import Selection
-    from mmsync.types import ServerName
-
-__all__ = ["Column", "Row", "list_", "listing", "render", "render_table", "room_for", "tally"]
+from mmsync.types import ServerName
 
 _EXAMPLES = """\b
 Examples:
@@ -82,19 +75,12 @@ _USUAL = 90  # per cent of the rows that decide what fits
 
 
 class Column(NamedTuple):
-    """A title, a cell for each row, and how far the column may give way where room is short.
+    """A title, a cell for each row, and how far the column may give way where room is short."""
 
-    Attributes:
-        title: The heading.
-        cells: Printable text.
-        short: Shorter cells to fall back to; empty where there are none.
-        rank: Columns of rank 0 always stay; of the others the highest goes first.
-    """
-
-    title: str
-    cells: Sequence[str]
-    short: Sequence[str] = ()
-    rank: int = 0
+    title: str  # the heading
+    cells: Sequence[str]  # printable text
+    short: Sequence[str] = ()  # shorter cells to fall back to; empty where there are none
+    rank: int = 0  # columns of rank 0 always stay; of the others the highest goes first
 
 
 def room_for(stream: TextIO) -> int | None:

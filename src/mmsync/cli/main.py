@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import click
 
@@ -16,11 +16,6 @@ from mmsync.cli.signals import end_on_sigterm
 from mmsync.errors import MmsyncError
 from mmsync.parallel import shortage
 from mmsync.printable import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["cli", "main"]
 
 # Name → one-line help. The modules are imported when a command is called: ``mmsync --version`` must not wait for
 # an HTTP library.

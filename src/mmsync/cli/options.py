@@ -7,32 +7,16 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import click
 
 from mmsync.cli.settings import ServerOptions
 from mmsync.errors import SettingsError
 from mmsync.plan.model import Guards, Options, Selection
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mmsync.types import Verify
-
-__all__ = [
-    "ManifestOptions",
-    "Shard",
-    "format_option",
-    "jobs_option",
-    "manifest_options",
-    "one_of",
-    "plan_options",
-    "quiet_option",
-    "selection_options",
-    "server_options",
-]
+from mmsync.types import Verify
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
@@ -101,17 +85,11 @@ def jobs_option(text: str) -> Callable[[Any], Any]:
 
 @dataclass(frozen=True, slots=True)
 class ManifestOptions:
-    """Which manifests, and from where model files may come.
+    """The manifests named, and the folders that model files may come from."""
 
-    Attributes:
-        paths: Manifests, or folders of them.
-        models_dirs: Folders outside the manifests' own that model files may lie in.
-        is_default: Whether nobody named a manifest: ``models.yaml`` is meant, where there is one.
-    """
-
-    paths: tuple[str, ...]
-    models_dirs: tuple[str, ...] = ()
-    is_default: bool = False
+    paths: tuple[str, ...]  # manifests, or folders of them
+    models_dirs: tuple[str, ...] = ()  # folders outside the manifests' own that model files may lie in
+    is_default: bool = False  # whether nobody named a manifest: ``models.yaml`` is meant, where there is one
 
 
 def _manifest(manifests: tuple[str, ...], models_dirs: tuple[str, ...]) -> ManifestOptions:

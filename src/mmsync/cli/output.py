@@ -1,32 +1,18 @@
-"""What the commands write, and where: stdout is the answer, stderr the commentary."""
+"""Standard output and error: stdout is the answer, stderr the commentary."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from threading import RLock
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, TextIO, cast
 
 import click
 
 from mmsync.errors import MmsyncError
 from mmsync.printable import harmless, printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = [
-    "abandon_stdout",
-    "answer",
-    "colour",
-    "columns",
-    "harmless_streams",
-    "prepare_streams",
-    "settle_streams",
-    "warn",
-    "write_command",
-]
 
 
 def prepare_streams() -> None:
@@ -160,7 +146,7 @@ def columns(stream: TextIO) -> int:
 
 
 def colour(stream: TextIO) -> bool:
-    """Whether to colour: on a terminal, unless NO_COLOR (no-color.org) or a dumb terminal says otherwise."""
+    """Return whether to colour: on a terminal, unless NO_COLOR (no-color.org) or a dumb terminal says otherwise."""
     return _is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

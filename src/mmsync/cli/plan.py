@@ -9,34 +9,26 @@ import json
 import os
 import stat
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from mmsync._version import __version__
 from mmsync.cli import options as opt
 from mmsync.cli.errors import ExitCode
+from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import answer, colour, columns
 from mmsync.cli.reporting import complain, publish
 from mmsync.cli.session import planned, read
-from mmsync.cli.settings import resolve
+from mmsync.cli.settings import ServerOptions, resolve
 from mmsync.errors import SettingsError
 from mmsync.files.atomic import write_new
-from mmsync.plan import MAX_DOCUMENT, dump, plan_digest, plan_document
+from mmsync.manifest import Manifest
+from mmsync.plan import MAX_DOCUMENT, Options, Plan, dump, plan_digest, plan_document
 from mmsync.printable import printable
 from mmsync.report.markdown import render
 from mmsync.report.plan_text import render_plan
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mmsync.cli.options import ManifestOptions
-    from mmsync.cli.settings import ServerOptions
-    from mmsync.manifest import Manifest
-    from mmsync.plan import Options, Plan
-
-__all__ = ["plan", "show"]
 
 
 @click.command("plan")

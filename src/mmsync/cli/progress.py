@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
-from mmsync.apply.outcome import Downloads, Finished, Progress, Started, Verified
+from mmsync.apply.outcome import Downloads, Event, Finished, Phase, Progress, Started, Verified
 from mmsync.report.format import counted, human_bytes, human_seconds
 from mmsync.report.layout import display_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from mmsync.apply.outcome import Event, Phase
-
-__all__ = ["Sink", "progress"]
 
 _BARS_AFTER = 0.4  # seconds: what is over sooner needs no bars
 _REDRAWS = 5  # a second

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mmsync.cli import options as opt
 from mmsync.cli.errors import ExitCode
+from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import answer
 from mmsync.cli.progress import progress
 from mmsync.cli.session import connected, manifest_if_any
-from mmsync.cli.settings import resolve
-from mmsync.download import choose, download
+from mmsync.cli.settings import ServerOptions, resolve
+from mmsync.download import Download, choose, download
 from mmsync.printable import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mmsync.cli.options import ManifestOptions
-    from mmsync.cli.settings import ServerOptions
-    from mmsync.download import Download
-
-__all__ = ["pull"]
 
 _EXAMPLES = """\b
 Examples:

@@ -1,4 +1,4 @@
-"""What is told beside the answer: diagnostics on stderr; under GitHub Actions annotations, step summary and outputs."""
+"""Reports beside the answer: diagnostics on stderr; under GitHub Actions annotations, step summary and outputs."""
 
 # Paths stay the text they are given as.
 # ruff: noqa: PTH118, PTH119, PTH120
@@ -8,26 +8,19 @@ import contextlib
 import os
 import secrets
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from mmsync.apply.outcome import Outcome
 from mmsync.cli.output import colour, columns, warn, write_command
 from mmsync.errors import SettingsError
-from mmsync.plan import plan_digest
+from mmsync.plan import Plan, plan_digest
 from mmsync.report import github
 from mmsync.report.diagnostics import render_diagnostics
 from mmsync.report.markdown import render
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from mmsync.apply.outcome import Outcome
-    from mmsync.plan import Plan
-    from mmsync.types import Diagnostic
-
-__all__ = ["complain", "publish"]
+from mmsync.types import Diagnostic
 
 
 def complain(diagnostics: Iterable[Diagnostic], *, annotated: bool = False) -> None:

@@ -18,8 +18,6 @@ from mmsync.errors import MmsyncError
 if TYPE_CHECKING:
     from mmsync.server import Address, Generation
 
-__all__ = ["serve"]
-
 
 @click.command("serve")
 @click.argument("folder", metavar="[DIR]", default=".model-manager")

@@ -1,34 +1,25 @@
-"""What a command works with, opened for as long as it runs: the manifest, its server, the machine's lock, the ledger."""
+"""One command's session: the manifest, its server, the machine's lock and the ledger, open for as long as it runs."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
+from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import warn
 from mmsync.cli.progress import progress
-from mmsync.cli.settings import in_ci, lock_folder, open_ledger, resolve
+from mmsync.cli.settings import ServerOptions, in_ci, lock_folder, open_ledger, resolve
+from mmsync.client import Client
 from mmsync.client.error import ModelManagerError
-from mmsync.connection import Connection, open_client
+from mmsync.connection import Connection, IfMissing, Target, open_client
 from mmsync.errors import ManifestError
 from mmsync.lock import server_lock
-from mmsync.manifest import read_manifest
+from mmsync.manifest import Manifest, ServerSettings, read_manifest
+from mmsync.plan import Options, Plan
 from mmsync.reconcile import make_plan
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from mmsync.cli.options import ManifestOptions
-    from mmsync.cli.settings import ServerOptions
-    from mmsync.client import Client
-    from mmsync.connection import IfMissing, Target
-    from mmsync.manifest import Manifest, ServerSettings
-    from mmsync.plan import Options, Plan
-    from mmsync.types import ServerName
-
-__all__ = ["PersistentConnection", "connected", "manifest_if_any", "planned", "read"]
+from mmsync.types import ServerName
 
 
 def read(options: ManifestOptions, *, check_files: bool = True) -> Manifest:

@@ -1,4 +1,4 @@
-"""Which server, with which token: flag > environment > manifest, and where caches and locks live."""
+"""Settings: the server and its token (flag > environment > manifest), the folders of caches and locks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import stat
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -20,22 +21,8 @@ from mmsync.manifest.types import ServerSettings
 from mmsync.printable import masked_url, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from mmsync.client.profile import Profile
     from mmsync.ledger import Ledger
-
-__all__ = [
-    "AllowedServers",
-    "ServerOptions",
-    "cache_folder",
-    "in_ci",
-    "lock_folder",
-    "open_ledger",
-    "origin",
-    "read_token",
-    "resolve",
-]
 
 _PORTS = {"http": "80", "https": "443"}
 # Only what every reader of addresses reads alike: two that disagree on the host would let a token out.
@@ -102,12 +89,7 @@ class AllowedServers:
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """The server options as given by flags and environment; None where neither gives one.
-
-    Attributes:
-        allowed: Patterns of origins that may be sent the token although a manifest, a saved plan or a profile named
-            them (see `AllowedServers`).
-    """
+    """The server options as given by flags and environment; None where neither gives one."""
 
     url: str | None = None
     token: str | None = field(default=None, repr=False)
@@ -118,6 +100,8 @@ class ServerOptions:
     profiles_path: str | None = None
     timeout: float | None = None
     max_list_bytes: int | None = None
+    # patterns of origins that may be sent the token although a manifest, a saved plan or a profile named them (see
+    # `AllowedServers`)
     allowed: tuple[str, ...] = ()
 
     def with_token(self) -> ServerOptions:
@@ -225,7 +209,7 @@ def _confined(url: str, where: str, file: str) -> str:
 
 
 def in_ci() -> bool:
-    """Whether this is a job of a CI service, whose checkout may be a stranger's."""
+    """Return whether this is a job of a CI service, whose checkout may be a stranger's."""
     return os.environ.get("GITHUB_ACTIONS") == "true" or os.environ.get("CI", "").lower() in ("1", "true")
 
 

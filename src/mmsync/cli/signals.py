@@ -7,22 +7,17 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 from mmsync.cli.errors import ExitCode
 from mmsync.printable import few, harmless
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
-
-__all__ = ["Stopping", "end_on_sigterm", "stop_on_signals"]
 
 _NOTICE = "Stopping: what is in flight finishes (10 s), nothing new begins. Again to stop at once."
 
 
 class Stopping:
-    """Whether a stop was asked for, and by which signal.
+    """A stop that was asked for, and the signal that did.
 
     Attributes:
         signal: The first signal's number, or None.
@@ -37,7 +32,7 @@ class Stopping:
         self.in_flight: dict[str, None] = {}
 
     def is_set(self) -> bool:
-        """Whether to start nothing new."""
+        """Return whether to start nothing new."""
         return self._event.is_set()
 
     @property

@@ -5,33 +5,26 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import click
 
 from mmsync._version import __version__
 from mmsync.cli import options as opt
 from mmsync.cli.errors import ExitCode
+from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import answer, warn
 from mmsync.cli.progress import progress
 from mmsync.cli.reporting import complain
 from mmsync.cli.settings import in_ci, open_ledger
 from mmsync.errors import ManifestError
 from mmsync.formats import is_known
-from mmsync.manifest import read_manifest
+from mmsync.manifest import Manifest, read_manifest
 from mmsync.manifest.writer import schema as json_schema
 from mmsync.plan.document import diagnostic_entry
 from mmsync.report.format import counted
+from mmsync.types import Diagnostic
 from mmsync.validate import check_files
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mmsync.cli.options import ManifestOptions
-    from mmsync.manifest import Manifest
-    from mmsync.types import Diagnostic
-
-__all__ = ["schema", "validate"]
 
 _EXAMPLES = """\b
 Examples:

@@ -9,36 +9,31 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal, TypeVar
 
 import click
 
 from mmsync.cli import options as opt
 from mmsync.cli.errors import ExitCode
+from mmsync.cli.options import ManifestOptions
 from mmsync.cli.session import PersistentConnection
-from mmsync.cli.settings import lock_folder
+from mmsync.cli.settings import ServerOptions, lock_folder
 from mmsync.connection import expanded
-from mmsync.lock import server_lock
+from mmsync.errors import SettingsError
+from mmsync.lock import private_folder, server_lock
+from mmsync.plan import Options
 from mmsync.printable import masked_url, printable
 from mmsync.watch.config import Dependencies, WatchOptions
-from mmsync.watch.control import Control, WakeEvent
-from mmsync.watch.event_source import EventSource, remove_leftovers
+from mmsync.watch.control import Control, Trigger
+from mmsync.watch.event_source import EventSource
 from mmsync.watch.hook import OnChange, parse_command
 from mmsync.watch.reconciler import Server
 from mmsync.watch.reporting import Log
 from mmsync.watch.systemd import Service
 from mmsync.watch.watcher import Watcher
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
-    from typing import Any, Literal
-
-    from mmsync.cli.options import ManifestOptions
-    from mmsync.cli.settings import ServerOptions
-    from mmsync.plan import Options
-
-__all__ = ["watch"]
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
@@ -128,8 +123,7 @@ def _outside(
     options: WatchOptions, server: ServerOptions, words: tuple[str, ...] | None, log: Log
 ) -> Iterator[Dependencies]:
     """Put together what the watcher meets the world with."""
-    wake = WakeEvent(time.sleep)
-    remove_leftovers()
+    trigger = Trigger(time.sleep)
 
     def warn(sentence: str) -> None:
         log("notice", sentence, level="warning")
@@ -146,9 +140,9 @@ def _outside(
                 connection.connect,
                 lambda name: server_lock(lock_folder(warn), name, timeout=_LOCK_TIMEOUT, on_wait=warn),
             ),
-            events=EventSource(wake.set, options.poll),
-            wake=wake,
-            control=Control(wake),
+            events=EventSource(trigger.set, options.poll, private_folder=_private_folder(warn)),
+            trigger=trigger,
+            control=Control(trigger),
             log=log,
             service=Service(os.environ, time.monotonic),
             on_change=on_change,
@@ -157,6 +151,13 @@ def _outside(
             effort=time.thread_time,
             chance=random.random,
         )
+
+
+def _private_folder(warn: Callable[[str], None]) -> Path | None:
+    """Return the folder of the locks; None where none can be made, as in a read-only container."""
+    with contextlib.suppress(SettingsError):
+        return private_folder(lock_folder(warn))
+    return None
 
 
 @contextlib.contextmanager

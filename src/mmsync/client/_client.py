@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
     BeforeSave = Callable[[ModelReview, ModelDetail | None], ModelDetail | None]
 
-__all__ = ["Client", "LegacyClient"]
-
 # What a downloader of somebody's own is handed in memory at most, as base64.
 _IN_MEMORY = 4 << 30
 # Details up to this many bytes are read as a whole; longer ones may hold an image and are read as they come.
@@ -559,5 +557,5 @@ def _shows(detail: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
 
 
 def _is_same(there: Any, sent: Any) -> bool:
-    """Whether two ids are one: a server may show as text what it takes as a number."""
+    """Return whether two ids are one: a server may show as text what it takes as a number."""
     return there is not None and str(there) == str(sent)

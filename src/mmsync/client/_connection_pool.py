@@ -9,18 +9,14 @@ from __future__ import annotations
 import contextlib
 import io
 import queue
+import socket
 import time
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected, parse_headers
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-
-if TYPE_CHECKING:
-    import socket
-
-__all__ = ["Adapter", "TooSlow"]
 
 # Bytes a second that a server must send or take: below that for as long as the time-out, it is too slow.
 _MIN_RATE = 4096

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import requests
 
     class Target(Protocol):
-        """What downloaded bytes are written to."""
+        """A taker of downloaded bytes."""
 
         def write(self, data: bytes, /) -> object:
             """Take the next bytes."""
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
         def rewind(self) -> bool:
             """Forget what was written, so that a download can start again; return whether that is possible."""
 
-
-__all__ = ["FileTarget", "ImageSplitter", "Malformed", "fetch_detail", "fetch_image"]
 
 # The limit of all that is not the image: the detail of a model with very many clusters is below it.
 _MAX_REST = 64 << 20
@@ -91,7 +89,7 @@ class ImageSplitter:
 
     @property
     def is_open(self) -> bool:
-        """Whether the body began as an object and has not come to its end."""
+        """Return whether the body began as an object and has not come to its end."""
         return bool(self._stack) or self._in_image or self._string >= 0
 
     def finish(self) -> Any:

@@ -1,4 +1,4 @@
-"""Where each request of the API goes, in the two generations of servers."""
+"""Endpoints: the address of each request, in the two generations of servers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from urllib.parse import quote
 from mmsync.client.error import ModelManagerError
 from mmsync.client.validator import is_valid_url
 from mmsync.printable import masked_url
-
-__all__ = ["EndpointRenderer", "LatestEndpointRenderer", "LegacyEndpointRenderer"]
 
 
 class EndpointRenderer(abc.ABC):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import BadStatusLine, HTTPException, RemoteDisconnected
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -14,11 +15,6 @@ from mmsync.client._connection_pool import TooSlow
 from mmsync.client._multipart import FileForm, FormAborted
 from mmsync.client.error import ModelManagerError, TransportError
 from mmsync.printable import masked_url, printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["translated"]
 
 _NEVER_CONNECTED = (NewConnectionError, ConnectTimeoutError)
 _NETWORK = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)

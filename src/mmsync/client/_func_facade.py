@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from typing import Any
 
 from mmsync.client._client import Client
 from mmsync.client.auth import create_auth_from_token, get_default_auth_type
 from mmsync.client.downloader import FileSystemDownloader
 from mmsync.client.profile import read_profile_from_file
-
-if TYPE_CHECKING:
-    import os
-
-    from mmsync.client.types import Model
-
-__all__ = [
-    "add_model",
-    "create_client_from_profile",
-    "create_client_from_token",
-    "find_model",
-    "get_model",
-    "get_models",
-]
+from mmsync.client.types import Model
 
 
 def create_client_from_token(

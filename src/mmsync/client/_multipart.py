@@ -9,19 +9,15 @@ import re
 import secrets
 import stat
 import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from queue import Empty, Queue
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 from mmsync.client.error import FileChanged
 from mmsync.parallel import start
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
-    from types import TracebackType
-    from typing import Self
-
-__all__ = ["FileForm", "FormAborted", "Stamp", "prefetched"]
+from mmsync.types import FileKey, file_key
 
 _Item = TypeVar("_Item")
 _END = object()
@@ -74,21 +70,6 @@ class _Failure:
 _PIECE = 1 << 18
 # From this size on a file is read and hashed by a second thread while the first one sends: neither waits for the other.
 _WORTH_A_THREAD = 4 << 20
-
-
-class Stamp(NamedTuple):
-    """What says that a file is still the one that was looked at (``stat``; times in ns since the epoch)."""
-
-    dev: int
-    ino: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, found: os.stat_result) -> Stamp:
-        """Return the stamp of a stat."""
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 class FormAborted(Exception):
@@ -221,7 +202,7 @@ class FileForm:
 
     def _prove(self, sha256: str | None) -> None:
         """Raise FileChanged unless what was read is the file that was asked for."""
-        stamp = Stamp.of(os.fstat(self._file))
+        stamp = file_key(os.fstat(self._file))
         if stamp.size != self.size:
             verb = "grew" if stamp.size > self.size else "shrank"
             raise FileChanged(self.path, f"it {verb} from {self.size} to {stamp.size} bytes while it was sent")
@@ -257,17 +238,17 @@ class FileForm:
         self.close()
 
 
-def _regular(file: int, path: str) -> Stamp:
+def _regular(file: int, path: str) -> FileKey:
     """Return the stamp of an open file, which must be a regular one."""
     found = os.fstat(file)
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "Not a regular file", path)
-    return Stamp.of(found)
+    return file_key(found)
 
 
-def _compare(stamp: Stamp, unchanged_since: tuple[int, ...] | None, path: str) -> None:
+def _compare(stamp: FileKey, unchanged_since: tuple[int, ...] | None, path: str) -> None:
     if unchanged_since is not None and tuple(unchanged_since) != tuple(stamp)[: len(unchanged_since)]:
         raise FileChanged(path, "it is not the file that was looked at before")
 

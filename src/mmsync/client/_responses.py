@@ -1,33 +1,18 @@
-"""What an answer says: a JSON value, or an error."""
+"""Responses read: a JSON value, or an error."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mmsync.client._error_mapping import translated
 from mmsync.client.error import EndpointNotFound, ModelManagerError, UnexpectedResponse, UnknownEngine
+from mmsync.client.types import Model
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import requests
-
-    from mmsync.client.types import Model
-
-__all__ = [
-    "MAX_LIST_BYTES",
-    "body_chunks",
-    "decode_response",
-    "error_of",
-    "is_success",
-    "length_of",
-    "read_answer",
-    "read_model_list",
-    "unexpected",
-    "validate_or_raise_error",
-]
 
 # A detail with very many clusters is below this; anything above is a mistake or an attack.
 _MAX_JSON = 64 << 20

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import weakref
+from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -23,11 +24,7 @@ from mmsync.client.validator import normalise_url
 from mmsync.printable import masked_url, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mmsync.client._multipart import FileForm
-
-__all__ = ["Transport", "check_proxy"]
 
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>[a-z0-9+.-]+)://)?(?P<user>.*@)?(?P<host>[^\s/?#@:\[\]]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?",

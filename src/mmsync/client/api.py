@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmsync.client._responses import decode_response, error_of, is_success, read_answer, validate_or_raise_error
 from mmsync.client._transport import Transport
-from mmsync.client.error import UnexpectedResponse
+from mmsync.client.error import ModelManagerError, UnexpectedResponse
 from mmsync.client.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from mmsync.client._multipart import FileForm
     from mmsync.client.auth import AuthCallable
-    from mmsync.client.error import ModelManagerError
 
 __all__ = ["Api", "decode_response", "valid_methods", "validate_or_raise_error"]
 

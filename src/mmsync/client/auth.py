@@ -1,4 +1,4 @@
-"""How a request proves who sends it: a token in one of two headers.
+"""Authentication: a token in one of two headers.
 
 Any callable that takes a `requests.PreparedRequest` and returns it may stand in for the classes here.
 """

@@ -1,4 +1,4 @@
-"""Where downloaded model files go.
+"""Downloaders: takers of downloaded model files.
 
 A downloader is any callable that takes a model, its bytes in base64 included, and returns a string that says where
 they went. `FileSystemDownloader` is the one most people want, and the only one that works in constant memory.
@@ -14,15 +14,11 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
 
 from mmsync.client.engines import get_default_engine_extension
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from types import TracebackType
-    from typing import Self
 
 __all__ = [
     "Downloader",

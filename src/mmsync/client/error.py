@@ -1,4 +1,4 @@
-"""What the client raises.
+"""Errors of the client.
 
 ::
 
@@ -86,12 +86,12 @@ class ModelManagerError(MmsyncError):
 
     @property
     def permanent(self) -> bool:
-        """Whether trying the same again is pointless until something of the request changes."""
+        """Return whether trying the same again is pointless until something of the request changes."""
         return self.status is not None and 400 <= self.status < 500 and self.status not in _CURABLE  # noqa: PLR2004 - the range HTTP gives to faults of the request
 
     @property
     def transient(self) -> bool:
-        """Whether the same request may well succeed a moment later: 429, 502, 503, 504, or the network."""
+        """Return whether the same request may well succeed a moment later: 429, 502, 503, 504, or the network."""
         return self.status in _TRANSIENT
 
     def __str__(self) -> str:

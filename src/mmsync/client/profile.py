@@ -14,16 +14,14 @@ from __future__ import annotations
 
 import configparser
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from mmsync.client.auth import get_default_auth_type, validate_auth_type
 from mmsync.client.error import ProfileError, ProfileValueRequired
 from mmsync.client.validator import is_valid_url
 from mmsync.printable import masked_url
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = [
     "PROFILES_FILE",

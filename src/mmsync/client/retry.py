@@ -1,10 +1,10 @@
-"""When to send a request again, and after how long."""
+"""Retry policy for requests."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable  # noqa: TC003 - dataclasses and their readers resolve it at run time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -21,7 +21,7 @@ _REFUSED_UNREAD = 429
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How a client repeats requests that may be repeated: reads, uploads, and writes that were read back first.
+    """The policy for requests that may be repeated: reads, uploads, and writes that were read back first.
 
     Repeated are lost connections and the statuses 429, 502, 503 and 504. A 500 never is.
 

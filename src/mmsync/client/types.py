@@ -5,12 +5,8 @@ Sources: the published API 2.0 description and the official client. Every field 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["Cluster", "Field", "Image", "ImageContent", "Model", "ModelDetail", "ModelReview", "save_body"]
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypedDict, cast
 
 
 class Field(TypedDict, total=False):
@@ -80,7 +76,7 @@ class ModelDetail(TypedDict, total=False):
 
 
 class ModelReview(TypedDict, total=False):
-    """What the server says of an uploaded file. Sizes are bytes."""
+    """The server's review of an uploaded file. Sizes are bytes."""
 
     valid: bool
     errorDetail: str | None

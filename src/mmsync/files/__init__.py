@@ -1,6 +1,6 @@
 """Model files: their content by digest, and whether they look like what their engine reads."""
 
-from mmsync.files.digest import DigestCache, ToldOnly, digest_file, file_key, is_racy, read_contents
+from mmsync.files.digest import DigestCache, ToldOnly, digest_file, is_racy, read_contents
 from mmsync.files.inspection import format_error, guess_engine, inspected
 from mmsync.files.lfs import Pointer, pull_command, read_pointer
 
@@ -9,7 +9,6 @@ __all__ = [
     "Pointer",
     "ToldOnly",
     "digest_file",
-    "file_key",
     "format_error",
     "guess_engine",
     "inspected",

@@ -1,4 +1,4 @@
-"""Where model files lie: each must be a regular file inside a folder it may come from.
+"""Allowed paths: a model file must be a regular file inside a folder it may come from.
 
 What is asked is asked of one opened folder or file, not of a path twice: between two looks at a path somebody may put a
 link in its place. Whoever opens the file later compares its device and inode with what was found here. A hard link
@@ -16,15 +16,13 @@ import shlex
 import stat
 from typing import NamedTuple
 
-__all__ = ["AllowedPaths", "Denial"]
-
 _TYPE = 0o170000
 _REGULAR = 0o100000
 _READABLE_BY_ALL = 0o444
 
 
 class Denial(NamedTuple):
-    """Why a file may not be used; the code is without the room's name."""
+    """The reason why a file may not be used; the code is without the room's name."""
 
     code: str
     summary: str

@@ -8,13 +8,9 @@ import fcntl
 import functools
 import os
 import secrets
-from typing import TYPE_CHECKING, BinaryIO
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-__all__ = ["Draft", "draft_in", "write_new"]
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
 
 # What file systems without hard links answer (FAT, some network mounts), and Linux where links are restricted.
 _NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})

@@ -7,34 +7,15 @@ import hashlib
 import os
 import stat
 import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from mmsync.errors import FileError
 from mmsync.files.lfs import MAX_POINTER_BYTES, pull_command, read_pointer
 from mmsync.formats import claims_to_be_pointer
-from mmsync.types import Content, FileKey
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from mmsync.types import Desired
-
-__all__ = [
-    "DigestCache",
-    "ToldOnly",
-    "digest_file",
-    "file_key",
-    "is_racy",
-    "opened",
-    "read_contents",
-    "require_same",
-    "translated",
-]
-
-# One call for all of them: a key is made for every model of every run.
-_stamps = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+from mmsync.parallel import parallel_map
+from mmsync.types import Content, Desired, FileKey, file_key
 
 _HINTS = {
     errno.ENOENT: "check the path",
@@ -46,11 +27,6 @@ _HINTS = {
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.ENFILE: "raise the limit on open files (fs.file-max)",
 }
-
-
-def file_key(status: os.stat_result) -> FileKey:
-    """Return what identifies a state of the file ``status`` was taken from."""
-    return FileKey._make(_stamps(status))
 
 
 def require_same(path: str, key: FileKey, found: os.stat_result | FileKey) -> None:
@@ -271,29 +247,19 @@ class _Reading:
         small = [item for item in self.waiting.items() if item[0].size <= _SMALL_BYTES]
         try:
             if jobs > 1 and len(large) > 1:
-                self._in_threads(large, small, jobs)
+                # The small ones are one piece of work, begun first; each large one is another.
+                for _ in parallel_map(self._some, [small, *([item] for item in large)], jobs=jobs, stop=self.stop):
+                    pass
             else:
-                for key, models in small + large:
-                    self._one(key, models)
+                self._some(small + large)
         finally:
             fresh = [content for content in self.read if not is_racy(content.key, now_ns)]
             if fresh:
                 cache.put(fresh)
 
-    def _in_threads(self, large: list[_Item], small: list[_Item], jobs: int) -> None:
-        from mmsync.parallel import Pool  # noqa: PLC0415 - most runs read nothing
-
-        with Pool(min(jobs, len(large)), "mmsync-digest") as pool:
-            try:
-                futures = [pool.submit(self._one, *item) for item in large]
-                for item in small:
-                    self._one(*item)
-                for future in futures:
-                    future.result()
-            except BaseException:
-                self.stop.set()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+    def _some(self, items: list[_Item]) -> None:
+        for item in items:
+            self._one(*item)
 
     def _one(self, key: FileKey, models: list[Desired]) -> None:
         first = models[0]

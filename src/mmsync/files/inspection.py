@@ -1,23 +1,17 @@
-"""Whether a model file is what its engine reads, asked of a path."""
+"""Inspection of model files by path: is it what its engine reads?"""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
+from typing import Protocol
 
 from mmsync.engines import EXTENSIONS
 from mmsync.errors import FileError, WrongFormat
-from mmsync.files.digest import file_key, is_racy, opened, require_same, translated
+from mmsync.files.digest import is_racy, opened, require_same, translated
 from mmsync.formats import FormatError, claims_to_be_pointer, inspect
-from mmsync.types import Content
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
-
-    from mmsync.types import Desired
-
-__all__ = ["InspectionCache", "format_error", "guess_engine", "inspected"]
+from mmsync.types import Content, Desired, file_key
 
 _HEAD_BYTES = 64 * 1024
 _BIGML_RESOURCE = re.compile(rb'"(?:resource|object)"\s*:')

@@ -9,8 +9,6 @@ import re
 import shlex
 from typing import NamedTuple
 
-__all__ = ["MAX_POINTER_BYTES", "Pointer", "pull_command", "read_pointer"]
-
 MAX_POINTER_BYTES = 1024
 """A pointer is never longer: Git LFS itself reads no more to decide."""
 

@@ -1,4 +1,4 @@
-"""What a model file is: format, whole or not, inputs and outputs.
+"""Formats of model files: which it is, whole or not, inputs and outputs.
 
 Each format has a module that reads what it must and no more, and either raises `Unfit` or returns the `Signature`.
 """

@@ -9,16 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
-from mmsync.formats.types import Field, FormatError, Signature
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mmsync.formats.types import Window
-
-__all__ = ["read_catboost"]
+from mmsync.formats.types import Field, FormatError, Signature, Window
 
 _MAGIC = b"CBM1"
 _HEADER = 8  # the magic and a length of four bytes
@@ -86,7 +80,7 @@ class _Table:
         self._vtable_size = data.unpack("<H", self._vtable)
 
     def _field(self, place: int) -> int:
-        """Where the field is; 0 where the table leaves it out."""
+        """Return where the field is; 0 where the table leaves it out."""
         slot = 4 + 2 * place
         if slot + 2 > self._vtable_size:
             return 0

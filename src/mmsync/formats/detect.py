@@ -1,4 +1,4 @@
-"""What a model file is: the one inspection that validate, plan, apply, watch and the embedded server share.
+"""Detection of formats: the one inspection that validate, plan, apply, watch and the embedded server share.
 
 It judges framing, never taste: what is refused, no reader of the format can read. The open file is read, whatever
 its size in bounded memory; nothing in it is executed or unpacked to disk.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mmsync.engines import EXTENSIONS
 from mmsync.formats.catboost import read_catboost
@@ -17,11 +18,6 @@ from mmsync.formats.json_documents import read_bigml, read_json
 from mmsync.formats.mojo import read_mojo, read_zip
 from mmsync.formats.onnx import read_onnx
 from mmsync.formats.types import FormatError, Signature, Window
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-__all__ = ["INSPECTOR", "claims_to_be_pointer", "inspect", "is_known", "mistaken_for", "signature", "stub_of"]
 
 _MAX_BYTES = 32 * 1024  # git-annex's own limit on a pointer, the largest of all
 _LFS = re.compile(rb"version https?://(?:git-lfs\.github\.com/spec|hawser\.github\.com/spec|git-media\.io)/v")
@@ -142,7 +138,7 @@ _READERS: Mapping[str, Callable[[Window], Signature]] = MappingProxyType(
 
 
 def is_known(engine: str) -> bool:
-    """Whether a format is known for this engine; files of another can be looked into for little."""
+    """Return whether a format is known for this engine; files of another can be looked into for little."""
     return engine in _READERS
 
 

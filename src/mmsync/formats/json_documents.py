@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mmsync.formats.types import Field, FormatError, Signature
-
-if TYPE_CHECKING:
-    from mmsync.formats.types import Window
-
-__all__ = ["read_bigml", "read_json"]
+from mmsync.formats.types import Field, FormatError, Signature, Window
 
 _PARSED_LIMIT = 8 << 20  # bytes; parsed JSON takes about ten times its size
 _CHUNK = 1 << 16

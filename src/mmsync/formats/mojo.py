@@ -11,16 +11,9 @@ import os
 import struct
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from mmsync.formats.types import Field, FormatError, Signature
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mmsync.formats.types import Window
-
-__all__ = ["open_zip", "read_entry", "read_mojo", "read_zip", "unpacked_size"]
+from mmsync.formats.types import Field, FormatError, Signature, Window
 
 _DIRECTORY_LIMIT = 16 << 20  # bytes of the central directory
 _ENTRIES_LIMIT = 100_000  # a MOJO has a few for each tree
@@ -77,7 +70,7 @@ def read_entry(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 
 def unpacked_size(archive: zipfile.ZipFile) -> int:
-    """What all entries claim to unpack to, in bytes."""
+    """Return what all entries claim to unpack to, in bytes."""
     return min(sum(info.file_size for info in archive.infolist()), _SIZE_LIMIT)
 
 

@@ -6,15 +6,10 @@ All is read from the protobuf framing, which needs no package and, skipping over
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from mmsync.formats.protobuf import NotProtobuf, Span, TooManyFields, Walker
-from mmsync.formats.types import Field, FormatError, Signature
-
-if TYPE_CHECKING:
-    from mmsync.formats.types import Window
-
-__all__ = ["FLOAT", "Graph", "GraphReader", "Value", "read_onnx"]
+from mmsync.formats.types import Field, FormatError, Signature, Window
 
 _MODEL_IR_VERSION, _MODEL_GRAPH, _MODEL_OPERATORS = 1, 7, 8
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12
@@ -53,7 +48,7 @@ class Value(NamedTuple):
 
 @dataclass(slots=True)
 class Graph:
-    """What is read of a graph: its inputs and outputs, the names of its weights, and where its nodes are."""
+    """The parts read of a graph: its inputs and outputs, the names of its weights, and where its nodes are."""
 
     inputs: list[Value] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
@@ -104,7 +99,7 @@ class GraphReader:
         return graph
 
     def external(self) -> str | None:
-        """Where the first tensor that is not in the file says it is, perhaps empty; None where all are in it."""
+        """Return where the first tensor that is not in the file says it is, perhaps empty; None where all are in it."""
         waiting = [("model", self._whole, 0)]
         while waiting:
             kind, message, depth = waiting.pop()
@@ -175,7 +170,7 @@ class GraphReader:
         return tuple(sizes)
 
     def class_count(self, nodes: list[Span]) -> int:
-        """How many classes the classifying operators name; 0 where none does."""
+        """Return how many classes the classifying operators name; 0 where none does."""
         counts = [0]
         for node in nodes:
             operator = self._name(node, _NODE_OPERATOR)

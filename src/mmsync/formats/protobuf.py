@@ -6,14 +6,10 @@ outside, unknown wire types and endless varints show that bytes are no such mess
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mmsync.formats.types import Window
-
-__all__ = ["NotProtobuf", "Span", "TooManyFields", "Walker"]
+from mmsync.formats.types import Window
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _VARINT_LIMIT = 10  # bytes

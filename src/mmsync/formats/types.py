@@ -1,4 +1,4 @@
-"""What an inspection finds."""
+"""Values of an inspection, and the window it reads through."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import struct
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
-
-__all__ = ["Field", "FormatError", "Signature", "Window"]
 
 
 class Field(TypedDict):
@@ -36,21 +34,14 @@ class FormatError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a model file declares of itself.
+    """The signature a model file declares."""
 
-    Attributes:
-        output_type: The type of what the model answers, or None where the file does not say.
-        category: ``Regression``, ``Binomial``, ``Multinomial``, ``Clustering`` and the like, or None.
-        fields: The inputs, in order.
-        clusters: Clusters as the contract has them; no reviewer finds any yet.
-        runtime_size: Bytes the model is thought to take once loaded.
-    """
-
-    output_type: str | None = None
-    category: str | None = None
-    fields: list[Field] = field(default_factory=list)
+    output_type: str | None = None  # the type of what the model answers, or None where the file does not say
+    category: str | None = None  # ``Regression``, ``Binomial``, ``Multinomial``, ``Clustering`` and the like, or None
+    fields: list[Field] = field(default_factory=list)  # the inputs, in order
+    # clusters as the contract has them; no reviewer finds any yet
     clusters: list[dict[str, Any]] = field(default_factory=list)
-    runtime_size: int = 0
+    runtime_size: int = 0  # bytes the model is thought to take once loaded
 
 
 _BLOCK = 64 * 1024

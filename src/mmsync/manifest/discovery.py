@@ -5,23 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import translate
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from mmsync.files.allowed_paths import AllowedPaths
 from mmsync.manifest.entries import in_folder, outside
 from mmsync.manifest.nodes import name_error
+from mmsync.manifest.types import DiscoverRule
 from mmsync.patterns import Patterns, is_glob
 from mmsync.printable import printable
 from mmsync.types import Desired, Diagnostic
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from mmsync.manifest.types import DiscoverRule
-
-__all__ = ["Discovery", "Match", "Walk", "discover", "walk"]
 
 _TEMPORARY = re.compile(
     r"\.|#.*#\Z|.*(?:~|\.(?:tmp|temp|part|partial|filepart|crdownload|download|sw[a-p]|bak|lock))\Z",
@@ -46,18 +41,13 @@ class Match(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """What a walk saw.
+    """The result of a walk."""
 
-    Attributes:
-        matches: Everything that matches and is no folder, in the order of the paths.
-        failed: Folders that could not be listed or entered, each with the reason; what is in them is not known.
-        folders: The folders that were entered.
-        aside: What was left out because of its name: recycle bins, and the copies sync tools make of a conflict.
-    """
-
-    matches: tuple[Match, ...]
+    matches: tuple[Match, ...]  # everything that matches and is no folder, in the order of the paths
+    # folders that could not be listed or entered, each with the reason; what is in them is not known
     failed: tuple[tuple[str, str], ...]
-    folders: tuple[str, ...]
+    folders: tuple[str, ...]  # the folders that were entered
+    # what was left out because of its name: recycle bins, and the copies sync tools make of a conflict
     aside: tuple[str, ...]
 
 
@@ -166,19 +156,13 @@ _MOST_ASIDE = 5  # of what is left out, in warnings
 
 
 class Discovery(NamedTuple):
-    """What the rules found.
+    """The models and faults that the rules found."""
 
-    Attributes:
-        models: One for each file, in the order of rules and paths, those without fault only.
-        stats: What ``stat`` said of each, links followed, by ``Desired.path``.
-        diagnostics: Faults and warnings, each at its rule's place. With a fault among them the models are not all.
-        folders: The folders in which a file that matches a rule may lie.
-    """
-
-    models: tuple[Desired, ...]
-    stats: Mapping[str, os.stat_result]
+    models: tuple[Desired, ...]  # one for each file, in the order of rules and paths, those without fault only
+    stats: Mapping[str, os.stat_result]  # what ``stat`` said of each, links followed, by ``Desired.path``
+    # Faults and warnings, each at its rule's place. With a fault among them the models are not all.
     diagnostics: tuple[Diagnostic, ...]
-    folders: tuple[str, ...]
+    folders: tuple[str, ...]  # the folders in which a file that matches a rule may lie
 
 
 def discover(

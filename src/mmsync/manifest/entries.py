@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.engines import EXTENSIONS
+from mmsync.files.allowed_paths import Denial
 from mmsync.manifest.nodes import (
     KEEP_OR_EMPTY,
     MAX_NAME,
@@ -21,28 +23,22 @@ from mmsync.manifest.nodes import (
     pairs,
     text,
 )
-from mmsync.manifest.yaml_loader import MAP, STR
+from mmsync.manifest.yaml_loader import MAP, STR, Page
+from mmsync.patterns import Patterns
 from mmsync.printable import printable
 from mmsync.types import Desired, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from yaml.nodes import Node
 
-    from mmsync.files.allowed_paths import Denial
     from mmsync.manifest.sections import Defaults
-    from mmsync.manifest.yaml_loader import Page
-    from mmsync.patterns import Patterns
-
-__all__ = ["Rules", "in_folder", "outside", "read_closely", "read_entries", "settle"]
 
 _KEYS = ("name", "engine", "file", "description", "sha256", "allow_signature_change", "inspect")
 _SHOWN = 5
 
 
 class Rules(NamedTuple):
-    """What one manifest's entries are held against.
+    """The rules one manifest's entries are checked by.
 
     Attributes:
         defaults: What models get where they do not say.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.engines import EXTENSIONS
@@ -10,29 +11,7 @@ from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, SEQ, STR, Page, neares
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from yaml.nodes import Node
-
-__all__ = [
-    "KEEP_OR_EMPTY",
-    "KEEP_OUT",
-    "MAX_NAME",
-    "PIN_LENGTH",
-    "Pair",
-    "absent",
-    "boolean",
-    "described",
-    "engine_error",
-    "engine_warning",
-    "extension_warning",
-    "is_pin",
-    "items",
-    "name_error",
-    "pairs",
-    "pattern_error",
-    "text",
-]
 
 KEEP_OUT = "a manifest is shared: give the token with --token-file or MMSYNC_TOKEN, or in a profile"
 """The way on where a secret was found."""

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from mmsync.errors import ManifestError
 from mmsync.files.allowed_paths import AllowedPaths
@@ -15,19 +15,11 @@ from mmsync.manifest.discovery import discover
 from mmsync.manifest.entries import Rules, read_entries
 from mmsync.manifest.nodes import absent, pairs
 from mmsync.manifest.sections import Defaults, read_defaults, read_document, read_scope, read_server, read_version
-from mmsync.manifest.types import Manifest, ServerSettings
+from mmsync.manifest.types import DiscoverRule, Manifest, ServerSettings
 from mmsync.manifest.validators import read_rules
 from mmsync.manifest.yaml_loader import MAP, Budget, OutOfTime, Page, paused_gc
 from mmsync.patterns import Patterns
-from mmsync.types import Diagnostic, Source
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from mmsync.manifest.types import DiscoverRule
-    from mmsync.types import Desired
-
-__all__ = ["manifests_in", "read_manifest"]
+from mmsync.types import Desired, Diagnostic, Source
 
 _KEYS = ("version", "server", "scope", "defaults", "models", "discover")
 

@@ -20,16 +20,22 @@ from mmsync.manifest.nodes import (
     text,
 )
 from mmsync.manifest.types import ServerSettings
-from mmsync.manifest.yaml_loader import NULL, TOO_DEEP, TooDeep, TooMany, compose, end_of, expands_too_far, explain
+from mmsync.manifest.yaml_loader import (
+    NULL,
+    TOO_DEEP,
+    Page,
+    TooDeep,
+    TooMany,
+    compose,
+    end_of,
+    expands_too_far,
+    explain,
+)
 from mmsync.patterns import MOST_GLOBS, is_glob
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
-
-    from mmsync.manifest.yaml_loader import Page
-
-__all__ = ["MAX_BYTES", "Defaults", "read_defaults", "read_document", "read_scope", "read_server", "read_version"]
 
 # Paths stay text, as the user gave them: Path would rewrite them, and costs ten times the look-up.
 # ruff: noqa: PTH112, PTH115, PTH120, PTH123
@@ -123,7 +129,7 @@ def _read(page: Page) -> bytes | None:
 
 
 def _is_inside(descriptor: int, path: str) -> bool:
-    """Whether an opened file lies where its path says: below the working folder if that is where the path leads."""
+    """Return whether an opened file lies where its path says: below the working folder if that is where the path leads."""
     is_below = not path.startswith("/") and ".." not in path.split("/")
     folder = os.path.realpath("." if is_below else os.path.dirname(path) or "/")
     real = os.readlink(f"/proc/self/fd/{descriptor}") if os.path.isdir("/proc/self/fd") else os.path.realpath(path)
@@ -151,7 +157,7 @@ _MAX_URL = 2_000  # characters; longer ones are no addresses of servers
 
 
 class Defaults(NamedTuple):
-    """What a model gets where it does not say."""
+    """Defaults of models that do not say."""
 
     engine: str | None = None
     description: str | None = None
@@ -209,7 +215,7 @@ def _setting_error(key: str, value: str) -> tuple[str, str, str] | None:
 
 
 def _holds_secret(url: str) -> bool:
-    """Whether an address has a user, or a key in its query or fragment that sounds like a secret."""
+    """Return whether an address has a user, or a key in its query or fragment that sounds like a secret."""
     if _USERINFO.search(url) and not url.lower().startswith("local:"):
         return True
     # Part by part: one expression for all would go back and forth over a long one.

@@ -1,66 +1,41 @@
-"""What a manifest says, as values."""
+"""Values of a manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - a dataclass field's type, which get_type_hints may ask for
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import os
-
-    from mmsync.types import Desired, Diagnostic, Source
-
-__all__ = ["DiscoverRule", "Manifest", "ServerSettings"]
+from mmsync.types import Desired, Diagnostic, Source
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """The ``server`` part: where the models go. Never a token.
+    """The ``server`` part: where the models go. Never a token."""
 
-    Attributes:
-        url: The server's address, as written.
-        profile: A profile of the profiles file.
-        auth_type: ``standalone`` or ``bearer``.
-        domain: The domain on a server of the older generation.
-        source: The place of the first ``server`` part, or None where no manifest has one.
-    """
-
-    url: str | None = None
-    profile: str | None = None
-    auth_type: str | None = None
-    domain: str | None = None
-    source: Source | None = None
+    url: str | None = None  # the server's address, as written
+    profile: str | None = None  # A profile of the profiles file
+    auth_type: str | None = None  # ``standalone`` or ``bearer``
+    domain: str | None = None  # the domain on a server of the older generation
+    source: Source | None = None  # the place of the first ``server`` part, or None where no manifest has one
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoverRule:
-    """One rule of ``discover``: every matching file is a model.
+    """One rule of ``discover``: every matching file is a model."""
 
-    Attributes:
-        glob: The pattern, ``/`` between folders, relative to ``folder``; ``**`` stands for any number of folders.
-        engine: The engine of every model found.
-        name: The template of the model's name, with ``{stem}`` and ``{parent}`` filled in.
-        description: As in `Desired`; from ``defaults``.
-        allow_signature_change: As in `Desired`; from ``defaults``.
-        inspect: As in `Desired`; from ``defaults``.
-        folder: The manifest's folder as the user named it; empty means the working directory.
-        admitted: The folders, links resolved, a file must be in: the manifest's own and the ``models_dirs``.
-        scope: The globs one of which a name must match; None where the manifest gives none.
-        source: The rule's place.
-    """
-
-    glob: str
-    engine: str
-    name: str
-    description: str | None
-    allow_signature_change: bool
-    inspect: bool
-    folder: str
+    glob: str  # the pattern, ``/`` between folders, relative to ``folder``; ``**`` stands for any number of folders
+    engine: str  # the engine of every model found
+    name: str  # the template of the model's name, with ``{stem}`` and ``{parent}`` filled in
+    description: str | None  # as in `Desired`; from ``defaults``
+    allow_signature_change: bool  # as in `Desired`; from ``defaults``
+    inspect: bool  # as in `Desired`; from ``defaults``
+    folder: str  # the manifest's folder as the user named it; empty means the working directory
+    # the folders, links resolved, a file must be in: the manifest's own and the ``models_dirs``
     admitted: tuple[str, ...]
-    scope: tuple[str, ...] | None
-    source: Source
+    scope: tuple[str, ...] | None  # the globs one of which a name must match; None where the manifest gives none
+    source: Source  # the rule's place
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmsync.manifest.nodes import Pair, absent, engine_error, engine_warning, extension_warning, items, pairs, text
 from mmsync.manifest.types import DiscoverRule
+from mmsync.manifest.yaml_loader import Page
 from mmsync.patterns import is_glob
 from mmsync.printable import printable
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
     from mmsync.manifest.sections import Defaults
-    from mmsync.manifest.yaml_loader import Page
-
-__all__ = ["read_rules"]
 
 _KEYS = ("glob", "engine", "name")
 _MAX_GLOB = 1_000  # characters

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from mmsync.manifest.nodes import engine_error, name_error
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-__all__ = ["Entry", "comment", "manifest_text", "scalar", "schema", "unlistable"]
 
 # What is text to YAML 1.1 and 1.2 without quotes, as long as it is none of the words below.
 _PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_ ./,()'?!+%;&=-]*[A-Za-z0-9_./,()'?!+%;&=-])?", re.ASCII)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import zip_longest
@@ -17,31 +18,8 @@ from mmsync.printable import printable
 from mmsync.types import Diagnostic, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from yaml import YAMLError
     from yaml.nodes import Node
-
-
-__all__ = [
-    "MAP",
-    "MERGE",
-    "NULL",
-    "SEQ",
-    "STR",
-    "TOO_DEEP",
-    "Budget",
-    "OutOfTime",
-    "Page",
-    "TooDeep",
-    "TooMany",
-    "compose",
-    "end_of",
-    "expands_too_far",
-    "explain",
-    "nearest",
-    "paused_gc",
-]
 
 _PREFIX = "tag:yaml.org,2002:"
 STR = _PREFIX + "str"

@@ -9,29 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from mmsync.errors import PlanRefused
-from mmsync.plan.model import Selection
+from mmsync.plan.model import Change, Plan, Selection
 from mmsync.printable import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mmsync.plan.model import Change, Plan
-    from mmsync.types import Diagnostic
-
-__all__ = [
-    "FORMAT_VERSION",
-    "MAX_DOCUMENT",
-    "diagnostic_entry",
-    "differences",
-    "dump",
-    "plan_digest",
-    "plan_document",
-    "read_document",
-    "saved_options",
-]
+from mmsync.types import Diagnostic
 
 FORMAT_VERSION = "1"
 
@@ -55,8 +39,14 @@ def plan_document(plan: Plan, *, version: str, show_all: bool = False) -> dict[s
         "manifests": list(plan.manifests),
         "digest": plan_digest(plan),
         "summary": plan.summary._asdict(),
-        "changes": [_change(change) for change in changes],
+        "changes": [change_entry(change) for change in changes],
         "diagnostics": [diagnostic_entry(diagnostic) for diagnostic in plan.diagnostics],
+        "options": {
+            "target": list(plan.selection.target),
+            "exclude": list(plan.selection.exclude),
+            "shard": list(plan.selection.shard) if plan.selection.shard else None,
+            "prune": plan.prune,
+        },
     }
 
 
@@ -71,7 +61,7 @@ def plan_digest(plan: Plan) -> str:
     It covers the server and every change with what it was planned against. How the server's content is known
     (ledger or download) is left out, so that a machine without a ledger gets the same.
     """
-    return _digest(plan.server._asdict(), [_change(change) for change in plan.changes])
+    return _digest(plan.server._asdict(), [change_entry(change) for change in plan.changes])
 
 
 def read_document(text: str, name: str) -> dict[str, Any]:
@@ -106,23 +96,29 @@ def read_document(text: str, name: str) -> dict[str, Any]:
 
 def saved_options(document: Mapping[str, Any]) -> tuple[Selection, bool]:
     """Return the selection a saved plan was made with, and whether it was to prune."""
-    target: list[str] = []
-    exclude: list[str] = []
-    shard: tuple[int, int] | None = None
-    prune = False
+    if "options" not in document:
+        return _options_in_words(document)
+    options = document["options"]
+    target, exclude, shard = options["target"], options["exclude"], options["shard"]
+    if not all(isinstance(glob, str) for glob in (*target, *exclude)) or not isinstance(options["prune"], bool):
+        raise TypeError("options of another form")
+    if shard is not None:
+        index, count = shard
+        shard = int(index), int(count)
+    return Selection(tuple(target), tuple(exclude), shard), options["prune"]
+
+
+def _options_in_words(document: Mapping[str, Any]) -> tuple[Selection, bool]:
+    """Return the options of a plan saved by mmsync 0.1.0, which has them as flags in the text of a diagnostic."""
+    found: dict[str, list[str]] = {"--target": [], "--exclude": [], "--shard": [], "--prune": []}
     for diagnostic in document["diagnostics"]:
-        if diagnostic["code"] != "plan/options":
-            continue
-        words = iter(shlex.split(diagnostic["detail"]))
-        for word in words:
-            if word == "--prune":
-                prune = True
-            elif word == "--shard":
-                index, _, count = next(words).partition("/")
-                shard = int(index), int(count)
-            else:
-                (target if word == "--target" else exclude).append(next(words))
-    return Selection(tuple(target), tuple(exclude), shard), prune
+        if diagnostic["code"] == "plan/options":
+            words = iter(shlex.split(diagnostic["detail"]))
+            for word in words:
+                found[word].append(word if word == "--prune" else next(words))
+    index, _, count = found["--shard"][-1].partition("/") if found["--shard"] else ("", "", "")
+    shard = (int(index), int(count)) if count else None
+    return Selection(tuple(found["--target"]), tuple(found["--exclude"]), shard), bool(found["--prune"])
 
 
 def differences(saved: Mapping[str, Any], plan: Plan) -> tuple[str, ...]:
@@ -132,7 +128,7 @@ def differences(saved: Mapping[str, Any], plan: Plan) -> tuple[str, ...]:
     if then != now:
         lines.append(f"the server is {_server(now)}, the plan is for {_server(then)}")
     before = {change["name"]: _essence(change) for change in saved["changes"] if change["action"] != "none"}
-    after = {change.name: _essence(_change(change)) for change in plan.changes}
+    after = {change.name: _essence(change_entry(change)) for change in plan.changes}
     for name in sorted(before.keys() | after.keys()):
         was, is_now = before.get(name), after.get(name)
         if was == is_now:
@@ -187,7 +183,8 @@ def _difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _change(change: Change) -> dict[str, Any]:
+def change_entry(change: Change) -> dict[str, Any]:
+    """Return one change as it stands in the plan document."""
     return {
         "name": change.name,
         "action": change.action,
@@ -213,7 +210,7 @@ def diagnostic_entry(diagnostic: Diagnostic) -> dict[str, Any]:
 
 
 def _essence(change: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a change decides what would be written."""
+    """Return what of a change decides what would be written."""
     before = change["before"] and dict(change["before"])
     if before:
         before.pop("size", None)

@@ -1,19 +1,13 @@
-"""What a plan may not delete, and which flag lifts which guard."""
+"""Guards on deletes, each lifted by one flag, and the manifest's own guards."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from mmsync.plan.model import Guards
 from mmsync.printable import few
-from mmsync.types import Diagnostic
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from mmsync.plan.model import Guards
-    from mmsync.types import Desired
-
-__all__ = ["CHANGED", "changed_guards", "check_guards", "guards_of"]
+from mmsync.types import Desired, Diagnostic
 
 _MANY = 10  # below this many owned models a share says little: one of three is 33 %
 

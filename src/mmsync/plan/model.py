@@ -4,43 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, overload
 
 from mmsync.patterns import Patterns
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from mmsync.types import (
-        Content,
-        Desired,
-        Diagnostic,
-        Evidence,
-        EvidenceSource,
-        Observed,
-        ServerName,
-        Source,
-        Verify,
-    )
-
-__all__ = [
-    "Action",
-    "After",
-    "Before",
-    "Change",
-    "Guards",
-    "Options",
-    "Plan",
-    "Reason",
-    "Selection",
-    "Sides",
-    "Summary",
-    "Unchanged",
-    "before",
-    "change_of",
-]
+from mmsync.types import (
+    Content,
+    Desired,
+    Diagnostic,
+    Evidence,
+    EvidenceSource,
+    Observed,
+    ServerName,
+    Source,
+    Verify,
+)
 
 Action = Literal["add", "change", "delete", "none"]
 Reason = Literal["engine", "content", "description"]
@@ -96,13 +75,13 @@ class Change:
 
     @property
     def uploads(self) -> bool:
-        """Whether the change sends the model's bytes: all but deletes and mere changes of description do."""
+        """Return whether the change sends the model's bytes: all but deletes and mere changes of description do."""
         return self.action == "add" or (self.action == "change" and self.reasons != ("description",))
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which part of the manifest a run looks at.
+    """The part of the manifest a run looks at.
 
     Attributes:
         target: Names and globs of names; empty means every name.
@@ -141,7 +120,7 @@ class Selection:
 
     @property
     def is_partial(self) -> bool:
-        """Whether anything is left out; a partial plan never deletes."""
+        """Return whether anything is left out; a partial plan never deletes."""
         return bool(self.target or self.exclude or self.shard)
 
     def flags(self) -> tuple[str, ...]:
@@ -158,7 +137,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """What a plan may delete; each limit has its own flag and lifts nothing else.
+    """Limits on deletes; each has its own flag and lifts nothing else.
 
     Attributes:
         max_delete: At most this many deletes (``--max-delete``).
@@ -174,7 +153,7 @@ class Guards:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to plan.
+    """Options of a plan.
 
     Attributes:
         selection: Which models to look at.
@@ -210,7 +189,7 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What apply would do, and what was seen on the way.
+    """A plan: the changes apply would make, and what was seen on the way.
 
     Attributes:
         server: The server it is for.
@@ -260,7 +239,7 @@ class Plan:
 
     @property
     def has_errors(self) -> bool:
-        """Whether the run that made this plan failed in part: exit 1 even where nothing was to be done."""
+        """Return whether the run that made this plan failed in part: exit 1 even where nothing was to be done."""
         return any(diagnostic.severity == "error" for diagnostic in self.diagnostics)
 
 

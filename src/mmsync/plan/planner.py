@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from mmsync.errors import FileError, WrongFormat
 from mmsync.files.lfs import pull_command
 from mmsync.formats import is_known
 from mmsync.patterns import is_glob
 from mmsync.plan.guards import CHANGED, check_guards
-from mmsync.plan.model import Change, Guards, Plan, Selection, Sides, Unchanged, before, change_of
+from mmsync.plan.model import Change, Guards, Plan, Reason, Selection, Sides, Unchanged, before, change_of
 from mmsync.plan.selection import Scope, missed, quoted
 from mmsync.printable import few, printable
-from mmsync.types import Content, Diagnostic
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from mmsync.plan.model import Reason
-    from mmsync.types import Desired, Evidence, Observed, ServerName, Source
-
-__all__ = ["Situation", "compare", "order", "same_engine"]
+from mmsync.types import Content, Desired, Diagnostic, Evidence, Observed, ServerName, Source
 
 _NOTHING: Mapping[str, tuple[str, str]] = MappingProxyType({})
 _SEVERITIES = ("error", "warning", "info")
@@ -161,7 +154,7 @@ def order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 def same_engine(one: str | None, other: str | None) -> bool:
-    """Whether two codes name one engine. A server may spell it in its own case; no two engines differ by that alone."""
+    """Return whether two codes name one engine. A server may spell it in its own case; no two engines differ by that alone."""
     return one == other or (one is not None and other is not None and one.casefold() == other.casefold())
 
 
@@ -170,7 +163,7 @@ def _by_name(change: Change) -> str:
 
 
 def _blocking_diagnostic(desired: Desired, content: Content | FileError) -> Diagnostic | None:
-    """Why this entry may not be applied, or None."""
+    """Return why this entry may not be applied, or None."""
     if isinstance(content, FileError):
         code = "file/unreadable"
         if isinstance(content, WrongFormat):

@@ -1,19 +1,13 @@
-"""Which names a manifest owns."""
+"""Scope and selection: the names a manifest owns, and those a run looks at."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
 
 from mmsync.patterns import Patterns
+from mmsync.plan.model import Selection
 from mmsync.printable import printable
 from mmsync.types import Diagnostic
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from mmsync.plan.model import Selection
-
-__all__ = ["Scope", "missed", "quoted"]
 
 
 class Scope:

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
+from mmsync.plan.model import Plan
 from mmsync.printable import printable
 from mmsync.report.layout import Paint, Piece, Style, display_name, display_path, flow, painter, signed, words
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import Literal
-
-    from mmsync.plan.model import Plan
-    from mmsync.types import Diagnostic
-
-__all__ = [
-    "NAMES_SHOWN",
-    "blocked_block",
-    "by_model",
-    "diagnostic_lines",
-    "joined",
-    "render_diagnostics",
-    "unknown_blocks",
-]
+from mmsync.types import Diagnostic
 
 _LABELS: dict[Literal["error", "warning", "info"], tuple[str, Style]] = {
     "error": ("error:", "error"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["counted", "human_bytes", "human_part", "human_seconds"]
-
 _KILO = 1000
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 _MINUTE = 60
@@ -28,16 +26,6 @@ def human_bytes(size: int) -> str:
     return f"{value:.1f} {unit}" if value < _WHOLE else f"{value:,.0f} {unit}"
 
 
-def human_part(done: int, total: int) -> str:
-    """Return a part of a whole, their unit once if it is the same.
-
-    >>> human_part(1_200_000, 3_400_000), human_part(340_000, 3_400_000)
-    ('1.2/3.4 MB', '340 kB/3.4 MB')
-    """
-    (some, unit), (whole, last) = human_bytes(done).split(" "), human_bytes(total).split(" ")
-    return f"{some}/{whole} {last}" if unit == last or not done else f"{some} {unit}/{whole} {last}"
-
-
 def human_seconds(seconds: float) -> str:
     """Return a duration in at most two units.
 
@@ -54,10 +42,10 @@ def human_seconds(seconds: float) -> str:
     return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
+def counted(number: int, noun: str) -> str:
     """Return a number and its noun.
 
-    >>> counted(1, "model"), counted(12000, "model"), counted(2, "entry", "entries")
-    ('1 model', '12,000 models', '2 entries')
+    >>> counted(1, "model"), counted(12000, "model")
+    ('1 model', '12,000 models')
     """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun if number == 1 else noun + 's'}"

@@ -1,4 +1,4 @@
-"""What GitHub Actions reads from a step: annotations on its output, and lines for the file of its outputs.
+"""GitHub Actions: annotations on a step's output, and lines for the file of its outputs.
 
 Workflow commands are lines ``::error file=…,line=…,col=…,title=…::message``. GitHub shows at most ten annotations
 of each kind a step and drops the rest without a word; so the rest is counted here in a notice.
@@ -8,19 +8,14 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Literal, NamedTuple
 
+from mmsync.apply.outcome import Outcome
+from mmsync.plan.model import Plan
 from mmsync.printable import printable
 from mmsync.report.format import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from mmsync.apply.outcome import Outcome
-    from mmsync.plan.model import Plan
-    from mmsync.types import Diagnostic, Source
-
-__all__ = ["LIMIT", "annotation_lines", "code", "escape_message", "escape_property", "outputs", "size"]
+from mmsync.types import Diagnostic, Source
 
 LIMIT = 10
 _LONGEST_MESSAGE = 2000

@@ -6,7 +6,6 @@ ever broken by what it carries::
     "@level"      "info", "warn" or "error"
     "@message"    one sentence for a person, without control characters
     "@module"     always "mmsync"
-    "@timestamp"  only where the caller gives one
     "type"        what the object is; readers should pass over types they do not know
 
 and goes on with what belongs to its type::
@@ -33,69 +32,38 @@ was done). ``changed`` says whether there is something to do or something was do
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
-from mmsync.apply.outcome import Downloads, Finished, Progress, Started, Verified
+from mmsync.apply.outcome import Downloads, Event, Finished, Outcome, Progress, Started, Verified
+from mmsync.plan.document import change_entry, diagnostic_entry
+from mmsync.plan.model import Change, Plan
 from mmsync.printable import printable
 from mmsync.report.format import human_bytes
 from mmsync.report.layout import display_name
 from mmsync.report.outcome_text import DONE, applied_sentence, tally
 from mmsync.types import Diagnostic
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mmsync.apply.outcome import Event, Outcome
-    from mmsync.plan.model import Change, Plan
-__all__ = [
-    "UI_VERSION",
-    "EventLines",
-    "change_line",
-    "diagnostic_line",
-    "plan_summary_line",
-    "summary_line",
-    "version_line",
-]
-
 UI_VERSION = "1.0"
 _LEVELS: dict[str, Literal["info", "warn", "error"]] = {"error": "error", "warning": "warn", "info": "info"}
 
 
-def version_line(version: str, *, timestamp: str = "") -> str:
+def version_line(version: str) -> str:
     """Return the first line: who speaks, and which schema."""
-    return _line("info", f"mmsync {version}", timestamp, type="version", mmsync=version, ui=UI_VERSION)
+    return _line("info", f"mmsync {version}", type="version", mmsync=version, ui=UI_VERSION)
 
 
-def change_line(change: Change, *, timestamp: str = "") -> str:
+def change_line(change: Change) -> str:
     """Return the ``planned_change`` line of one change."""
     why = f" ({', '.join(change.reasons)})" if change.reasons else ""
     message = f"{display_name(change.name)}: plan to {change.action}{why}"
-    payload = {
-        "name": change.name,
-        "action": change.action,
-        "reasons": change.reasons,
-        "before": change.before._asdict() if change.before else None,
-        "after": change.after._asdict() if change.after else None,
-        "evidence": change.evidence,
-        "source": {"file": change.source.file, "line": change.source.line} if change.source else None,
-    }
-    return _line("info", message, timestamp, type="planned_change", change=payload)
+    return _line("info", message, type="planned_change", change=change_entry(change))
 
 
-def diagnostic_line(diagnostic: Diagnostic, *, timestamp: str = "") -> str:
+def diagnostic_line(diagnostic: Diagnostic) -> str:
     """Return the ``diagnostic`` line of one diagnostic."""
-    source = diagnostic.source
-    payload = {
-        "severity": diagnostic.severity,
-        "code": diagnostic.code,
-        "summary": diagnostic.summary,
-        "detail": diagnostic.detail,
-        "file": source.file if source else None,
-        "line": source.line if source else None,
-        "column": source.column if source else None,
-    }
     message = printable(str(diagnostic), 2000)
-    return _line(_LEVELS[diagnostic.severity], message, timestamp, type="diagnostic", diagnostic=payload)
+    return _line(_LEVELS[diagnostic.severity], message, type="diagnostic", diagnostic=diagnostic_entry(diagnostic))
 
 
 class EventLines:
@@ -104,31 +72,31 @@ class EventLines:
     def __init__(self) -> None:
         self._told: dict[str, bool] = {}
 
-    def lines(self, event: Event, *, timestamp: str = "") -> list[str]:
+    def lines(self, event: Event) -> list[str]:
         """Return the lines for the next event; only the last event of an apply has any number but one."""
         match event:
             case Started(change):
                 hook: dict[str, Any] = {"name": change.name, "action": change.action}
                 message = f"{display_name(change.name)}: {change.action} begins"
-                return [_line("info", message, timestamp, type="apply_start", hook=hook)]
+                return [_line("info", message, type="apply_start", hook=hook)]
             case Progress(name, phase, done, total):
                 hook = {"name": name, "phase": phase, "done_bytes": done, "total_bytes": total}
                 message = f"{display_name(name)}: {phase} {human_bytes(done)} of {human_bytes(total)}"
-                return [_line("info", message, timestamp, type="apply_progress", hook=hook)]
+                return [_line("info", message, type="apply_progress", hook=hook)]
             case Downloads():
                 return []  # a plan's, whose commentary goes to stderr
             case Finished(outcome):
                 self._told[outcome.change.name] = outcome.ok
-                return [_outcome_line(outcome, timestamp)]
+                return [_outcome_line(outcome)]
             case Verified(outcomes, unverified):
                 new = [outcome for outcome in outcomes if self._told.get(outcome.change.name) is not outcome.ok]
                 self._told.update((outcome.change.name, outcome.ok) for outcome in new)
-                lines = [_outcome_line(outcome, timestamp) for outcome in new]
+                lines = [_outcome_line(outcome) for outcome in new]
                 warning = [Diagnostic("warning", "apply/not-verified", unverified)] if unverified else []
-                return lines + [diagnostic_line(each, timestamp=timestamp) for each in warning]
+                return lines + [diagnostic_line(each) for each in warning]
 
 
-def summary_line(plan: Plan, outcomes: Iterable[Outcome], *, digest: str = "", timestamp: str = "") -> str:
+def summary_line(plan: Plan, outcomes: Iterable[Outcome], *, digest: str = "") -> str:
     """Return the last line of an apply."""
     outcomes = tuple(outcomes)
     counts = tally(plan, outcomes)
@@ -146,36 +114,16 @@ def summary_line(plan: Plan, outcomes: Iterable[Outcome], *, digest: str = "", t
     }
     ok = not (counts.failed or counts.skipped or counts.not_attempted or counts.blocked or plan.has_errors)
     payload = {"changes": changes, "digest": digest, "changed": counts.done > 0, "ok": ok}
-    return _line("info" if ok else "error", applied_sentence(plan, counts), timestamp, type="change_summary", **payload)
-
-
-def plan_summary_line(plan: Plan, *, digest: str = "", timestamp: str = "") -> str:
-    """Return the summary of a plan that is not applied yet, or not at all."""
-    counts = plan.summary
-    changes = {
-        "operation": "plan",
-        "add": counts.add,
-        "change": counts.change,
-        "delete": counts.delete,
-        "verified": 0,
-        "failed": 0,
-        "skipped": 0,
-        "not_attempted": 0,
-        **_plan_counts(plan),
-        "upload_bytes": counts.upload_bytes,
-    }
-    message = f"Plan: {counts.add:,} to add, {counts.change:,} to change, {counts.delete:,} to delete."
-    payload = {"changes": changes, "digest": digest, "changed": bool(plan.changes), "ok": not plan.has_errors}
-    return _line("error" if plan.has_errors else "info", message, timestamp, type="change_summary", **payload)
+    return _line("info" if ok else "error", applied_sentence(plan, counts), type="change_summary", **payload)
 
 
 def _plan_counts(plan: Plan) -> dict[str, int]:
-    """What a plan counts that applying it does not alter."""
+    """Return what a plan counts that applying it does not alter."""
     counts = plan.summary
     return {key: getattr(counts, key) for key in ("blocked", "unknown", "unchanged", "unmanaged", "orphans")}
 
 
-def _outcome_line(outcome: Outcome, timestamp: str) -> str:
+def _outcome_line(outcome: Outcome) -> str:
     change = outcome.change
     hook = {
         "name": change.name,
@@ -195,11 +143,10 @@ def _outcome_line(outcome: Outcome, timestamp: str) -> str:
     level: Literal["info", "warn", "error"] = (
         "info" if outcome.ok else "error" if outcome.status == "failed" else "warn"
     )
-    return _line(level, message, timestamp, type=kind, hook=hook)
+    return _line(level, message, type=kind, hook=hook)
 
 
-def _line(level: Literal["info", "warn", "error"], message: str, timestamp: str, **payload: Any) -> str:
+def _line(level: Literal["info", "warn", "error"], message: str, **payload: Any) -> str:
     """Return one line without its end; ``payload`` begins with the type."""
     head = {"@level": level, "@message": message, "@module": "mmsync"}
-    stamp = {"@timestamp": timestamp} if timestamp else {}
-    return json.dumps({**head, **stamp, **payload}, separators=(",", ":"))
+    return json.dumps({**head, **payload}, separators=(",", ":"))

@@ -8,40 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from mmsync.plan.model import Action, After, Before, Change
 from mmsync.printable import printable
 from mmsync.report.format import human_bytes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from mmsync.plan.model import Action, After, Before, Change
-    from mmsync.types import Source
-
-__all__ = [
-    "EVIDENCE",
-    "SIGNS",
-    "STYLES",
-    "Paint",
-    "Piece",
-    "Style",
-    "as_before",
-    "columns",
-    "content_side",
-    "contents",
-    "display_engine",
-    "display_name",
-    "display_path",
-    "flow",
-    "painter",
-    "place",
-    "prose",
-    "signed",
-    "words",
-]
+from mmsync.types import Source
 
 Style = Literal["add", "change", "delete", "error", "warning", "good", "name", "faint"]
 Paint = Callable[[str, Style], str]

@@ -7,24 +7,19 @@ what is left out is counted where it would stand.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from mmsync.apply.outcome import Outcome
 from mmsync.plan.guards import CHANGED
+from mmsync.plan.model import Change, Plan
 from mmsync.report.format import human_bytes
 from mmsync.report.github import code, size
 from mmsync.report.layout import EVIDENCE, as_before, content_side, contents, place
 from mmsync.report.outcome_text import applied_sentence, done_clause, left_clause, tally
 from mmsync.report.plan_text import unchanged_sentence, unmanaged_sentence
 from mmsync.report.text_diff import diff_texts, quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from mmsync.apply.outcome import Outcome
-    from mmsync.plan.model import Change, Plan
-    from mmsync.types import Diagnostic
-
-__all__ = ["change_item", "diagnostic_item", "name_item", "outcome_item", "render"]
+from mmsync.types import Diagnostic
 
 _LONGEST_NAME = 256
 _LONGEST_ENTRY_PATH = 512

@@ -1,23 +1,29 @@
-"""What became of a plan, as text: failures first, then what was left, then what was done, then the counts."""
+"""Outcomes as text: failures first, then what was left, then what was done, then the counts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
+from mmsync.apply.outcome import Outcome
+from mmsync.plan.model import Action, Change, Plan
 from mmsync.report.diagnostics import blocked_block, by_model, joined
 from mmsync.report.format import human_bytes, human_seconds
-from mmsync.report.layout import SIGNS, STYLES, Paint, Piece, display_name, display_path, flow, painter, signed, words
+from mmsync.report.layout import (
+    SIGNS,
+    STYLES,
+    Paint,
+    Piece,
+    Style,
+    display_name,
+    display_path,
+    flow,
+    painter,
+    signed,
+    words,
+)
 from mmsync.report.plan_text import unchanged_sentence
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mmsync.apply.outcome import Outcome
-    from mmsync.plan.model import Action, Change, Plan
-    from mmsync.report.layout import Style
-
-__all__ = ["DONE", "Tally", "applied_sentence", "done_clause", "left_clause", "render_outcomes", "tally"]
 
 DONE: dict[Action, str] = {"add": "added", "change": "changed", "delete": "deleted", "none": "unchanged"}
 # A change that took less is not worth a figure that differs in every run.
@@ -38,7 +44,7 @@ class Tally(NamedTuple):
 
     @property
     def done(self) -> int:
-        """How many changes were made."""
+        """Return how many changes were made."""
         return self.add + self.change + self.delete
 
 

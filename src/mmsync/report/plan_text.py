@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from shlex import quote
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from mmsync.plan.guards import CHANGED
+from mmsync.plan.model import Change, Plan
 from mmsync.printable import printable
 from mmsync.report.diagnostics import NAMES_SHOWN, blocked_block, by_model, diagnostic_lines, joined, unknown_blocks
 from mmsync.report.format import counted, human_bytes
@@ -13,7 +14,9 @@ from mmsync.report.layout import (
     EVIDENCE,
     SIGNS,
     STYLES,
+    Paint,
     Piece,
+    Style,
     as_before,
     columns,
     content_side,
@@ -29,12 +32,6 @@ from mmsync.report.layout import (
     words,
 )
 from mmsync.report.text_diff import diff_texts, quoted
-
-if TYPE_CHECKING:
-    from mmsync.plan.model import Change, Plan
-    from mmsync.report.layout import Paint, Style
-
-__all__ = ["change_block", "render_plan", "unchanged_sentence", "unmanaged_sentence"]
 
 _LABEL = 13  # the width of the longest label, "description", and two spaces
 _INDENT = "    "

@@ -6,8 +6,6 @@ import unicodedata
 
 from mmsync.printable import printable
 
-__all__ = ["diff_texts", "quoted"]
-
 # How much of what both have in common stays beside the first and the last difference, in characters.
 _CONTEXT = 20
 # Beyond this a description is not looked at: no person wrote it, and comparing must stay quick.

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Request, Body], Awaitable[Response]]
 
-__all__ = ["Application"]
-
 _UNAUTHORISED_BODY = 64 << 20  # bytes of a stranger's upload read so that it sees the answer; then it is cut off
 _log = logging.getLogger(__name__)
 

@@ -1,18 +1,14 @@
-"""What keeps a few clients from having all there is: so many connections at most, and none that only waits."""
+"""Limits that keep a few clients from having all there is: so many connections, and none that only waits."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import resource
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Iterable
-
-__all__ = ["LimitedProtocol", "end_idlers", "quiet_about_accepting"]
 
 _HEAD_SECONDS = 10.0  # for a first byte on a new connection, and from there to the end of the headers
 _BODY_SECONDS = 30.0  # without a byte of a body that was announced …
@@ -38,7 +34,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     @property
     def is_taking(self) -> bool:
-        """Whether the body of a request is still to come."""
+        """Return whether the body of a request is still to come."""
         return self.cycle is not None and not self.cycle.response_complete and bool(self.cycle.more_body)
 
     @property

@@ -7,6 +7,8 @@ import binascii
 import contextlib
 import json
 import os
+from concurrent.futures import Executor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -15,12 +17,7 @@ from starlette.responses import Response
 from mmsync.server.errors import ApiError, from_os_error
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-    from pathlib import Path
-
     from starlette.types import Receive, Scope, Send
-
-__all__ = ["ImageAnswer"]
 
 _CHUNK = 3 * (1 << 17)  # bytes read at a time; a multiple of 3, so that chunks of base64 join without padding
 

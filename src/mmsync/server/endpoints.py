@@ -1,9 +1,11 @@
-"""What each endpoint answers. Both generations share them; a ``domain`` in the path makes a request a legacy one."""
+"""The endpoints' answers. Both generations share them; a ``domain`` in the path makes a request a legacy one."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmsync.server.download import ImageAnswer
@@ -11,18 +13,12 @@ from mmsync.server.errors import from_os_error
 from mmsync.server.responses import Body, json_answer, json_text, nothing, path_text, truth
 from mmsync.server.save import SaveRequest
 from mmsync.server.schemas import ABSENT_DETAIL, ABSENT_IMAGE, model_detail
+from mmsync.server.store import Store
 from mmsync.server.upload import receive_upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Executor
-
     from starlette.requests import Request
     from starlette.responses import Response
-
-    from mmsync.server.store import Store
-
-__all__ = ["Endpoints"]
 
 _SAVE_LIMIT = 16 << 20  # bytes of a save's body
 _Result = TypeVar("_Result")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 
-__all__ = ["ApiError", "from_os_error"]
-
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

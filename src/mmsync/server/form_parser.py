@@ -9,8 +9,6 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from mmsync.server.errors import ApiError
 
-__all__ = ["UploadForm"]
-
 # The parser logs every malformed body as a warning; its sender is told, and nobody else needs to be.
 logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 

@@ -15,8 +15,6 @@ from mmsync.server.errors import ApiError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-__all__ = ["Body", "error_answer", "json_answer", "json_text", "nothing", "path_text", "truth"]
-
 
 def json_answer(value: Any, status: int = 200) -> Response:
     """``value`` as compact JSON, in ASCII: a lone surrogate in a name cannot break it."""
@@ -24,7 +22,7 @@ def json_answer(value: Any, status: int = 200) -> Response:
 
 
 def json_text(text: str, status: int = 200) -> Response:
-    """What is JSON already."""
+    """Return what is JSON already."""
     return Response(text, status, media_type="application/json")
 
 

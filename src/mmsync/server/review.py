@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from mmsync.engines import EXTENSIONS
 from mmsync.formats import FormatError, Signature, inspect
 from mmsync.server.errors import ApiError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["Review", "check_model", "require_engine", "review"]
 
 _LIMIT = 32 << 20  # bytes; parsed, a model takes its size again, and a large one is nearly all weights
 
@@ -49,17 +44,13 @@ def check_model(path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Review(Signature):
-    """What the file declares, or why it was refused.
+    """The signature the file declares, or the reason why it was refused."""
 
-    Attributes:
-        error_detail: Why it was refused; None for a valid file.
-    """
-
-    error_detail: str | None = None
+    error_detail: str | None = None  # why it was refused; None for a valid file
 
     @property
     def valid(self) -> bool:
-        """Whether the file was accepted."""
+        """Return whether the file was accepted."""
         return self.error_detail is None
 
 

@@ -8,17 +8,14 @@ import os
 import secrets
 import signal
 import socket
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mmsync.errors import MmsyncError
 from mmsync.server.schemas import Generation, Settings
-
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterator
 
 __all__ = ["Address", "Generation", "first_signal", "listen", "running", "serve", "url_of"]
 
@@ -76,7 +73,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(host: str, port: int) -> str:
-    """Where a client on this machine reaches it, also where it listens on every address."""
+    """Return where a client on this machine reaches it, also where it listens on every address."""
     reachable = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # it is replaced
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
@@ -88,15 +85,10 @@ _SERVE_PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server answers, and to whom.
+    """The address a server answers at, and the token it wants."""
 
-    Attributes:
-        url: Its base address, without a slash at the end.
-        token: The token it wants; not part of the ``repr``.
-    """
-
-    url: str
-    token: str = field(repr=False)
+    url: str  # its base address, without a slash at the end
+    token: str = field(repr=False)  # the token it wants; not part of the ``repr``
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What ``POST /models`` may say: checked once, here, so that nothing behind it meets a wrong type."""
+"""Requests of ``POST /models``: checked once, here, so that nothing behind it meets a wrong type."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 
 from mmsync.server.errors import ApiError
 from mmsync.server.review import require_engine
-
-__all__ = ["NAME_LIMIT", "SaveRequest", "flag", "integer", "json_object", "text"]
 
 _LARGEST_INT = (1 << 63) - 1  # SQLite's
 
@@ -71,28 +69,17 @@ _DESCRIPTION_LIMIT = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class SaveRequest:
-    """A save that is well formed; whether its ids exist is for the store to say.
+    """A save that is well formed; whether its ids exist is for the store to say."""
 
-    Attributes:
-        id: The model to update, or None to create one.
-        name: Its name.
-        engine: A known engine.
-        description: Its description, or None.
-        image: The id of an uploaded image.
-        hidden: Whether lists leave it out.
-        parent: The parent's id; None makes it a multimodel where ``names_parent`` is true.
-        names_parent: Whether the request says anything of a parent; where not, the model is its own.
-        derived: ``outputType``, ``category``, ``runtimeSize``, ``fields``, ``clusters`` as far as given and not null.
-    """
-
-    id: int | None
-    name: str
-    engine: str
-    description: str | None
-    image: int
-    hidden: bool
-    parent: int | None
-    names_parent: bool
+    id: int | None  # the model to update, or None to create one
+    name: str  # its name
+    engine: str  # A known engine
+    description: str | None  # its description, or None
+    image: int  # the id of an uploaded image
+    hidden: bool  # whether lists leave it out
+    parent: int | None  # the parent's id; None makes it a multimodel where ``names_parent`` is true
+    names_parent: bool  # whether the request says anything of a parent; where not, the model is its own
+    # ``outputType``, ``category``, ``runtimeSize``, ``fields``, ``clusters`` as far as given and not null
     derived: dict[str, Any]
 
     @classmethod

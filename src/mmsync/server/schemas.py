@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
 
     from mmsync.server.review import Review
-
-__all__ = ["ABSENT_DETAIL", "ABSENT_IMAGE", "LIST_ROW", "Generation", "Settings", "model_detail", "review_reply"]
 
 # What a model and its detail have in common: the contract's key, and the column it is kept in.
 _COMMON: Final[Mapping[str, str]] = {
@@ -71,21 +69,14 @@ Generation = Literal["both", "latest", "legacy"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one server behaves.
+    """Settings of one server."""
 
-    Attributes:
-        generation: Which addresses it answers: ``/models…`` (latest), ``/domains/{domain}/models…`` (legacy) or both;
-            the others are 404, as on a real server of the other generation.
-        domain: The domain the latest generation speaks of; a real server infers it from the token.
-        prefix: A path it answers under as well, such as ``/mlmodelmanager``; empty for none.
-        latency: Seconds it waits before it answers a request, as a network would.
-        allow_delete: Whether the latest generation knows DELETE; without it, 405. The legacy one always does.
-        patience: Seconds requests in flight have to finish when it stops.
-    """
-
+    # which addresses it answers: ``/models…`` (latest), ``/domains/{domain}/models…`` (legacy) or both; the others
+    # are 404, as on a real server of the other generation
     generation: Generation = "both"
-    domain: str = "self"
-    prefix: str = ""
-    latency: float = 0.0
+    domain: str = "self"  # the domain the latest generation speaks of; a real server infers it from the token
+    prefix: str = ""  # A path it answers under as well, such as ``/mlmodelmanager``; empty for none
+    latency: float = 0.0  # seconds it waits before it answers a request, as a network would
+    # Whether the latest generation knows DELETE; without it, 405. The legacy one always does.
     allow_delete: bool = True
-    patience: float = 1.0
+    patience: float = 1.0  # seconds requests in flight have to finish when it stops

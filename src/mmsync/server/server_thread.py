@@ -5,18 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
 from mmsync.server.connection_limits import LimitedProtocol, end_idlers, quiet_about_accepting
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
-
-__all__ = ["ServerThread"]
 
 _HEAD_LIMIT = 256 << 10  # bytes of request line and headers: a long name, percent-encoded, takes up to 12 a character
 _TICK = 1.0  # seconds: how often uvicorn refreshes the Date header it sends

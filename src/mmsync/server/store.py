@@ -10,22 +10,19 @@ import queue
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsync.errors import MmsyncError
 from mmsync.server.errors import ApiError
+from mmsync.server.review import Review
+from mmsync.server.save import SaveRequest
 from mmsync.server.schemas import LIST_ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from mmsync.server.review import Review
-    from mmsync.server.save import SaveRequest
     from mmsync.server.upload import IncomingFile
-
-__all__ = ["Connections", "Store", "connect", "images_in", "incoming_in", "prepare", "sync_folder"]
 
 
 class Connections:
@@ -73,7 +70,7 @@ _MODEL = "SELECT models.*, images.size AS image_size FROM models JOIN images ON 
 
 
 class Store:
-    """What one server holds. Safe in threads, and beside other servers on the same folder."""
+    """The models and images of one server. Safe in threads, and beside other servers on the same folder."""
 
     def __init__(self, folder: Path) -> None:
         prepare(folder)
@@ -116,7 +113,7 @@ class Store:
             return f"[{','.join([row[0] for row in rows])}]"
 
     def image_path(self, image: int) -> Path:
-        """Where the bytes of an image are."""
+        """Return where the bytes of an image are."""
         return self._images / str(image)
 
     def add_image(self, domain: str, engine: str, file: IncomingFile, review: Review) -> int:
@@ -216,12 +213,12 @@ _UNREFERENCED_IMAGE_KEPT_MS = 7 * 24 * 3600 * 1000
 
 
 def images_in(folder: Path) -> Path:
-    """Where the images are."""
+    """Return where the images are."""
     return folder / "images"
 
 
 def incoming_in(folder: Path) -> Path:
-    """Where uploads in progress are."""
+    """Return where uploads in progress are."""
     return folder / "incoming"
 
 

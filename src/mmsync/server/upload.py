@@ -11,19 +11,16 @@ import contextlib
 import fcntl
 import os
 import secrets
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
 
 from mmsync.server.errors import from_os_error
 from mmsync.server.form_parser import UploadForm
 from mmsync.server.review import require_engine, review
 from mmsync.server.schemas import review_reply
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-    from concurrent.futures import Executor
-    from pathlib import Path
-
-    from mmsync.server.store import Store
+from mmsync.server.store import Store
 
 __all__ = ["IncomingFile", "receive_upload"]
 

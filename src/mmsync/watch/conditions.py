@@ -6,36 +6,18 @@ A condition is the same as long as what it is about is the same: it is logged wh
 from __future__ import annotations
 
 import errno
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from mmsync.apply.outcome import Outcome
 from mmsync.client.error import ModelManagerError, TokenError, TransportError
 from mmsync.errors import LockTimeout, MmsyncError, SettingsError, TokenSettingsError
+from mmsync.plan import Change, Plan
 from mmsync.printable import few, printable
+from mmsync.types import Desired, Diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-
-    from mmsync.apply.outcome import Outcome
-    from mmsync.plan import Change, Plan
-    from mmsync.types import Desired, Diagnostic
     from mmsync.watch.reporting import Level, Log
-
-__all__ = [
-    "Condition",
-    "Conditions",
-    "Kind",
-    "of_diagnostics",
-    "of_drift",
-    "of_error",
-    "of_held_deletes",
-    "of_ledger",
-    "of_orphans",
-    "of_outcomes",
-    "of_plan",
-    "of_replaced_roots",
-    "of_unknown_roots",
-    "of_unsettled",
-]
 
 
 class Kind(NamedTuple):
@@ -64,23 +46,14 @@ KINDS = {
 
 
 class Condition(NamedTuple):
-    """Something that is not as it should be.
+    """Something that is not as it should be."""
 
-    Attributes:
-        kind: A key of KINDS.
-        subject: What it is about: a model, a folder; empty where there is only one.
-        message: One sentence for a person, with the way on; the same as long as the situation is.
-        code: A stable word for programs.
-        recovered: What to say when it is over.
-        level: ``error`` unless the watcher does all it should in spite of it.
-    """
-
-    kind: str
-    subject: str
-    message: str
-    code: str = ""
-    recovered: str = "it is as it should be again"
-    level: Level = "error"
+    kind: str  # A key of KINDS
+    subject: str  # what it is about: a model, a folder; empty where there is only one
+    message: str  # one sentence for a person, with the way on; the same as long as the situation is
+    code: str = ""  # A stable word for programs
+    recovered: str = "it is as it should be again"  # what to say when it is over
+    level: Level = "error"  # ``error`` unless the watcher does all it should in spite of it
 
 
 class Conditions:
@@ -103,11 +76,11 @@ class Conditions:
 
     @property
     def changing(self) -> bool:
-        """Whether anything changed since ``take_change`` was called last."""
+        """Return whether anything changed since ``take_change`` was called last."""
         return self._changed
 
     def take_change(self) -> bool:
-        """Whether anything changed since this was asked last."""
+        """Return whether anything changed since this was asked last."""
         changed, self._changed = self._changed, False
         return changed
 
@@ -245,13 +218,13 @@ def of_ledger(warnings: Sequence[str]) -> Condition | None:
     return Condition("ledger", "", "; ".join(warnings), "ledger", "the ledger can be used again", "warning")
 
 
-def of_held_deletes(refusals: Sequence[Diagnostic], names: Sequence[str]) -> Condition | None:
+def of_guards(guards: Sequence[Diagnostic], names: Sequence[str]) -> Condition | None:
     """Return why the models of these names are not deleted, or None where no guard forbids it."""
-    if not refusals:
+    if not guards:
         return None
-    why = "; ".join(str(refusal) for refusal in refusals)
+    why = "; ".join(str(refusal) for refusal in guards)
     message = f"nothing is deleted, {few(names)} would be: {why}"
-    return Condition("plan", "", message, refusals[0].code, "no guard forbids deleting any more")
+    return Condition("plan", "", message, guards[0].code, "no guard forbids deleting any more")
 
 
 def of_orphans(plan: Plan) -> Condition | None:

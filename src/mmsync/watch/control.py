@@ -1,24 +1,19 @@
-"""What wakes the worker: events, signals, time."""
+"""Control of the worker: what wakes, stops and interrupts it."""
 
 from __future__ import annotations
 
 import contextlib
 import queue
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-__all__ = ["Control", "Interrupted", "WakeEvent"]
+from collections.abc import Callable, Iterator
 
 _NAP = 0.01  # seconds
 
 
 class Interrupted(Exception):
-    """What is being done is given up: a signal asked to stop, and nothing was written yet."""
+    """Work given up: a signal asked to stop, and nothing was written yet."""
 
 
-class WakeEvent:
+class Trigger:
     """An event that can be waited for, set from any thread and from signal handlers.
 
     ``threading.Event`` would not do: its lock is not reentrant, so a signal handler that sets it while the main
@@ -52,16 +47,16 @@ class WakeEvent:
 
 
 class Control:
-    """What is asked of the watcher from outside, by signal handlers, which may do no more than this.
+    """Orders to the watcher from signal handlers, which may do no more than this.
 
     Attributes:
         signal: The number of the signal that asked for the end, or 0.
     """
 
-    def __init__(self, wake: WakeEvent) -> None:
+    def __init__(self, trigger: Trigger) -> None:
         self.signal = 0
         self._reconcile = False
-        self._wake = wake
+        self._wake = trigger
         self._may_interrupt = False
 
     def stop(self, signal: int) -> None:
@@ -97,10 +92,10 @@ class Control:
         self._wake.set()
 
     def take_reconcile(self) -> bool:
-        """Whether a full reconcile was asked for since this was called last."""
+        """Return whether a full reconcile was asked for since this was called last."""
         wanted, self._reconcile = self._reconcile, False
         return wanted
 
     def is_set(self) -> bool:
-        """Whether to start nothing new."""
+        """Return whether to start nothing new."""
         return self.signal != 0

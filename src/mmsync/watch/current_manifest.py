@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from mmsync.errors import FileError, ManifestError
-from mmsync.manifest import Manifest, discover, manifests_in, read_manifest
+from mmsync.manifest import DiscoverRule, Manifest, discover, manifests_in, read_manifest
 from mmsync.patterns import is_glob
+from mmsync.types import Desired, Diagnostic
 from mmsync.watch.conditions import Condition
-from mmsync.watch.settle import MISSING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from mmsync.manifest import DiscoverRule
-    from mmsync.types import Desired, Diagnostic
-    from mmsync.watch.settle import FileState
-
-__all__ = ["CurrentManifest"]
+from mmsync.watch.settle import MISSING, FileState
 
 _READING = 60.0  # seconds of processor time: a manifest that takes more must not keep the others from their turn
 _MOST_FAULTS = 5  # named in one message; `mmsync validate` names all
@@ -69,7 +61,7 @@ class CurrentManifest:
 
     @property
     def rules(self) -> int:
-        """How many discover rules there are."""
+        """Return how many discover rules there are."""
         return len(self._rules)
 
     @property

@@ -11,8 +11,7 @@ import errno
 import logging
 import os
 import re
-import stat
-import tempfile
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,23 +34,7 @@ from mmsync.watch.conditions import Condition
 from mmsync.watch.retry import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
     from watchdog.events import FileSystemEvent
-
-__all__ = [
-    "EventSource",
-    "Listener",
-    "Mount",
-    "Names",
-    "Probe",
-    "Unwatched",
-    "file_system",
-    "is_silent",
-    "parse_mountinfo",
-    "read_mounts",
-    "remove_leftovers",
-]
 
 Names = frozenset[str] | None
 """The names that matter in a folder; None for all but those that start with two dots (ConfigMap's own)."""
@@ -82,7 +65,7 @@ class Unwatched(NamedTuple):
 
 
 class _Handler(FileSystemEventHandler):
-    """What is called, on watchdog's thread, for the events of one folder."""
+    """The handler, called on watchdog's thread, of one folder's events."""
 
     def __init__(self, names: Names, listener: Listener, on_change: Callable[[], None]) -> None:
         self._names = names
@@ -176,7 +159,7 @@ class Listener:
         return None
 
     def listens_to(self, paths: Iterable[str]) -> bool:
-        """Whether one of these is a folder listened to: as the subject of an event it moved, went or came."""
+        """Return whether one of these is a folder listened to: as the subject of an event it moved, went or came."""
         return any(path in self._identities for path in paths)
 
     def lose(self) -> None:
@@ -186,7 +169,7 @@ class Listener:
             self._on_change()
 
     def is_alive(self) -> bool:
-        """Whether its threads run. That they hear anything is for a probe to say."""
+        """Return whether its threads run. That they hear anything is for a probe to say."""
         return self._observer.is_alive() and all(emitter.is_alive() for emitter in tuple(self._observer.emitters))
 
     def replaced(self) -> tuple[str, ...]:
@@ -209,107 +192,50 @@ def _identity(folder: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-_NAME = re.compile(r"mmsync-watch-([1-9][0-9]{0,8})-[a-z0-9_]+")
-_KNOCK = "knock"
 _PATIENCE = 2  # knocks without an answer: one may still be on its way
 
 
 class Probe:
-    """A private temporary folder that is watched together with the others.
+    """A private folder that is listened to together with the others, to know whether events come at all.
 
-    Where no temporary folder can be made (a read-only container), nothing can be found out and all counts as well.
+    Args:
+        folder: This user's own, on a disk of this machine; where there is none, nothing can be found out.
 
     Attributes:
+        folder: Its real path, or None.
         heard: Whether any event of it arrived since the last reset.
     """
 
-    def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = os.path.realpath(folder) if folder else None
         self._unanswered = 0
         self.heard = False
-        self.reset()
-
-    @property
-    def folder(self) -> str | None:
-        """The folder's real path, to be covered with every name; None where there is none."""
-        return os.path.realpath(self._folder.name) if self._folder else None
 
     def knock(self) -> None:
-        """Make an event."""
-        if self._folder is None:
+        """Make events: a file comes and goes."""
+        if self.folder is None:
             return
-        path = os.path.join(self._folder.name, _KNOCK)  # noqa: PTH118  # one line of os calls
+        path = os.path.join(self.folder, f"watch-{os.getpid()}")  # noqa: PTH118  # one line of os calls
         self._unanswered += 1  # first: the answer may come before the next line
         try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            os.utime(path)
-        except OSError:  # a cleaner of old temporary files, a full disk: no event was made, none is missed
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            os.unlink(path)  # noqa: PTH108  # the same
+        except OSError:  # a cleaner of old files, a full disk: no event was made, none is missed
             self._unanswered = 0
 
     def answered(self) -> None:
-        """Take note that an event of the folder was heard; called from the reader's thread."""
+        """Take note that an event of the folder was heard; called from another thread."""
         self._unanswered = 0
         self.heard = True
 
     def deaf(self) -> bool:
-        """Whether events made have gone unheard."""
+        """Return whether events made have gone unheard."""
         return self._unanswered >= _PATIENCE
 
     def reset(self) -> None:
-        """Forget what was made: a new instance listens from now on. Make the folder anew if it was cleaned away."""
+        """Forget what was made: a new listener listens from now on."""
         self._unanswered = 0
         self.heard = False
-        if self._folder is None or not os.path.isdir(self._folder.name):  # noqa: PTH112  # the name is a string
-            self.close()
-            with contextlib.suppress(OSError):
-                self._folder = tempfile.TemporaryDirectory(prefix=f"mmsync-watch-{os.getpid()}-")
-
-    def close(self) -> None:
-        """Remove the folder."""
-        if self._folder is not None:
-            with contextlib.suppress(OSError):
-                self._folder.cleanup()
-            self._folder = None
-
-
-def remove_leftovers() -> None:
-    """Remove the private folders of watchers that were killed: of this user, and of processes that are gone.
-
-    Called at the start, before there is a folder of this process: one that carries its number is left from a former
-    one, as in a container, where the number is the same at each start. No link is followed, and a folder that holds
-    anything a probe does not put there stays. Whatever goes wrong is passed over. Where processes of another
-    namespace share the folder, a live one may lose its own; it makes that anew.
-    """
-    with contextlib.suppress(OSError):
-        parent = tempfile.gettempdir()
-        for name in os.listdir(parent):  # noqa: PTH208  # one line of os calls
-            found = _NAME.fullmatch(name)
-            if found and _is_gone(int(found[1])):
-                with contextlib.suppress(OSError):
-                    _remove(os.path.join(parent, name))  # noqa: PTH118  # the same
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:  # there, and another user's
-        return False
-    return pid == os.getpid()
-
-
-def _remove(path: str) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        if os.fstat(folder).st_uid != os.geteuid():
-            return
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISREG(os.stat(_KNOCK, dir_fd=folder, follow_symlinks=False).st_mode):
-                os.unlink(_KNOCK, dir_fd=folder)
-    finally:
-        os.close(folder)
-    os.rmdir(path)  # noqa: PTH106  # fails where it is a link by now, or not empty
 
 
 MOUNTINFO = "/proc/self/mountinfo"
@@ -329,7 +255,7 @@ Mount = tuple[str, str]
 
 
 def is_silent(kind: str) -> bool:
-    """Whether files on a file system of this type can change without an event."""
+    """Return whether files on a file system of this type can change without an event."""
     return kind in _SILENT or kind.startswith("fuse.")
 
 
@@ -379,16 +305,22 @@ class EventSource:
     Args:
         on_change: Called from another thread when something may have changed.
         poll: Seconds between two scans of files no event will come from; only for the messages.
+        private_folder: This user's own, to make events in and see whether they come; None if there is none.
         mounts: Reads the table of mounts.
     """
 
     def __init__(
-        self, on_change: Callable[[], None], poll: float, *, mounts: Callable[[], tuple[Mount, ...]] | None = None
+        self,
+        on_change: Callable[[], None],
+        poll: float,
+        *,
+        private_folder: Path | None = None,
+        mounts: Callable[[], tuple[Mount, ...]] | None = None,
     ) -> None:
         self._on_change = on_change
         self._poll = poll
         self._mounts = mounts or read_mounts
-        self._probe = Probe()
+        self._probe = Probe(private_folder)
         self._listener: Listener | None = None
         self._folders: dict[str, Names] = {}
         self._silent: dict[str, str] = {}
@@ -401,13 +333,13 @@ class EventSource:
 
     @property
     def needs_polling(self) -> bool:
-        """Whether some change may come without an event."""
+        """Return whether some change may come without an event."""
         listener = self._listener
         return listener is None or self._deaf or bool(listener.unwatched or self._silent) or listener.is_broken
 
     @property
     def is_broken(self) -> bool:
-        """Whether a check should not wait for its time: a folder moved, events were lost, a thread died."""
+        """Return whether a check should not wait for its time: a folder moved, events were lost, a thread died."""
         return self._listener is not None and self._listener.is_broken and self._due_at is None
 
     def follow(self, folders: Mapping[str, Names], now: float) -> None:
@@ -443,11 +375,11 @@ class EventSource:
         return False
 
     def next_due(self) -> float | None:
-        """When a rebuild is due; None where none is."""
+        """Return when a rebuild is due; None where none is."""
         return self._due_at
 
     def conditions(self) -> tuple[Condition, ...]:
-        """What is to be told about events not coming."""
+        """Return what is to be told about events not coming."""
         every = f"files are looked at every {self._poll:g} s"
         found: list[Condition] = []
         if self._listener is None:
@@ -476,7 +408,6 @@ class EventSource:
     def close(self) -> None:
         """Stop listening."""
         self._drop()
-        self._probe.close()
 
     def _build(self, now: float) -> None:
         table = self._mounts()

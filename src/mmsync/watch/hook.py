@@ -14,17 +14,14 @@ import shlex
 import signal
 import subprocess
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mmsync.errors import SettingsError
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mmsync.watch.reporting import Log
-
-__all__ = ["OnChange", "parse_command"]
 
 _SECRETS = ("MMSYNC_TOKEN",)
 

@@ -5,41 +5,32 @@ Observing, planning and applying are those of ``mmsync.reconcile``; what the wat
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from mmsync.apply.outcome import Event, Outcome
+from mmsync.connection import Connection
 from mmsync.errors import FileError
-from mmsync.files import ToldOnly, digest_file, file_key, read_contents
+from mmsync.files import DigestCache, ToldOnly, digest_file, read_contents
 from mmsync.files.allowed_paths import AllowedPaths
+from mmsync.manifest import Manifest, ServerSettings
+from mmsync.plan import Plan
 from mmsync.printable import printable
 from mmsync.reconcile import apply_plan, make_plan
-from mmsync.types import Content, FileKey
-from mmsync.watch.conditions import of_outcomes, of_plan, of_unsettled
+from mmsync.types import Content, Desired, Diagnostic, FileKey, ServerName, file_key
+from mmsync.watch.conditions import Condition, of_outcomes, of_plan, of_unsettled
+from mmsync.watch.config import Dependencies, WatchOptions
 from mmsync.watch.control import Interrupted
+from mmsync.watch.current_manifest import CurrentManifest
 from mmsync.watch.retry import ChangeFilter, Retries
-from mmsync.watch.settle import state_of
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Collection, Iterable, Mapping
-    from contextlib import AbstractContextManager
-
-    from mmsync.apply.outcome import Event, Outcome
-    from mmsync.connection import Connection
-    from mmsync.files import DigestCache
-    from mmsync.manifest import Manifest, ServerSettings
-    from mmsync.plan import Plan
-    from mmsync.types import Desired, Diagnostic, ServerName
-    from mmsync.watch.conditions import Condition
-    from mmsync.watch.config import Dependencies, WatchOptions
-    from mmsync.watch.current_manifest import CurrentManifest
-    from mmsync.watch.settle import Settler
-
-__all__ = ["ForcedRead", "Reconciled", "Reconciler", "Server", "read_settled"]
+from mmsync.watch.settle import Settler, state_of
 
 
 class SettledContents(NamedTuple):
-    """What the files of a pass hold.
+    """The contents of the settled files.
 
     Attributes:
         contents: By model name; a FileError says why there is none.
@@ -161,46 +152,31 @@ def read_settled(
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The server, opened for each reconcile.
+    """The server, opened for each reconcile."""
 
-    Attributes:
-        connect: Opens the client and the ledger for the ``server`` part of a manifest; reads the token anew. The
-            second argument is told what the ledger has to say.
-        lock: Holds the machine's lock for a server while changes are carried out.
-    """
-
+    # Opens the client and the ledger for the ``server`` part of a manifest; reads the token anew. The second argument
+    # is told what the ledger has to say.
     connect: Callable[[ServerSettings, Callable[[str], None]], AbstractContextManager[Connection]]
+    # holds the machine's lock for a server while changes are carried out
     lock: Callable[[ServerName], AbstractContextManager[None]]
 
 
 class Reconciled(NamedTuple):
-    """What a reconcile came to.
+    """The result of a reconcile."""
 
-    Attributes:
-        plan: The plan, with only the changes that were attempted.
-        outcomes: What became of them.
-        refusals: The guards that forbid deleting.
-        undeleted: Names of the models that are not deleted for it.
-        conditions: What is wrong with single models.
-        drift: What was changed outside mmsync, in ``report`` mode: left alone until somebody decides.
-        repaired: What was changed outside mmsync and this reconcile set out to set right.
-        waiting: Names of models nothing new is known of: their file has not settled, their next attempt is not due.
-        stuck: How many changes failed for good before, and wait until their file or entry is another.
-        has_changed: Whether a file was no longer what the last scan had found settled.
-        warnings: What the ledger had to say.
-    """
-
-    plan: Plan
-    outcomes: tuple[Outcome, ...]
-    refusals: tuple[Diagnostic, ...]
-    undeleted: tuple[str, ...]
-    conditions: tuple[Condition, ...]
+    plan: Plan  # the plan, with only the changes that were attempted
+    outcomes: tuple[Outcome, ...]  # what became of them
+    refusals: tuple[Diagnostic, ...]  # the guards that forbid deleting
+    undeleted: tuple[str, ...]  # names of the models that are not deleted for it
+    conditions: tuple[Condition, ...]  # what is wrong with single models
+    # what was changed outside mmsync, in ``report`` mode: left alone until somebody decides
     drift: tuple[Condition, ...]
-    repaired: tuple[Condition, ...]
+    repaired: tuple[Condition, ...]  # what was changed outside mmsync and this reconcile set out to set right
+    # names of models nothing new is known of: their file has not settled, their next attempt is not due
     waiting: frozenset[str]
-    stuck: int
-    has_changed: bool
-    warnings: tuple[str, ...]
+    stuck: int  # how many changes failed for good before, and wait until their file or entry is another
+    has_changed: bool  # whether a file was no longer what the last scan had found settled
+    warnings: tuple[str, ...]  # what the ledger had to say
 
 
 class Reconciler:
@@ -318,7 +294,7 @@ class Reconciler:
         self.unread.hurry()
 
     def next_due(self) -> float | None:
-        """When something that failed is to be tried again."""
+        """Return when something that failed is to be tried again."""
         times = [due for due in (self.change_filter.retries.next_due(), self.unread.next_due()) if due is not None]
         return min(times, default=None)
 

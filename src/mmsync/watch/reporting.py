@@ -6,23 +6,19 @@ import contextlib
 import json
 import traceback
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from mmsync.apply.outcome import Outcome
+from mmsync.plan import Plan
 from mmsync.printable import printable
-from mmsync.watch.conditions import Condition, of_diagnostics, of_error, of_held_deletes, of_ledger, of_orphans
+from mmsync.types import Diagnostic, ServerName
+from mmsync.watch.conditions import Condition, Conditions, of_diagnostics, of_error, of_guards, of_ledger, of_orphans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from mmsync.apply.outcome import Outcome
-    from mmsync.plan import Plan
-    from mmsync.types import Diagnostic, ServerName
-    from mmsync.watch.conditions import Conditions
     from mmsync.watch.config import Dependencies
     from mmsync.watch.reconciler import Reconciled
-
-__all__ = ["EVENTS", "FORMAT_VERSION", "Level", "Log", "Reporter", "report"]
 
 FORMAT_VERSION = "1"
 
@@ -130,7 +126,7 @@ class Reporter:
             self._server = plan.server
             domain = f", domain {plan.server.domain}" if plan.server.domain else ""
             self._log("server_reached", f"the server is {plan.server.url}{domain}", url=plan.server.url)
-        self._conditions.set("plan", of_held_deletes(result.refusals, result.undeleted))
+        self._conditions.set("plan", of_guards(result.refusals, result.undeleted))
         self._conditions.set("orphans", of_orphans(plan))
         for condition in result.repaired:
             self._log("drift_found", condition.message, level="warning", model=condition.subject)

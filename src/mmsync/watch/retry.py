@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
+from mmsync.apply.outcome import Outcome
+from mmsync.plan import Change, Guards, Plan
 from mmsync.plan.guards import check_guards
-from mmsync.types import Source
-from mmsync.watch.conditions import of_drift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mmsync.apply.outcome import Outcome
-    from mmsync.plan import Change, Guards, Plan
-    from mmsync.types import Diagnostic
-    from mmsync.watch.conditions import Condition
-
-__all__ = ["Backoff", "ChangeFilter", "FilteredChanges", "OnDrift", "Retries", "Timer"]
+from mmsync.types import Diagnostic, Source
+from mmsync.watch.conditions import Condition, of_drift
 
 FIRST_DELAY = 5.0
 LONGEST_DELAY = 180.0
@@ -28,15 +20,10 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Delays that double.
+    """Delays that double."""
 
-    Attributes:
-        first: The first delay, in seconds.
-        longest: What no delay exceeds, in seconds.
-    """
-
-    first: float = FIRST_DELAY
-    longest: float = LONGEST_DELAY
+    first: float = FIRST_DELAY  # the first delay, in seconds
+    longest: float = LONGEST_DELAY  # what no delay exceeds, in seconds
 
     def delay(self, failures: int) -> float:
         """Return how long to wait after the given number of failures in a row (1 or more), in seconds."""
@@ -73,7 +60,7 @@ class _Failure:
 
 
 class Retries(Generic[Key]):
-    """What failed, when it may be tried again, and what it is waiting for.
+    """Failures, with when each may be tried again and what it is waiting for.
 
     A failure belongs to a *target*: anything that compares equal as long as trying again would be trying the same
     (a model's file and its manifest entry). Another target is always tried at once.
@@ -96,12 +83,12 @@ class Retries(Generic[Key]):
         self._failures.pop(key, None)
 
     def may_try(self, key: Key, target: object, now: float) -> bool:
-        """Whether ``target`` may be tried now."""
+        """Return whether ``target`` may be tried now."""
         failure = self._failures.get(key)
         return failure is None or failure.target != target or now >= failure.due_at
 
     def failed_for_good(self, key: Key, target: object) -> bool:
-        """Whether ``target`` failed and trying it again would be pointless."""
+        """Return whether ``target`` failed and trying it again would be pointless."""
         failure = self._failures.get(key)
         return failure is not None and failure.permanent and failure.target == target
 
@@ -134,7 +121,7 @@ _NOWHERE = Source("", 0)
 
 
 class FilteredChanges(NamedTuple):
-    """What of a plan is to be carried out now.
+    """The part of a plan to be carried out now.
 
     Attributes:
         changes: What to carry out now.
@@ -254,7 +241,7 @@ class ChangeFilter:
         return tuple(replace(one, summary=f"{one.summary} ({why})") for one in found)
 
     def _is_drift(self, change: Change) -> bool:
-        """Whether the server, not the target, is what changed since they were in step.
+        """Return whether the server, not the target, is what changed since they were in step.
 
         What differs when the watch begins cannot be told apart and counts as wished for.
         """
@@ -264,13 +251,13 @@ class ChangeFilter:
 
 
 def _target(change: Change) -> object:
-    """What a failure belongs to: the entry without its place in the manifest, and the very file."""
+    """Return what a failure belongs to: the entry without its place in the manifest, and the very file."""
     if change.desired is None:
         return change.before
     return change.desired._replace(source=_NOWHERE), change.content.key if change.content else None
 
 
 def _content_hash(change: Change) -> int:
-    """What being in step means, as a hash: ten thousand are kept."""
+    """Return what being in step means, as a hash: ten thousand are kept."""
     after = change.after
     return hash((after.engine, after.description, after.sha256) if after else None)

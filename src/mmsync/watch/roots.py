@@ -1,4 +1,4 @@
-"""Whether the folders the models lie in are still those that were known.
+"""Roots: are the folders the models lie in still those that were known?
 
 A share that is unmounted leaves an empty folder, one that is mounted again is another folder under the same name, a
 folder without permission looks like one without files. None of that says that anybody removed a model. Pure: what
@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["RootState", "Roots", "inspect_root"]
+from typing import NamedTuple
 
 
 class RootState(NamedTuple):
-    """How a root was found.
+    """A root as it was found.
 
     Attributes:
         real: The path without links.
@@ -65,7 +61,7 @@ class _Known:
 
 
 class Roots:
-    """What is known of every root.
+    """The roots, and what is known of each.
 
     Args:
         trust_after: Seconds a folder that took the place of another must stay before its missing files may count
@@ -78,12 +74,12 @@ class Roots:
         self._unknown: dict[str, str] = {}
         self._replaced: dict[str, str] = {}
 
-    def update(self, now: float, sights: Mapping[str, RootState]) -> None:
+    def update(self, now: float, found: Mapping[str, RootState]) -> None:
         """Take in one look at every root; those not looked at are forgotten."""
-        self._known = {folder: known for folder, known in self._known.items() if folder in sights}
+        self._known = {folder: known for folder, known in self._known.items() if folder in found}
         self._unknown = {}
         self._replaced = {}
-        for folder, sight in sights.items():
+        for folder, sight in found.items():
             known = self._known.get(folder)
             if known is None:
                 known = self._known[folder] = _Known(sight, had_entries=not sight.empty)
@@ -116,10 +112,10 @@ class Roots:
         return self._replaced
 
     def may_delete(self) -> bool:
-        """Whether a missing file may count as removed."""
+        """Return whether a missing file may count as removed."""
         return not self._unknown and not self._replaced
 
     def next_trust(self) -> float | None:
-        """When the first replaced root will be trusted; None where there is none."""
+        """Return when the first replaced root will be trusted; None where there is none."""
         times = [self._known[folder].stranger_since + self._trust_after for folder in self._replaced]
         return min(times, default=None)

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from mmsync.printable import printable
-from mmsync.watch.conditions import of_replaced_roots, of_unknown_roots
-from mmsync.watch.roots import inspect_root
-from mmsync.watch.settle import stat_paths
+from mmsync.types import Desired, Diagnostic
+from mmsync.watch.conditions import Conditions, of_replaced_roots, of_unknown_roots
+from mmsync.watch.config import Dependencies, WatchOptions
+from mmsync.watch.current_manifest import CurrentManifest
+from mmsync.watch.roots import Roots, RootState, inspect_root
+from mmsync.watch.settle import FileState, Settler, stat_paths
 from mmsync.watch.symlinks import folders_to_watch
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from mmsync.types import Desired, Diagnostic
-    from mmsync.watch.conditions import Conditions
-    from mmsync.watch.config import Dependencies, WatchOptions
-    from mmsync.watch.current_manifest import CurrentManifest
-    from mmsync.watch.roots import Roots, RootState
-    from mmsync.watch.settle import FileState, Settler
-
-__all__ = ["Scan", "Scanner"]
 
 _MOST_TOLD = 20  # models in lines of their own that came or went at once
 _CHECK = 10.0  # seconds between two checks that events still come and folders are still themselves
@@ -32,14 +24,10 @@ _CALL_SHARE = 4  # after a scan, calls are not answered for this many times its 
 
 
 class Scan(NamedTuple):
-    """What a scan came to.
+    """The result of a scan."""
 
-    Attributes:
-        changed: Whether anything settled, went or is wanted anew.
-        urgent: Whether the manifest or one of the further files is another: what failed is to be tried at once.
-    """
-
-    changed: bool = False
+    changed: bool = False  # whether anything settled, went or is wanted anew
+    # whether the manifest or one of the further files is another: what failed is to be tried at once
     urgent: bool = False
 
     def __or__(self, other: Scan) -> Scan:
@@ -130,7 +118,7 @@ class Scanner:
         self._conditions.update("events", self._events.conditions())
         return found
 
-    def glance(self) -> Scan:
+    def scan_models(self) -> Scan:
         """Let the files' time to settle begin while a reconcile is under way; the scan itself comes after it."""
         self._called = True
         if self._clock() < self._deaf_until:
@@ -159,7 +147,7 @@ class Scanner:
         return min([*moments, *(due for due in dues if due is not None)])
 
     def is_incomplete(self) -> bool:
-        """Whether the discover rules did not get to see all there is."""
+        """Return whether the discover rules did not get to see all there is."""
         return any(diagnostic.severity == "error" for diagnostic in self.diagnostics)
 
     def _poll_at(self) -> float:
@@ -209,9 +197,9 @@ class Scanner:
         self._extra_states |= extra
         return Scan(changed or is_new or clashed != self._current.clashes.keys(), is_urgent)
 
-    def _take_manifest(self, states: Mapping[str, FileState]) -> bool:
+    def _take_manifest(self, files: Mapping[str, FileState]) -> bool:
         """Read the manifest if its files, all settled, are others than before; return whether a new one is in force."""
-        outcome = self._current.refresh(states)
+        outcome = self._current.refresh(files)
         if outcome is None:
             return False
         is_taken, condition = outcome

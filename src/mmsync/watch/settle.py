@@ -1,4 +1,4 @@
-"""Which files are at rest. Pure: it is told the time and what was seen, so a test needs no clock and no disk.
+"""Settling: a file is taken once it has stopped changing. Pure: it is told the time and what was seen, so a test needs no clock and no disk.
 
 A writer cannot be asked whether it is done: an event "closed" is missing for new folders, for mapped files and on
 network file systems. So a file is taken when two looks ``settle`` seconds apart see the same key, and each file
@@ -10,30 +10,21 @@ from __future__ import annotations
 import errno
 import os
 import stat as modes
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Self
 
 from mmsync.types import FileKey
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Self
-
-__all__ = ["IRREGULAR", "MISSING", "Absent", "FileState", "PathState", "Settler", "stat_paths", "state_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """No file can be had at a path.
+    """No file can be had at a path."""
 
-    Attributes:
-        kind: ``missing`` (it is not there), ``irregular`` (a folder, a pipe, a device) or ``unreadable`` (the
-            question itself failed, so nothing is known).
-        reason: Why, in a few words, for a person.
-    """
-
+    # ``missing`` (it is not there), ``irregular`` (a folder, a pipe, a device) or ``unreadable`` (the question itself
+    # failed, so nothing is known)
     kind: str
-    reason: str
+    reason: str  # why, in a few words, for a person
 
 
 FileState = FileKey | Absent
@@ -41,7 +32,7 @@ FileState = FileKey | Absent
 
 @dataclass(frozen=True, slots=True)
 class PathState:
-    """How one path was found and since when; times are seconds of the caller's monotonic clock.
+    """One path as it was found, and since when; times are seconds of the caller's monotonic clock.
 
     Attributes:
         state: What the last look saw.

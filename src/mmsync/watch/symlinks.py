@@ -1,4 +1,4 @@
-"""Where to listen so that no step on the way to a file can change unheard.
+"""Symbolic links: the folders to listen to so that no step on the way to a file can change unheard.
 
 Kubernetes publishes a ConfigMap by renaming the link ``..data``, git-sync by swapping the link that is the root: the
 file itself never changes, a name in some folder on the way does. So a path is walked by hand, link by link, and
@@ -8,28 +8,19 @@ every (real folder, name) it goes through is collected.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["ResolvedPath", "folders_to_watch", "resolve_path"]
+from collections.abc import Iterable
+from typing import NamedTuple
 
 _MOST_LINKS = 40  # as Linux: then it is ELOOP
 
 
 class ResolvedPath(NamedTuple):
-    """How a path resolves.
+    """A path resolved."""
 
-    Attributes:
-        real: The path without links, as far as it exists.
-        steps: Each ``(real folder, name)`` that decides where it leads, links and missing names included.
-        complete: Whether it led to something that exists.
-    """
-
-    real: str
+    real: str  # the path without links, as far as it exists
+    # each ``(real folder, name)`` that decides where it leads, links and missing names included
     steps: tuple[tuple[str, str], ...]
-    complete: bool
+    complete: bool  # whether it led to something that exists
 
 
 def resolve_path(path: str) -> ResolvedPath:
@@ -83,7 +74,7 @@ def folders_to_watch(
     folders: dict[str, ResolvedPath] = {}
     crossed = False
 
-    def note(found: ResolvedPath, *, last: bool) -> None:
+    def add(found: ResolvedPath, *, last: bool) -> None:
         nonlocal crossed
         for index, (folder, name) in enumerate(found.steps):
             is_last = index == len(found.steps) - 1
@@ -104,17 +95,17 @@ def folders_to_watch(
         parent, name = os.path.split(_absolute(path))
         if parent not in folders:
             folders[parent] = resolve_path(parent)
-            note(folders[parent], last=False)
+            add(folders[parent], last=False)
         home = folders[parent]
         if not home.complete:
             continue
         if os.path.islink(joined := os.path.join(home.real, name)):  # noqa: PTH114, PTH118  # strings throughout
-            note(resolve_path(joined), last=True)
+            add(resolve_path(joined), last=True)
         else:
-            note(ResolvedPath(joined, ((home.real, name),), complete=True), last=True)
+            add(ResolvedPath(joined, ((home.real, name),), complete=True), last=True)
     for folder in (*listed, *bases):
         found = resolve_path(folder)
-        note(found, last=False)
+        add(found, last=False)
         if found.complete and folder in listed:
             names[found.real] = None
     covered = {folder: None if known is None else frozenset(known) for folder, known in names.items()}
@@ -131,7 +122,7 @@ def _inside(folder: str, root: str) -> bool:
 
 
 def _leads_elsewhere(steps: tuple[tuple[str, str], ...], index: int, real: str) -> bool:
-    """Whether the step crossed a link: what follows it does not lie under its own name."""
+    """Return whether the step crossed a link: what follows it does not lie under its own name."""
     folder, name = steps[index]
     joined = folder.rstrip("/") + "/" + name
     after = steps[index + 1][0] if index + 1 < len(steps) else real

@@ -7,9 +7,10 @@ compare, act. An event only shortens the sleep.
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
 
+from mmsync.apply.outcome import Event
 from mmsync.watch.conditions import Conditions
+from mmsync.watch.config import Dependencies, WatchOptions
 from mmsync.watch.control import Interrupted
 from mmsync.watch.current_manifest import CurrentManifest
 from mmsync.watch.reconciler import Reconciler
@@ -18,12 +19,6 @@ from mmsync.watch.retry import Retries, Timer
 from mmsync.watch.roots import Roots
 from mmsync.watch.scanner import Scan, Scanner
 from mmsync.watch.settle import Settler
-
-if TYPE_CHECKING:
-    from mmsync.apply.outcome import Event
-    from mmsync.watch.config import Dependencies, WatchOptions
-
-__all__ = ["Watcher"]
 
 _NOW, _NEVER = float("-inf"), float("inf")
 _AFTER_DEFECT = 5.0  # seconds without a scan after one that failed
@@ -73,7 +68,7 @@ class Watcher:
                     is_ready = True
                     outside.service.ready()
                 outside.service.ping()
-                if outside.wake.wait(self._patience()):
+                if outside.trigger.wait(self._patience()):
                     self._scanner.called()
         finally:
             self._tell_stopping()
@@ -103,7 +98,7 @@ class Watcher:
             self._hurry()
 
     def _due_at(self) -> float:
-        """When the next reconcile is to be made; a moment past means now."""
+        """Return when the next reconcile is to be made; a moment past means now."""
         if self._outside.control.take_reconcile():
             self._outside.log("reconcile_asked", "SIGHUP: everything is looked at and tried anew")
             self._hurry()
@@ -168,8 +163,8 @@ class Watcher:
         # A long upload is a sign of life too, and other files settle meanwhile.
         self._outside.service.ping()
         self._tell_stopping()
-        if self._outside.wake.wait(0):
-            self._found |= self._scanner.glance()
+        if self._outside.trigger.wait(0):
+            self._found |= self._scanner.scan_models()
 
     def _tell_stopping(self) -> None:
         if self._outside.control.is_set() and not self._is_stopping:
