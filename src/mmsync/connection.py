@@ -76,7 +76,7 @@ def connect(
         ModelManagerError: The URL is not one.
         ValueError: The auth type is not one.
     """
-    from mmsync.ledger import Ledger  # noqa: PLC0415 - the command line takes a Target from here without a database
+    from mmsync.ledger import Ledger  # noqa: PLC0415 - SQLite, which whoever only needs a Target does without
 
     target = Target(url, token, auth_type, domain, timeout)
     with contextlib.ExitStack() as stack:
@@ -94,7 +94,7 @@ def open_client(
     Raises:
         SettingsError: The folder of ``local:`` is missing, and that is to be refused.
     """
-    from mmsync.client import normalise_url  # noqa: PLC0415 - imports the HTTP library
+    from mmsync import client as http  # noqa: PLC0415 - 100 ms for the HTTP library, which validate does without
 
     if is_exposed(target):
         warn("the token travels over plain http to another machine; use https")
@@ -111,24 +111,17 @@ def open_client(
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mmsync-")))
             address = stack.enter_context(running(folder))
             url, token = address.url, address.token
-        client = new_client(target, url, token, jobs=jobs)
-        stack.callback(client.close)
-        yield client, ServerName(name or normalise_url(url), target.domain or "")
-
-
-def new_client(target: Target, url: str, token: str, *, jobs: int) -> Client:
-    """Return a client of the target's generation for this URL and token, with connections for so many jobs."""
-    from mmsync.client import Client, LegacyClient  # noqa: PLC0415 - imports the HTTP library
-    from mmsync.client.auth import create_auth_from_token  # noqa: PLC0415 - the same
-
-    auth = create_auth_from_token(token, target.auth_type)
-    pool = 3 * jobs + 2  # while a job sends a file, the one before is saved and the next model is read
-    settings: dict[str, Any] = {"timeout": target.timeout, "pool_size": pool}
-    if target.max_list_bytes:
-        settings["max_list_bytes"] = target.max_list_bytes
-    if target.domain:
-        return LegacyClient(url, target.domain, auth, **settings)
-    return Client(url, auth, **settings)
+        auth = http.auth.create_auth_from_token(token, target.auth_type)
+        # While a job sends a file, the one before is saved and the next model is read.
+        settings: dict[str, Any] = {"timeout": target.timeout, "pool_size": 3 * jobs + 2}
+        if target.max_list_bytes:
+            settings["max_list_bytes"] = target.max_list_bytes
+        made = (
+            http.LegacyClient(url, target.domain, auth, **settings)
+            if target.domain
+            else http.Client(url, auth, **settings)
+        )
+        yield stack.enter_context(made), ServerName(name or http.normalise_url(url), target.domain or "")
 
 
 def expanded(path: Path | str) -> Path:
@@ -155,7 +148,12 @@ def is_exposed(target: Target) -> bool:
     host = parts.hostname
     if parts.scheme != "http" or not host or not target.token:
         return False
+    return not is_loopback(host)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, by its name or address, is this machine for itself alone."""
     try:
-        return not ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host != "localhost" and not host.endswith(".localhost")
+        return host == "localhost" or host.endswith(".localhost")

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 
 from mmsync.apply.outcome import Event, Progress
 from mmsync.client import Client
+from mmsync.client.downloader import FileSystemDownloader
 from mmsync.client.error import ModelManagerError, TokenError
 from mmsync.connection import Connection
 from mmsync.errors import FileError
@@ -231,8 +232,6 @@ def file_names(models: Iterable[Observed]) -> Mapping[str, str]:
     the same file (on a file system that ignores case, too), the later in order of name gets a mark of its own: the
     names depend on the models alone, not on the order the server lists them in.
     """
-    from mmsync.client.downloader import FileSystemDownloader  # noqa: PLC0415 - imports the HTTP library
-
     downloader = FileSystemDownloader(".")
     names: dict[str, str] = {}
     taken: set[str] = set()

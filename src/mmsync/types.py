@@ -6,14 +6,15 @@ ledger or the server. All are frozen: a plan made from them cannot change under 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import translate
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 if TYPE_CHECKING:
     import os
-
 
 _FAR_FUTURE = 2**53  # the whole numbers that every JSON reader keeps
 
@@ -168,3 +169,33 @@ class Evidence(NamedTuple):
     sha256: str | None = None  # the content the server holds, where known
     size: int | None = None  # its size in bytes, where known
     why: str = ""  # for ``unknown``, the reason in one clause; otherwise empty
+
+
+MOST_GLOBS = 1_000
+"""Globs in one list; plain names beside them cost next to nothing and are not counted."""
+
+
+def is_glob(text: str) -> bool:
+    """Tell whether ``text`` could stand for other names than itself."""
+    return any(character in text for character in "*?[")
+
+
+class Patterns:
+    """A list of names and globs; ``name in patterns`` asks whether any of them means a name.
+
+    Globs are those of Python's ``fnmatch``, with case: ``*``, ``?``, ``[abc]``. What is asked takes time in
+    proportion to the name and the number of globs: ``translate`` writes expressions that never go back.
+
+    Args:
+        texts: The list.
+        known: Names that exist. What is one of them, letter for letter, is no glob.
+    """
+
+    def __init__(self, texts: Iterable[str], known: Collection[str] = ()) -> None:
+        self.texts = tuple(dict.fromkeys(texts))
+        self._names = frozenset(self.texts)
+        globs = [text for text in self.texts if is_glob(text) and text not in known]
+        self._match = re.compile("|".join(map(translate, globs))).match if globs else None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names or (self._match is not None and self._match(name) is not None)

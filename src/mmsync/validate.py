@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from mmsync.apply.outcome import Event, Progress
 from mmsync.errors import FileError
 from mmsync.files import DigestCache, digest_file, format_error, pull_command, read_contents
-from mmsync.files.lfs import MAX_POINTER_BYTES
+from mmsync.files.digest import MAX_POINTER_BYTES
 from mmsync.manifest import Manifest
 from mmsync.printable import printable
 from mmsync.types import Content, Desired, Diagnostic

@@ -29,7 +29,7 @@ def bytes_read(monkeypatch):
 def look(path, engine: str) -> FormatError | None:
     with path.open("rb") as file:
         try:
-            inspect(file.fileno(), engine, str(path))
+            inspect(file.fileno(), engine)
         except FormatError as unfit:
             return unfit
     return None

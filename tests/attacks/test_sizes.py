@@ -13,8 +13,8 @@ import yaml
 from mmsync.errors import ManifestError
 from mmsync.manifest import read_manifest, yaml_loader
 from mmsync.manifest.discovery import walk
-from mmsync.patterns import MOST_GLOBS, Patterns
 from mmsync.plan import Scope, Selection
+from mmsync.types import MOST_GLOBS, Patterns
 
 SOURCE = Path(__file__).parents[2] / "src"
 

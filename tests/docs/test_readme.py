@@ -125,3 +125,21 @@ def test_every_promise_of_the_threat_model_names_a_test_that_is_there():
         assert re.search(rf"^def {test}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE), (file, test)
     lines = re.findall(r"^- .*?(?=^- |^\*\*|\Z)", promised, re.MULTILINE | re.DOTALL)
     assert all("::" in line for line in lines)
+
+
+def test_the_map_of_the_house_names_every_room_and_no_other():
+    """The first column holds each module and folder of the package, but for those that only start it."""
+    text = (ROOT / "README.md").read_text().partition("## The house\n")[2]
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    told = re.findall(r"`([^`]+)`", " ".join(rows)) + re.findall(r"`(connection|lock|reconcile)\b", text)
+    package = ROOT / "src" / "mmsync"
+    rooms = {f"{path.name}/" for path in package.iterdir() if (path / "__init__.py").is_file()}
+    rooms |= {path.stem for path in package.glob("*.py") if not path.stem.startswith("_")}
+    assert set(told) == rooms
+    assert len(text.splitlines()) <= 40
+
+
+def test_the_places_that_the_map_names_are_there():
+    text = (ROOT / "README.md").read_text().partition("## The house\n")[2]
+    for place in re.findall(r"`(\w+/\w+\.\w+|\w+\.py)`", text):
+        assert any((ROOT / folder / place).is_file() for folder in ("src/mmsync", "tests/benchmarks")), place

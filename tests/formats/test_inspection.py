@@ -22,7 +22,7 @@ def found(tmp_path):
         path.write_bytes(content)
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            inspect(descriptor, engine, "m.onnx")
+            inspect(descriptor, engine)
         except FormatError as unfit:
             return unfit
         finally:
@@ -135,7 +135,7 @@ def test_a_stub_is_named_with_the_command_that_fetches_the_file(found, engine, c
     unfit = found(content, engine)
     assert unfit is not None
     assert unfit.reason == f"it is {what}, not the file itself"
-    assert unfit.hint.startswith(f"run {command}")
+    assert unfit.hint_for("m.onnx").startswith(f"run {command}")
 
 
 def test_the_signature_is_what_the_file_declares(tmp_path):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mmsync.patterns import Patterns
 from mmsync.plan import Scope, Selection
+from mmsync.types import Patterns
 
 
 def test_what_is_called_so_is_meant_and_nothing_else():

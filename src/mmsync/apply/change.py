@@ -21,7 +21,7 @@ from mmsync.client.error import (
     UnknownEngine,
 )
 from mmsync.errors import FileError, MmsyncError
-from mmsync.files.lfs import pull_command
+from mmsync.files.digest import pull_command
 from mmsync.ledger import VerifiedContent
 from mmsync.observe import holds, image_id
 from mmsync.plan import Change

@@ -7,7 +7,6 @@ import os
 import sys
 import traceback
 from enum import IntEnum
-from pathlib import Path
 
 import click
 
@@ -32,7 +31,7 @@ def print_usage_error(error: click.ClickException) -> None:
 
 def print_error(error: MmsyncError) -> None:
     """Say what mmsync found to be wrong."""
-    from mmsync.cli.reporting import complain  # noqa: PLC0415 - only for a failure
+    from mmsync.cli.reporting import complain  # noqa: PLC0415 - what renders is not for --version to load
 
     if isinstance(error, ManifestError):
         complain(error.diagnostics)
@@ -50,7 +49,7 @@ def print_error(error: MmsyncError) -> None:
 
 def _of_server(error: MmsyncError) -> tuple[str, str]:
     """Return the sentence for an error of the client's, with the server it is about, and the way on."""
-    from mmsync.client.error import ModelManagerError, TransportError, UnexpectedResponse  # noqa: PLC0415 - loaded
+    from mmsync.client.error import ModelManagerError, TransportError, UnexpectedResponse  # noqa: PLC0415 - loaded by whoever raised it
 
     if not isinstance(error, ModelManagerError):
         return str(error), error.hint
@@ -85,9 +84,7 @@ def _of_server(error: MmsyncError) -> tuple[str, str]:
 
 def print_internal_error(bug: Exception) -> None:
     """Say that mmsync itself is at fault, and leave a trace to report in the cache folder."""
-    import tempfile  # noqa: PLC0415 - only for a failure
-
-    from mmsync.cli.settings import cache_folder  # noqa: PLC0415 - the same
+    from mmsync.cli.settings import trace_folder  # noqa: PLC0415 - a bug is rare, and --version quick
 
     if is_shortage(bug):
         click.echo("Error: this machine lets no more threads start", err=True)
@@ -98,7 +95,7 @@ def print_internal_error(bug: Exception) -> None:
         click.echo(report, err=True)
     kept = ""
     with contextlib.suppress(OSError, MmsyncError):
-        place = (cache_folder() or Path(tempfile.mkdtemp(prefix="mmsync-"))) / "last-error.log"
+        place = trace_folder() / "last-error.log"
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         place.touch(mode=0o600)  # a trace may quote what is in the files
         place.write_text(f"mmsync {__version__}, Python {sys.version}\n{report}", encoding="utf-8", errors="replace")

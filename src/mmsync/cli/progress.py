@@ -241,36 +241,32 @@ class _Bars(_Counting):
             self._drawn.update(self._tasks[key], description=label, completed=done, total=total)
 
     def _start(self) -> None:
-        # Loading rich takes longer than many a run.
-        from rich import progress as bars  # noqa: PLC0415 - see above
-        from rich.console import Console  # noqa: PLC0415 - see above
-        from rich.table import Column  # noqa: PLC0415 - see above
-        from rich.text import Text  # noqa: PLC0415 - see above
+        from rich import console as terminal, progress as bars, table, text  # noqa: PLC0415 - longer than many a run
 
         class First(bars.ProgressColumn):
             """A column for the phase alone."""
 
             def __init__(self, column: bars.ProgressColumn) -> None:
-                super().__init__(Column(no_wrap=True))
+                super().__init__(table.Column(no_wrap=True))
                 self._column = column
 
             def render(self, task: bars.Task) -> Any:
-                return self._column.render(task) if task.fields["first"] else Text("")
+                return self._column.render(task) if task.fields["first"] else text.Text("")
 
         class Drawn(bars.Progress):
             """The bars, below the notice of a stop."""
 
             def get_renderables(this) -> Iterable[Any]:  # noqa: N805 - ``self`` is the sink
                 if self._notice:
-                    yield Text(self._notice, "bold")
+                    yield text.Text(self._notice, "bold")
                 yield from super().get_renderables()
 
-        console = Console(file=self._stream, force_terminal=True, legacy_windows=False)  # type: ignore[arg-type]  # it writes, flushes and tells its encoding
-        label = Column(no_wrap=True, overflow="ellipsis", max_width=max(console.width // 3, 16))
+        console = terminal.Console(file=self._stream, force_terminal=True, legacy_windows=False)  # type: ignore[arg-type]  # it writes, flushes and tells its encoding
+        label = table.Column(no_wrap=True, overflow="ellipsis", max_width=max(console.width // 3, 16))
         self._drawn = Drawn(
             bars.TextColumn("{task.description}", markup=False, table_column=label),
             bars.BarColumn(bar_width=None, style="dim", complete_style="green", finished_style="green"),
-            bars.DownloadColumn(table_column=Column(no_wrap=True)),
+            bars.DownloadColumn(table_column=table.Column(no_wrap=True)),
             First(bars.TransferSpeedColumn()),
             First(bars.TimeRemainingColumn()),
             console=console,

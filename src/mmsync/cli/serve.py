@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import shlex
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from mmsync import server
 from mmsync.cli import options as opt
 from mmsync.cli.output import answer, warn
 from mmsync.cli.settings import ServerOptions, read_token
+from mmsync.connection import is_loopback
 from mmsync.errors import MmsyncError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def serve(
     """
     token, token_file = opt.one_of("token", token, "token_file", token_file)
     token = read_token(ServerOptions(token=token, token_file=token_file))
-    if not _is_loopback(host):
+    if not is_loopback(host):
         warn(f"listening on {host}: other machines reach it over plain http, and the token with every request")
 
     def announce(address: Address) -> None:
@@ -96,10 +96,3 @@ def _token_source(token: str | None) -> str:
             return ""
     variable = "MMSYNC_TOKEN" if context.params["token"] is not None else "MMSYNC_TOKEN_FILE"
     return f" with the token of {variable} (environment)"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -8,10 +8,9 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
 from mmsync.client._download import FileTarget, fetch_detail, fetch_image
-from mmsync.client._endpoint import EndpointRenderer, LatestEndpointRenderer, LegacyEndpointRenderer
 from mmsync.client._multipart import FileForm
 from mmsync.client._responses import MAX_LIST_BYTES, length_of, read_answer, read_model_list
-from mmsync.client.api import Api
+from mmsync.client.api import Api, EndpointRenderer, LatestEndpointRenderer, LegacyEndpointRenderer
 from mmsync.client.downloader import FileSystemDownloader, get_default_downloader
 from mmsync.client.error import (
     EndpointNotFound,

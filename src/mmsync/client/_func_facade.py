@@ -60,18 +60,7 @@ def create_client_from_profile(profile: str, path: str | os.PathLike[str] | None
 
 
 def get_models(url: str, token: str, auth_type: str | None = None, **kwargs: Any) -> list[Model]:
-    """Return every model the server lists.
-
-    Args:
-        url: The server's address.
-        token: The token.
-        auth_type: See `create_client_from_token`.
-        kwargs: Further keywords of `Client`.
-
-    Raises:
-        ModelManagerError: See `Client.get_models`.
-        ValueError: ``auth_type`` names no scheme.
-    """
+    """Return every model the server lists. See `Client.get_models`, and `create_client_from_token` for what comes before the name."""
     with create_client_from_token(url, token, auth_type=auth_type, **kwargs) as client:
         return client.get_models()
 
@@ -84,22 +73,7 @@ def get_model(
     download_path: str | os.PathLike[str] | None = None,
     **kwargs: Any,
 ) -> dict[str, Any]:
-    """Return one model; with ``download_path``, download it there.
-
-    Args:
-        url: The server's address.
-        token: The token.
-        name: The model's name.
-        auth_type: See `create_client_from_token`.
-        download_path: The folder to download to; no download if None.
-        kwargs: Further keywords of `Client`.
-
-    Raises:
-        ModelNotFound: There is none of that name.
-        ModelManagerError: See `Client.get_model`.
-        ValueError: ``auth_type`` names no scheme, or see `Client.get_model`.
-        OSError: The file cannot be written.
-    """
+    """Return one model; with ``download_path``, download it there. See `Client.get_model`, and `create_client_from_token` for what comes before the name."""
     with create_client_from_token(url, token, auth_type=auth_type, download_path=download_path, **kwargs) as client:
         return client.get_model(name, download_file=bool(download_path))
 
@@ -112,21 +86,7 @@ def find_model(
     download_path: str | os.PathLike[str] | None = None,
     **kwargs: Any,
 ) -> dict[str, Any] | None:
-    """Return one model, or None; otherwise as `get_model`.
-
-    Args:
-        url: The server's address.
-        token: The token.
-        name: The model's name.
-        auth_type: See `create_client_from_token`.
-        download_path: The folder to download to; no download if None.
-        kwargs: Further keywords of `Client`.
-
-    Raises:
-        ModelManagerError: See `Client.find_model`.
-        ValueError: ``auth_type`` names no scheme, or see `Client.get_model`.
-        OSError: The file cannot be written.
-    """
+    """Return one model, or None; otherwise as `get_model`. See `Client.find_model`, and `create_client_from_token` for what comes before the name."""
     with create_client_from_token(url, token, auth_type=auth_type, download_path=download_path, **kwargs) as client:
         return client.find_model(name, download_file=bool(download_path))
 
@@ -142,24 +102,6 @@ def add_model(  # noqa: PLR0917 - the official signature
     force: bool | None = None,  # noqa: FBT001 - the official signature
     **kwargs: Any,
 ) -> None:
-    """Make the server hold a file as the model ``name``.
-
-    Args:
-        url: The server's address.
-        token: The token.
-        name: The model's name.
-        engine: The engine's code.
-        model_file: The file; ``~`` is expanded.
-        description: The text; None leaves that of an existing model.
-        auth_type: See `create_client_from_token`.
-        force: Whether an existing model may be replaced.
-        kwargs: Further keywords of `Client`.
-
-    Raises:
-        ModelAlreadyExists: There is one of that name, and not ``force``.
-        ModelManagerError: See `Client.add_model`.
-        ValueError: ``auth_type`` names no scheme.
-        OSError: The file cannot be read.
-    """
+    """Make the server hold a file as the model ``name``. See `Client.add_model`, and `create_client_from_token` for what comes before the name."""
     with create_client_from_token(url, token, auth_type=auth_type, **kwargs) as client:
         client.add_model(name, engine, model_file, description=description, force=force)

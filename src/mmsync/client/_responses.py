@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mmsync.client._error_mapping import translated
+from mmsync.client._transport import translated
 from mmsync.client.error import EndpointNotFound, ModelManagerError, UnexpectedResponse, UnknownEngine
 from mmsync.client.types import Model
 from mmsync.printable import printable

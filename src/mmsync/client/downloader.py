@@ -4,7 +4,7 @@ A downloader is any callable that takes a model, its bytes in base64 included, a
 they went. `FileSystemDownloader` is the one most people want, and the only one that works in constant memory.
 """
 
-# ruff: noqa: PTH100, PTH105, PTH108, PTH111, PTH118 - paths are strings for callers, and links are not to be resolved
+# ruff: noqa: PTH100, PTH111, PTH118 - paths are strings for callers, and links are not to be resolved
 from __future__ import annotations
 
 import abc
@@ -13,12 +13,12 @@ import contextlib
 import hashlib
 import os
 import re
-import secrets
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Self
+from pathlib import Path
+from typing import Any
 
 from mmsync.client.engines import get_default_engine_extension
+from mmsync.files.atomic import Draft, draft_in
 
 __all__ = [
     "Downloader",
@@ -125,7 +125,7 @@ def _file_name(name: str, extension: str) -> str:
     return safe + extension
 
 
-class PartialFile:
+class PartialFile(contextlib.ExitStack):
     """A download under way: a hidden file of its own in the downloader's folder, gone unless it is kept.
 
     Made when the first bytes are written, so that what needs no file leaves no trace.
@@ -135,31 +135,28 @@ class PartialFile:
     """
 
     def __init__(self, downloader: FileSystemDownloader) -> None:
+        super().__init__()
         self._downloader = downloader
-        self._partial = os.path.join(downloader.path, f".{secrets.token_hex(8)}.part")
-        self._file = -1
+        self._draft: Draft | None = None
 
-    def _opened(self) -> int:
-        if self._file < 0:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    def _opened(self) -> Draft:
+        if self._draft is None:
             try:
-                self._file = os.open(self._partial, flags, 0o666)
+                self._draft = self.enter_context(draft_in(Path(self._downloader.path)))
             except OSError as error:
                 # The caller knows the folder; of the hidden file it has never heard.
                 raise OSError(error.errno, error.strerror, self._downloader.path) from None
-        return self._file
+        return self._draft
 
     def write(self, data: bytes) -> None:
         """Write all of ``data``."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._opened(), rest) :]
+        self._opened().file.write(data)
 
     def rewind(self) -> bool:
         """Empty the file; always possible."""
-        if self._file >= 0:
-            os.ftruncate(self._file, 0)
-            os.lseek(self._file, 0, os.SEEK_SET)
+        if self._draft is not None:
+            self._draft.file.seek(0)
+            self._draft.file.truncate()
         return True
 
     def keep(self, model: Mapping[str, Any]) -> str:
@@ -170,19 +167,5 @@ class PartialFile:
             OSError: The file cannot be written or renamed.
         """
         target = self._downloader.file_for(model)
-        os.fsync(self._opened())
-        os.replace(self._partial, target)
-        os.close(self._file)
-        self._file = -1
+        self._opened().become(Path(target), replace=True)
         return target
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-            os.unlink(self._partial)

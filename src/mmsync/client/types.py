@@ -35,28 +35,7 @@ class Image(TypedDict, total=False):
     image: str | None
 
 
-class Model(TypedDict, total=False):
-    """A row of the list. Dates are epoch milliseconds. ``file`` is set by a download: where the file went."""
-
-    id: int
-    name: str
-    engine: str
-    description: str | None
-    updateDate: int | None
-    creationDate: int | None
-    outputType: str | None
-    imageId: int | None
-    domainId: str | None
-    domainName: str | None
-    category: str | None
-    parentId: int | None
-    runtimeSize: int | None
-    file: str
-
-
-class ModelDetail(TypedDict, total=False):
-    """One model in full; also, with fewer fields, what a save takes. Dates are epoch milliseconds."""
-
+class _Common(TypedDict, total=False):
     id: int | None
     name: str
     engine: str
@@ -69,6 +48,18 @@ class ModelDetail(TypedDict, total=False):
     category: str | None
     parentId: int | None
     runtimeSize: int | None
+
+
+class Model(_Common, total=False):
+    """A row of the list. Dates are epoch milliseconds. ``file`` is set by a download: where the file went."""
+
+    imageId: int | None
+    file: str
+
+
+class ModelDetail(_Common, total=False):
+    """One model in full; also, with fewer fields, what a save takes. Dates are epoch milliseconds."""
+
     image: Image | None
     fields: list[Field] | None
     clusters: list[Cluster] | None

@@ -5,17 +5,46 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
+import shlex
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mmsync.errors import FileError
-from mmsync.files.lfs import MAX_POINTER_BYTES, pull_command, read_pointer
 from mmsync.formats import claims_to_be_pointer
 from mmsync.parallel import parallel_map
 from mmsync.types import Content, Desired, FileKey, file_key
+
+MAX_POINTER_BYTES = 1024
+"""A pointer is never longer: Git LFS itself reads no more to decide."""
+
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (0|[1-9][0-9]{0,18})\n"
+)
+
+
+class Pointer(NamedTuple):
+    """The file a pointer stands for: its sha256 in lower-case hex and its size in bytes."""
+
+    sha256: str
+    size: int
+
+
+def read_pointer(data: bytes) -> Pointer | None:
+    """Return the pointer that ``data``, a whole file, is; None where it is anything else, a damaged one included."""
+    if len(data) > MAX_POINTER_BYTES:
+        return None
+    found = _POINTER.fullmatch(data)
+    return Pointer(found[1].decode(), int(found[2])) if found else None
+
+
+def pull_command(path: str) -> str:
+    """Return the command that fetches the real file; ``path`` as one gives it to Git in the same folder."""
+    return f"git lfs pull --include={shlex.quote(path)}"
+
 
 _HINTS = {
     errno.ENOENT: "check the path",

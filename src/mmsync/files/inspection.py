@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 from typing import Protocol
 
@@ -50,10 +51,10 @@ def inspected(
         try:
             with opened(desired.path) as (descriptor, before), translated(desired.path):
                 require_same(desired.path, file_key(before), content.key)
-                inspect(descriptor, desired.engine, desired.path)
+                inspect(descriptor, desired.engine)
                 same = file_key(before) == content.key == file_key(os.fstat(descriptor))
         except FormatError as unfit:
-            hint = unfit.hint or (
+            hint = unfit.hint_for(shlex.quote(desired.path)) or (
                 "wait until it is whole" if unfit.cut_off else "export it again, or correct engine or file"
             )
             found[desired.name] = WrongFormat(desired.path, unfit.reason, hint, is_incomplete=unfit.cut_off)
@@ -75,8 +76,9 @@ def format_error(path: str, engine: str) -> FormatError | None:
     """
     with opened(path) as (descriptor, _status), translated(path):
         try:
-            inspect(descriptor, engine, path)
+            inspect(descriptor, engine)
         except FormatError as error:
+            error.hint = error.hint_for(shlex.quote(path))
             return error
     return None
 

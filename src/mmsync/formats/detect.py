@@ -7,7 +7,6 @@ its size in bounded memory; nothing in it is executed or unpacked to disk.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -32,29 +31,30 @@ def claims_to_be_pointer(data: bytes) -> bool:
     return _LFS.match(data) is not None
 
 
-def stub_of(head: bytes, size: int, path: str) -> tuple[str, str] | None:
+def stub_of(head: bytes, size: int) -> tuple[str, str] | None:
     """Name what stands in place of the file, with its article, and the command that fetches it; None for no stub.
+
+    ``{file}`` in the command stands for the file.
 
     Args:
         head: How the file begins; a stub is all in it.
         size: The file's size in bytes.
-        path: The file, as one gives it to a command.
     """
     if size > min(_MAX_BYTES, len(head)):
         return None
-    text, name = head.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n"), shlex.quote(path)
+    text = head.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     if text.startswith(b"<<<<<<< ") and _LFS.search(text):
-        return "a Git LFS pointer in a merge conflict", f"git checkout --ours {name} (or --theirs), then git lfs pull"
+        return "a Git LFS pointer in a merge conflict", "git checkout --ours {file} (or --theirs), then git lfs pull"
     if _LFS.match(text):
-        return "a Git LFS pointer", f"git lfs pull --include={name}"
+        return "a Git LFS pointer", "git lfs pull --include={file}"
     if _ANNEX.match(text):
-        return "a git-annex pointer", f"git annex get {name}"
+        return "a git-annex pointer", "git annex get {file}"
     if _XET.match(text):
-        return "a Xet pointer", f"git xet checkout {name}"
+        return "a Xet pointer", "git xet checkout {file}"
     if _DVC.match(text):
-        return "a DVC file", f"dvc pull {name}"
+        return "a DVC file", "dvc pull {file}"
     if _LINK.fullmatch(text):
-        return "a symbolic link checked out as text", f"git config core.symlinks true && git checkout -- {name}"
+        return "a symbolic link checked out as text", "git config core.symlinks true && git checkout -- {file}"
     return None
 
 
@@ -142,7 +142,7 @@ def is_known(engine: str) -> bool:
     return engine in _READERS
 
 
-def inspect(descriptor: int, engine: str, path: str) -> Signature:
+def inspect(descriptor: int, engine: str) -> Signature:
     """Return what a model file declares; empty for an engine whose format is not known.
 
     Of such an engine only files that nothing can read as a model are refused: empty ones, stubs, HTML pages.
@@ -150,17 +150,16 @@ def inspect(descriptor: int, engine: str, path: str) -> Signature:
     Args:
         descriptor: The file, open for reading; its position neither matters nor moves.
         engine: The engine's code.
-        path: What to call the file in hints.
 
     Raises:
-        Unfit: The file is not what the engine takes, or not all of it.
+        FormatError: The file is not what the engine takes, or not all of it.
         OSError: It cannot be read.
     """
     data = Window(descriptor)
     if not data.size:
         raise FormatError("it is empty", cut_off=True)
     head = data[:_HEAD_BYTES]
-    stub = stub_of(head, data.size, path)
+    stub = stub_of(head, data.size)
     if stub:
         raise FormatError(f"it is {stub[0]}, not the file itself", f"run {stub[1]}")
     kind = mistaken_for(head) or ""
@@ -186,7 +185,7 @@ def signature(descriptor: int, engine: str) -> Signature | None:
         OSError: The file cannot be read.
     """
     try:
-        found = inspect(descriptor, engine, "")
+        found = inspect(descriptor, engine)
     except FormatError:
         return None
     return found if found.fields or found.output_type else None

@@ -21,7 +21,7 @@ class FormatError(Exception):
 
     Attributes:
         reason: What is wrong, a clause about the file ("it is no ONNX model (...)").
-        hint: What to do about it, or empty.
+        hint: What to do about it, or empty; ``{file}`` stands for the file (see `hint_for`).
         cut_off: Whether more of the file may be still to come.
     """
 
@@ -30,6 +30,10 @@ class FormatError(Exception):
         self.reason = reason
         self.hint = hint
         self.cut_off = cut_off
+
+    def hint_for(self, file: str) -> str:
+        """Return the hint with the file's name in it; ``file`` as one gives it to a command."""
+        return self.hint.replace("{file}", file)
 
 
 @dataclass(frozen=True, slots=True)

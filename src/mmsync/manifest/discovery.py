@@ -14,9 +14,8 @@ from mmsync.files.allowed_paths import AllowedPaths
 from mmsync.manifest.entries import in_folder, outside
 from mmsync.manifest.nodes import name_error
 from mmsync.manifest.types import DiscoverRule
-from mmsync.patterns import Patterns, is_glob
 from mmsync.printable import printable
-from mmsync.types import Desired, Diagnostic
+from mmsync.types import Desired, Diagnostic, Patterns, is_glob
 
 _TEMPORARY = re.compile(
     r"\.|#.*#\Z|.*(?:~|\.(?:tmp|temp|part|partial|filepart|crdownload|download|sw[a-p]|bak|lock))\Z",

@@ -24,9 +24,8 @@ from mmsync.manifest.nodes import (
     text,
 )
 from mmsync.manifest.yaml_loader import MAP, STR, Page
-from mmsync.patterns import Patterns
 from mmsync.printable import printable
-from mmsync.types import Desired, Source
+from mmsync.types import Desired, Patterns, Source
 
 if TYPE_CHECKING:
     from yaml.nodes import Node

@@ -18,8 +18,7 @@ from mmsync.manifest.sections import Defaults, read_defaults, read_document, rea
 from mmsync.manifest.types import DiscoverRule, Manifest, ServerSettings
 from mmsync.manifest.validators import read_rules
 from mmsync.manifest.yaml_loader import MAP, Budget, OutOfTime, Page, paused_gc
-from mmsync.patterns import Patterns
-from mmsync.types import Desired, Diagnostic, Source
+from mmsync.types import Desired, Diagnostic, Patterns, Source
 
 _KEYS = ("version", "server", "scope", "defaults", "models", "discover")
 

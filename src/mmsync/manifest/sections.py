@@ -23,6 +23,7 @@ from mmsync.manifest.types import ServerSettings
 from mmsync.manifest.yaml_loader import (
     NULL,
     TOO_DEEP,
+    NotYaml,
     Page,
     TooDeep,
     TooMany,
@@ -31,8 +32,8 @@ from mmsync.manifest.yaml_loader import (
     expands_too_far,
     explain,
 )
-from mmsync.patterns import MOST_GLOBS, is_glob
 from mmsync.printable import printable
+from mmsync.types import MOST_GLOBS, is_glob
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -66,8 +67,6 @@ def read_document(page: Page) -> Node | None:
             source, "merge-conflict", "a merge conflict was left in", "settle it, and remove the lines of marks"
         )
         return None
-    import yaml  # noqa: PLC0415 - after the cheap checks: it takes longer than reading a small manifest
-
     if _ODD_BREAK.search(data):
         page.number_lines(data.decode())
     try:
@@ -78,8 +77,8 @@ def read_document(page: Page) -> Node | None:
     except TooMany:
         page.add_error(None, "too-large", "the manifest holds more than any could", "is it the right file?")
         return None
-    except yaml.YAMLError as error:
-        explain(page, error, data.decode())
+    except NotYaml as error:
+        explain(page, error.reason, data.decode())
         return None
     if root is None or (root.tag == NULL and not root.value):  # nothing, or nothing behind `---`
         page.add_error(None, "empty", "the manifest is empty", "write `version: 1` and `models:` with a list under it")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from mmsync.manifest.nodes import Pair, absent, engine_error, engine_warning, extension_warning, items, pairs, text
 from mmsync.manifest.types import DiscoverRule
 from mmsync.manifest.yaml_loader import Page
-from mmsync.patterns import is_glob
 from mmsync.printable import printable
+from mmsync.types import is_glob
 
 if TYPE_CHECKING:
     from yaml.nodes import Node

@@ -52,6 +52,14 @@ class TooMany(Exception):
     """The text holds more nodes than memory should be given to."""
 
 
+class NotYaml(Exception):
+    """The text is not YAML, or several documents; ``reason`` is what PyYAML says."""
+
+    def __init__(self, reason: YAMLError) -> None:
+        self.reason = reason
+        super().__init__()
+
+
 @contextmanager
 def paused_gc() -> Iterator[None]:
     """Switch the cycle collector off meanwhile: walking half a million new nodes again and again doubles the time."""
@@ -72,30 +80,33 @@ def compose(data: bytes, check: Callable[[], None] = lambda: None) -> Node | Non
         check: Called now and then; what it raises ends the reading.
 
     Raises:
-        yaml.YAMLError: The text is not YAML, or several documents.
+        NotYaml: The text is not YAML, or several documents.
         TooDeep: It is nested too deeply.
         TooMany: It holds too many nodes.
     """
-    loader = loader_class()(data)
-    loader.check = check
+    made = loader_class()
     try:
+        loader = made(data)
+        loader.check = check
         root: Node | None = loader.get_single_node()
-        return root
-    finally:
-        loader.dispose()
+    except made.error as error:
+        raise NotYaml(error) from error
+    return root
 
 
 @cache
 def loader_class(*, pure: bool = False) -> type[Any]:
     """Return the loader: on libyaml, or all Python where PyYAML was built without it (or ``pure`` asks for that)."""
-    import yaml  # noqa: PLC0415 - lazily, see above
+    # Where a manifest is empty, missing or no text, nothing of it is needed: it takes longer than reading a small one.
+    import yaml  # noqa: PLC0415 - see above
 
-    bases = _parser(pure=pure or not yaml.__with_libyaml__)
+    bases = _bases(yaml, pure=pure)
     scalar, sequence = yaml.ScalarNode, yaml.SequenceNode
-    resolvers = _resolvers()
+    resolvers = _resolvers(yaml.SafeLoader.yaml_implicit_resolvers)
 
     class Loader(*bases):  # type: ignore[misc]  # which parser is there is known only at run time
         check: Callable[[], object] = int  # as good as nothing
+        error = yaml.YAMLError
 
         def __init__(self, data: bytes) -> None:
             for base in bases:
@@ -122,10 +133,14 @@ def loader_class(*, pure: bool = False) -> type[Any]:
         def ascend_resolver(self) -> None:
             self.depth -= 1
 
-        def dispose(self) -> None:
-            """Nothing to give back: unlike PyYAML's own, this loader keeps no state machine of bound methods."""
-
     return Loader
+
+
+def _bases(yaml: Any, *, pure: bool) -> tuple[type[Any], ...]:
+    """Return the classes that make up the parser and composer; the first takes the text."""
+    if yaml.__with_libyaml__ and not pure:
+        return (yaml.cyaml.CParser,)
+    return (yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer)
 
 
 def _checked(loader: Any, node: Node) -> int:
@@ -138,32 +153,15 @@ def _checked(loader: Any, node: Node) -> int:
     return int(min(loader.nodes + 4096, _MAX_NODES))
 
 
-def _resolvers() -> dict[str, list[tuple[str, Any]]]:
+def _resolvers(own: dict[str, list[tuple[str, Any]]]) -> dict[str, list[tuple[str, Any]]]:
     """Return, by the first character of a plain scalar, the tags it may have and what tells whether it does."""
-    from yaml import SafeLoader  # noqa: PLC0415
-
     resolvers: dict[str, list[tuple[str, Any]]] = {
-        first: [(tag, pattern.match) for tag, pattern in rules]
-        for first, rules in SafeLoader.yaml_implicit_resolvers.items()
+        first: [(tag, pattern.match) for tag, pattern in rules] for first, rules in own.items()
     }
     for first in "+-.0123456789":
         resolvers.setdefault(first, []).append((_PREFIX + "float", _YAML_12_FLOAT.match))
     resolvers["0"].append((_PREFIX + "int", _YAML_12_OCTAL.match))
     return resolvers
-
-
-def _parser(*, pure: bool) -> tuple[type[Any], ...]:
-    """Return the classes that make up the parser and composer; the first takes the text."""
-    if not pure:
-        from yaml._yaml import CParser  # noqa: PLC0415
-
-        return (CParser,)
-    from yaml.composer import Composer  # noqa: PLC0415
-    from yaml.parser import Parser  # noqa: PLC0415
-    from yaml.reader import Reader  # noqa: PLC0415
-    from yaml.scanner import Scanner  # noqa: PLC0415
-
-    return (Reader, Scanner, Parser, Composer)
 
 
 _FREE = 10_000
@@ -296,7 +294,7 @@ class Page:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that ``word`` was probably meant to be, letter case aside, or None."""
-    from difflib import get_close_matches  # noqa: PLC0415 - a manifest without faults never needs it
+    from difflib import get_close_matches  # noqa: PLC0415 - 3 ms, and a manifest without faults never needs it
 
     by_folded = {name.casefold(): name for name in known}
     # A hostile key may be megabytes long, and the comparison is quadratic.

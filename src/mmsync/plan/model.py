@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, overload
 
-from mmsync.patterns import Patterns
 from mmsync.types import (
     Content,
     Desired,
@@ -16,6 +15,7 @@ from mmsync.types import (
     Evidence,
     EvidenceSource,
     Observed,
+    Patterns,
     ServerName,
     Source,
     Verify,

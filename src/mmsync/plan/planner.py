@@ -7,14 +7,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from mmsync.errors import FileError, WrongFormat
-from mmsync.files.lfs import pull_command
+from mmsync.files.digest import pull_command
 from mmsync.formats import is_known
-from mmsync.patterns import is_glob
 from mmsync.plan.guards import CHANGED, check_guards
 from mmsync.plan.model import Change, Guards, Plan, Reason, Selection, Sides, Unchanged, before, change_of
 from mmsync.plan.selection import Scope, missed, quoted
 from mmsync.printable import few, printable
-from mmsync.types import Content, Desired, Diagnostic, Evidence, Observed, ServerName, Source
+from mmsync.types import Content, Desired, Diagnostic, Evidence, Observed, ServerName, Source, is_glob
 
 _NOTHING: Mapping[str, tuple[str, str]] = MappingProxyType({})
 _SEVERITIES = ("error", "warning", "info")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from mmsync.patterns import Patterns
 from mmsync.plan.model import Selection
 from mmsync.printable import printable
-from mmsync.types import Diagnostic
+from mmsync.types import Diagnostic, Patterns
 
 
 class Scope:

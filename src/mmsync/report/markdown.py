@@ -13,12 +13,11 @@ from typing import NamedTuple
 from mmsync.apply.outcome import Outcome
 from mmsync.plan.guards import CHANGED
 from mmsync.plan.model import Change, Plan
-from mmsync.report.format import human_bytes
+from mmsync.report.format import diff_texts, human_bytes, quoted
 from mmsync.report.github import code, size
 from mmsync.report.layout import EVIDENCE, as_before, content_side, contents, place
 from mmsync.report.outcome_text import applied_sentence, done_clause, left_clause, tally
 from mmsync.report.plan_text import unchanged_sentence, unmanaged_sentence
-from mmsync.report.text_diff import diff_texts, quoted
 from mmsync.types import Diagnostic
 
 _LONGEST_NAME = 256

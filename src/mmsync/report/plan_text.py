@@ -9,7 +9,7 @@ from mmsync.plan.guards import CHANGED
 from mmsync.plan.model import Change, Plan
 from mmsync.printable import printable
 from mmsync.report.diagnostics import NAMES_SHOWN, blocked_block, by_model, diagnostic_lines, joined, unknown_blocks
-from mmsync.report.format import counted, human_bytes
+from mmsync.report.format import counted, diff_texts, human_bytes, quoted
 from mmsync.report.layout import (
     EVIDENCE,
     SIGNS,
@@ -31,7 +31,6 @@ from mmsync.report.layout import (
     signed,
     words,
 )
-from mmsync.report.text_diff import diff_texts, quoted
 
 _LABEL = 13  # the width of the longest label, "description", and two spaces
 _INDENT = "    "

@@ -75,11 +75,11 @@ def review(path: Path, engine: str) -> Review:
         return Review(error_detail="The file is empty")
     try:
         with path.open("rb") as file:
-            found = inspect(file.fileno(), engine, "the file")
+            found = inspect(file.fileno(), engine)
         if engine == "ONNX":
             check_model(path)
     except FormatError as unfit:
-        hint = f": {unfit.hint}" if unfit.hint else ""
+        hint = f": {unfit.hint_for('the file')}" if unfit.hint else ""
         return Review(error_detail=f"The file cannot be used: {unfit.reason}{hint}")
     # What a model takes once loaded is a guess: an eighth more than its file, or what it unpacks to.
     takes = max(found.runtime_size, size + size // 8)

@@ -120,15 +120,16 @@ def running(
     elif not token.strip():
         raise MmsyncError("the token of a server cannot be empty")
     _require_extra()
-    from mmsync.server.app import Application  # noqa: PLC0415  # importing the package stays cheap
-    from mmsync.server.server_thread import ServerThread  # noqa: PLC0415
-    from mmsync.server.store import Store  # noqa: PLC0415
+    # What they need is an optional extra, whose absence has just been told in words.
+    from mmsync.server import app, server_thread, store as storage  # noqa: PLC0415 - see above
 
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen(host, port))
-        store = stack.enter_context(contextlib.closing(Store(Path(folder))))
+        store = stack.enter_context(contextlib.closing(storage.Store(Path(folder))))
         pool = stack.enter_context(ThreadPoolExecutor(_THREADS, thread_name_prefix="mmsync-server"))
-        server = ServerThread(Application(store, pool, settings, token), listener, settings.patience, _QUEUE)
+        server = server_thread.ServerThread(
+            app.Application(store, pool, settings, token), listener, settings.patience, _QUEUE
+        )
         address = Address(url_of(host, listener.getsockname()[1]) + settings.prefix, token)
         server.start()
         stack.callback(server.stop)

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from mmsync.errors import FileError, ManifestError
 from mmsync.manifest import DiscoverRule, Manifest, discover, manifests_in, read_manifest
-from mmsync.patterns import is_glob
-from mmsync.types import Desired, Diagnostic
+from mmsync.types import Desired, Diagnostic, is_glob
 from mmsync.watch.conditions import Condition
 from mmsync.watch.settle import MISSING, FileState
 
