@@ -70,8 +70,6 @@ def download(
 
     Args:
         files: Which, to where; the folders exist.
-        connection: The server and the ledger.
-        jobs: How many at a time.
         force: Whether to replace files of another content.
         on_event: Called with ``Progress``, from any thread.
 
@@ -278,7 +276,6 @@ def choose(
 
     Args:
         names: Exact names, or globs; a name that is there is never taken for a glob. None for every model.
-        client: The way to the server.
         folder: Where the files go.
         exclude: Globs of names to leave out of what globs find; a name given exactly is wanted.
 

@@ -1,6 +1,6 @@
 """The engines known of, and what their model files are called.
 
-From the Model Manager's REST contract: an engine that is not here is no fault, a server may know more of them.
+From the Model Manager's REST contract: an engine that is not here is no error, a server may know more of them.
 """
 
 from __future__ import annotations

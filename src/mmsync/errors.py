@@ -3,7 +3,7 @@
 ::
 
     MmsyncError                  anything mmsync can explain; the command line prints it and exits 1
-    ├── ManifestError            models.yaml is at fault: every fault at once, each with its place
+    ├── ManifestError            models.yaml is wrong: every error at once, each with its place
     ├── FileError                a model file cannot be read, or changed while it was read
     │   └── WrongFormat          … is not what its engine reads, or not all of it
     ├── PlanRefused              a saved plan or digest is stale, or a guard forbids the plan
@@ -35,10 +35,10 @@ class MmsyncError(Exception):
 
 
 class ManifestError(MmsyncError):
-    """The manifest has faults; none of it was acted on.
+    """The manifest has errors; none of it was acted on.
 
     Attributes:
-        diagnostics: Every fault found, in the order of file, line and column; never empty.
+        diagnostics: Every error found, in the order of file, line and column; never empty.
     """
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
@@ -77,7 +77,7 @@ class PlanRefused(MmsyncError):
     """A plan may not be carried out; nothing was written.
 
     Attributes:
-        diagnostics: Each reason, with the flag or command that is the way on.
+        diagnostics: Each reason, with the flag or command that is the hint.
     """
 
     def __init__(self, summary: str, diagnostics: Sequence[Diagnostic] = (), hint: str = "") -> None:

@@ -43,9 +43,7 @@ def gather(
 
     Args:
         pairs: The server's row and the content wanted, for each model that is on both sides.
-        client: The way to the server.
         server: The server's name in the ledger.
-        ledger: What is known already.
         verify: ``auto`` asks the ledger first; ``always`` does not; ``never`` downloads nothing.
         jobs: How many models to ask the server about at a time.
         incomplete: Names of models whose engine or description matters and is not in the list: their details are read

@@ -22,7 +22,6 @@ def server_lock(folder: Path, server: ServerName, *, timeout: float, on_wait: Ca
 
     Args:
         folder: Where lock files live: the same for every mmsync of this user, whatever ledger each uses.
-        server: Whose turn.
         timeout: Seconds to wait for another mmsync to finish.
         on_wait: Called once with a sentence when there is something to wait for.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -10,6 +11,7 @@ from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_TICK = 0.5  # seconds after which a waiting main thread sees a signal that another thread was given
 _GRACE = 1.0  # seconds that work in flight has to clear away after itself
 
 shortage = threading.Event()
@@ -36,6 +38,13 @@ def start(threads: Sequence[threading.Thread]) -> list[threading.Thread]:
     return running
 
 
+def _taken(done: queue.SimpleQueue[_Item]) -> _Item:
+    """Wait for the next one; a signal that came just before the wait began does not end it, so it ends now and then."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return done.get(timeout=_TICK)
+
+
 def parallel_map(
     work: Callable[[_Item], _Result], items: Sequence[_Item], *, jobs: int, stop: threading.Event | None = None
 ) -> Generator[tuple[_Item, _Result], None, None]:
@@ -44,7 +53,6 @@ def parallel_map(
     Args:
         work: Called in one of the threads; what it raises is raised here, and ends the whole.
         items: What it is called with.
-        jobs: How many threads.
         stop: Set when the whole ends, for whatever reason; long work should look at it.
     """
     ended = stop or threading.Event()
@@ -73,7 +81,7 @@ def parallel_map(
         if items and not start(threads):
             worker()
         for _ in items:
-            result = done.get()
+            result = _taken(done)
             if isinstance(result, BaseException):
                 raise result
             yield result

@@ -48,13 +48,13 @@ class Found(NamedTuple):
     """The result of a search: models by path, and files that look like models but were not taken, with the reason."""
 
     models: Sequence[Model]
-    doubtful: Sequence[tuple[str, str]]
+    left_out: Sequence[tuple[str, str]]
 
 
 def search(root: Path) -> Found:
     """Look for model files in ``root`` and the folders below it; links to folders are not followed."""
     models: list[Model] = []
-    doubtful: list[tuple[str, str]] = []
+    left_out: list[tuple[str, str]] = []
     common: list[tuple[str, str]] = []
     inside = os.path.realpath(root)
     # The shallow ones first: of two files that could have a name, the one nearer to the manifest gets it.
@@ -63,21 +63,21 @@ def search(root: Path) -> Found:
         try:
             engine = guess_engine(str(path))
         except FileError as error:
-            doubtful.append((file, error.reason))
+            left_out.append((file, error.reason))
             continue
         if engine is None:
             if path.suffix.lower() not in _COMMON:
-                doubtful.append((file, "its content is not what its name promises"))
+                left_out.append((file, "its content is not what its name promises"))
             else:
                 common.append((file, "which engine it is for cannot be told"))
         elif not file.isprintable():
-            doubtful.append((file, "a manifest cannot hold the characters of its path"))
+            left_out.append((file, "a manifest cannot hold the characters of its path"))
         elif not os.path.realpath(path).startswith(inside.rstrip("/") + "/"):
-            doubtful.append((file, "it is a link that leaves the folder"))
+            left_out.append((file, "it is a link that leaves the folder"))
         else:
             models.append(Model(file, engine))
     # The zip and JSON files last: they are many, and most of them are no models.
-    return Found(models, doubtful + common)
+    return Found(models, left_out + common)
 
 
 def _candidates(root: Path) -> Iterator[str]:
@@ -176,11 +176,6 @@ class ServerManifest(NamedTuple):
 
 def read_server(connection: Connection, selection: Selection, given: ServerSettings) -> ServerManifest:
     """Read the server's list and draw up the manifest of the selected models.
-
-    Args:
-        connection: The server.
-        selection: Which models.
-        given: How the server was named.
 
     Raises:
         ModelManagerError: The list cannot be read.

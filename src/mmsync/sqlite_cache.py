@@ -136,7 +136,7 @@ class CacheFile:
         self.close()
         if not _is_damage(error):
             sentence = f"cannot {verb} the {self._what} {self._path} ({error}); the next run may be slower"
-            # Where another process is only slow to let go, the folder is not at fault.
+            # Where another process is only slow to let go, the folder is not to blame.
             hint = "" if _is_taken(error) else "; set MMSYNC_CACHE_DIR to a folder that can be written"
             self._tell(sentence + hint)
             return

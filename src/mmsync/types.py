@@ -43,7 +43,7 @@ class Diagnostic:
 
     Attributes:
         severity: ``error`` makes the run fail (exit 1); ``warning`` and ``info`` do not.
-        code: A stable name for scripts, ``room/fault`` in lower case with hyphens (``manifest/unknown-key``).
+        code: A stable name for scripts, ``room/error`` in lower case with hyphens (``manifest/unknown-key``).
         summary: What is wrong, one sentence without a full stop.
         detail: What to do about it, or empty.
         source: Where in the manifest, or None.
@@ -187,7 +187,6 @@ class Patterns:
     proportion to the name and the number of globs: ``translate`` writes expressions that never go back.
 
     Args:
-        texts: The list.
         known: Names that exist. What is one of them, letter for letter, is no glob.
     """
 

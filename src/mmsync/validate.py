@@ -23,7 +23,6 @@ def check_files(
 
     Args:
         manifest: Read with its files looked at.
-        cache: Digests of files seen before.
         now_ns: The time, ns since the epoch.
         on_event: Called with ``Progress`` while pinned files are hashed, from any thread.
     """

@@ -140,7 +140,7 @@ def test_a_fault_of_its_own_is_one_sentence_and_a_trace_to_report(one, monkeypat
     log = Path(os.environ["MMSYNC_CACHE_DIR"]) / "last-error.log"
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == (
-        f"Error: mmsync met a fault of its own (RuntimeError: the moon is in the wrong house); the trace is in {log}\n"
+        f"Error: internal error of mmsync (RuntimeError: the moon is in the wrong house); the trace is in {log}\n"
     )
     assert "RuntimeError: the moon is in the wrong house" in log.read_text()
     monkeypatch.setenv("MMSYNC_DEBUG", "1")

@@ -21,7 +21,7 @@ LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n"
 
 
 def seeded(desk, names, content=b'{"tag": 1}'):
-    """Put models on the server by other hands."""
+    """Put models on the server outside mmsync."""
     for name in names.split():
         desk.view.put(name, content)
 

@@ -45,7 +45,7 @@ def test_every_fault_is_told_with_its_place_and_counted(shell):
     assert (ran.code, ran.out) == (1, "")
     assert "models.yaml:3:35: gone.onnx: there is no such file" in ran.err
     assert "models.yaml:4:15: a model has no key 'engin' (did you mean engine?)" in ran.err
-    assert ran.err.endswith("faults.\n")
+    assert ran.err.endswith("errors.\n")
 
 
 @pytest.mark.parametrize(

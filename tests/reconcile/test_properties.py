@@ -139,7 +139,7 @@ class Histories(RuleBasedStateMachine):
     def unlist(self, name):
         self.site.entries.pop(name, None)
 
-    # What other hands do to the server.
+    # What others do to the server.
 
     @rule(name=anywhere, content=contents, engine=engines, text=texts)
     def somebody_adds(self, name, content, engine, text):

@@ -49,6 +49,7 @@ class Desk:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+        path.chmod(0o600)  # of a token that others can read mmsync warns, but only once a process
         return path
 
     def profile(self, name: str, token: str, *more: str, url: str = "", folder: str = "") -> Path:

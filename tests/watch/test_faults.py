@@ -15,9 +15,11 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from support.fault_proxy import FaultProxy
 from support.watching import inside, json_model, sha256, write_manifest
 
 PRUNE = ("--prune", "--max-delete", "100", "--max-delete-percent", "100")
@@ -177,6 +179,25 @@ def test_7_after_a_rename_the_new_root_counts_and_the_old_does_not(root, watch, 
     contents["m2"] = json_model(80)
     (root / "drop" / "m2.json").write_bytes(contents["m2"])
     process.until(lambda: server.holds(contents))
+    never_deleted(process)
+
+
+def test_7_a_root_replaced_while_its_first_models_are_sent_is_known_to_be_another(root, watch, server):
+    contents = drop(root, 12)
+
+    def replace(exchange):
+        answer = exchange.forward()
+        (root / "drop").rename(root / "old")
+        (root / "drop").mkdir()
+        contents["m1"] = json_model(78)
+        (root / "drop" / "m1.json").write_bytes(contents["m1"])
+        exchange.answer(answer)
+
+    with FaultProxy(server.url) as proxy:
+        proxy.on("save", replace, skip=11, times=1)
+        process = watch(*PRUNE, server=SimpleNamespace(url=proxy.url, token=server.token))
+        process.seen("root_replaced", folder=str(root / "drop"))
+        process.until(lambda: server.holds(contents))
     never_deleted(process)
 
 

@@ -51,7 +51,7 @@ def test_sighup_reconciles_now(root, watch, server):
     assert server.names() == []
     process.send(signal.SIGHUP)
     process.until(lambda: server.holds(contents))
-    assert process.of("drift_found")[0]["message"] == "a was deleted on the server by other hands; it is set right"
+    assert process.of("drift_found")[0]["message"] == "a was deleted on the server, outside mmsync; it is set right"
 
 
 def test_drift_that_is_only_reported_stays_until_the_file_or_the_server_changes(root, watch, server):
@@ -60,7 +60,7 @@ def test_drift_that_is_only_reported_stays_until_the_file_or_the_server_changes(
     process.until(lambda: server.holds(contents))
     requests.delete(f"{server.url}/models/a", headers={"standAloneToken": server.token}, timeout=10)
     told = process.seen("drift_found", model="a")
-    assert told["message"] == "a was deleted on the server by other hands; it is left alone (--on-drift report)"
+    assert told["message"] == "a was deleted on the server, outside mmsync; it is left alone (--on-drift report)"
     process.send(signal.SIGHUP)
     (root / "a.json").write_bytes(json_model(2))
     process.until(lambda: server.holds({"a": json_model(2)}))
@@ -129,7 +129,7 @@ def test_a_manifest_broken_and_mended_is_told_once_and_the_last_good_one_stays(r
     (root / "a.json").write_bytes(contents["a"])
     process.until(lambda: server.holds(contents))
     path = root / "models.yaml"
-    stays = "the manifest has faults; the last good one stays in force: "
+    stays = "the manifest has errors; the last good one stays in force: "
     assert story(process, "manifest_failed", "manifest_recovered") == [
         ("error", "manifest_failed", f"{stays}{path}:6:1: the manifest has no key 'modles' (did you mean models?)"),
         ("error", "manifest_failed", process.of("manifest_failed")[1]["message"]),

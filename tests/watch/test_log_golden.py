@@ -101,7 +101,7 @@ def test_a_manifest_broken_and_mended(root, watch, server):
         "reconciled: 1 added; 0 unchanged",
     ]
     assert found[6].startswith(
-        "manifest_failed: error: the manifest has faults; the last good one stays in force: ROOT/models.yaml:5:"
+        "manifest_failed: error: the manifest has errors; the last good one stays in force: ROOT/models.yaml:5:"
     )
     assert "ROOT/models.yaml:6:1: " in found[6]
     assert found[7:] == [

@@ -52,8 +52,6 @@ def carry_out(
     """Do what the change says, unless the server or the file is no longer as planned.
 
     Args:
-        change: An add, change or delete.
-        client: The client of the server.
         reread: Reads the model's detail as it is now; called just before the first write.
         on_progress: Called with bytes sent and bytes in all; an exception it raises aborts the upload and comes
             out of this function.
@@ -110,7 +108,7 @@ def _describe(change: Change, client: Client, stored: ModelDetail) -> Attempt | 
         return _skipped(change, "stale", "it was deleted while its description was saved")
     there, was = image_id(now), image_id(stored)
     if there is not None and str(there) != str(was) and not _still_holds(change, client, there):
-        return _skipped(change, "stale", "its content was replaced by other hands while its description was saved")
+        return _skipped(change, "stale", "its content was replaced outside mmsync while its description was saved")
     if unanswered and (now.get("description") or "") != description:
         raise unanswered
     return Attempt(Outcome(change, "applied"), there)
@@ -203,7 +201,7 @@ def _failed(change: Change, error: Exception, *, uploaded: int = 0) -> Attempt:
         return _skipped(change, "file-changed", _sentence(error))
     if isinstance(error, ModelAlreadyExists) and change.before is None:
         why = _sentence(error.__cause__ if isinstance(error.__cause__, ModelManagerError) else error)
-        return _skipped(change, "stale", f"it exists now, made by other hands: {why}", uploaded=uploaded)
+        return _skipped(change, "stale", f"it exists now, made outside mmsync: {why}", uploaded=uploaded)
     code, permanent = _code(error)
     return Attempt(Outcome(change, "failed", code, _sentence(error), permanent, uploaded))
 

@@ -240,8 +240,8 @@ def apply_changes(
     yield from run.events(grace)
     attempts = run.attempts
     # A file skipped as changed may be one whose remembered digest is wrong: the next run must read it anew.
-    doubtful = [attempt.outcome.change.content for attempt in attempts if attempt.outcome.code == "file-changed"]
-    ledger.forget([content.key for content in doubtful if content])
+    changed = [attempt.outcome.change.content for attempt in attempts if attempt.outcome.code == "file-changed"]
+    ledger.forget([content.key for content in changed if content])
     if run.is_cut_short:
         # A server that did not answer within the grace is not asked once more: whoever stopped us is waiting.
         why = "the server did not answer in time, so the changes were not read back"

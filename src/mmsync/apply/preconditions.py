@@ -36,7 +36,7 @@ def staleness(before: Before | None, now: ModelDetail | None) -> str:
         now: The model as it is; None where there is none.
     """
     if before is None:
-        return "" if now is None else "it exists now (made by other hands since, or hidden from the list)"
+        return "" if now is None else "it exists now (made outside mmsync since, or hidden from the list)"
     if now is None:
         return "it was deleted since the plan was made"
     pairs: list[tuple[str, object, object]] = [
@@ -84,7 +84,6 @@ class SignatureGuard:
 
     Args:
         verified: The contents once verified under the name, the latest first.
-        sha256: The content to be sent.
         present: The content the server is known to hold, or None.
         file: The signature that the file to be sent declares.
         there: The signature of the server's model.

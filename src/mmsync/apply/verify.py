@@ -70,9 +70,6 @@ def read_back(
     """Turn ``applied`` outcomes into ``verified``, or ``failed`` where the server shows something else.
 
     Args:
-        plan: The plan.
-        attempts: What was done.
-        client: The way to the server.
         ledger: Learns what the server holds, and how it shows descriptions.
         jobs: How many models to ask about at a time.
         wait: Waits for so many seconds, or less where the run is to end.
@@ -146,7 +143,7 @@ def _compare(
         image = there.image_id
         renamed = image is not None and attempt.image_id is not None and str(image) != str(attempt.image_id)
         if image is not None and renamed and not (is_detail and holds(client, there.name, image, after.sha256)):
-            return _wrong(outcome, "it was saved, but another hand has replaced its content since")
+            return _wrong(outcome, "it was saved, but its content was replaced outside mmsync since")
     except ModelManagerError:
         return _Check(outcome)
     key = image_key(there)

@@ -183,7 +183,6 @@ class ApplyReport:
     """The report of one apply on stdout: the plan, the events, the outcomes.
 
     Args:
-        plan: The plan.
         output_format: ``text`` (the plan, then the outcomes), ``json`` (an event a line, as it happens) or
             ``markdown`` (the report at the end).
     """

@@ -36,7 +36,7 @@ def print_error(error: MmsyncError) -> None:
     if isinstance(error, ManifestError):
         complain(error.diagnostics)
         count = sum(diagnostic.severity == "error" for diagnostic in error.diagnostics)
-        click.echo(f"Error: {count} fault{'s' * (count != 1)} in the manifest; nothing was done", err=True)
+        click.echo(f"Error: {count} error{'s' * (count != 1)} in the manifest; nothing was done", err=True)
         return
     if isinstance(error, PlanRefused):
         complain(error.diagnostics)
@@ -48,7 +48,7 @@ def print_error(error: MmsyncError) -> None:
 
 
 def _of_server(error: MmsyncError) -> tuple[str, str]:
-    """Return the sentence for an error of the client's, with the server it is about, and the way on."""
+    """Return the sentence for an error of the client's, with the server it is about, and the hint."""
     from mmsync.client.error import ModelManagerError, TransportError, UnexpectedResponse  # noqa: PLC0415 - loaded by whoever raised it
 
     if not isinstance(error, ModelManagerError):
@@ -83,7 +83,7 @@ def _of_server(error: MmsyncError) -> tuple[str, str]:
 
 
 def print_internal_error(bug: Exception) -> None:
-    """Say that mmsync itself is at fault, and leave a trace to report in the cache folder."""
+    """Say that mmsync itself is wrong, and leave a trace to report in the cache folder."""
     from mmsync.cli.settings import trace_folder  # noqa: PLC0415 - a bug is rare, and --version quick
 
     if is_shortage(bug):
@@ -100,7 +100,7 @@ def print_internal_error(bug: Exception) -> None:
         place.touch(mode=0o600)  # a trace may quote what is in the files
         place.write_text(f"mmsync {__version__}, Python {sys.version}\n{report}", encoding="utf-8", errors="replace")
         kept = f"; the trace is in {place}"
-    click.echo(f"Error: mmsync met a fault of its own ({type(bug).__name__}: {printable(str(bug))}){kept}", err=True)
+    click.echo(f"Error: internal error of mmsync ({type(bug).__name__}: {printable(str(bug))}){kept}", err=True)
 
 
 class ExitCode(IntEnum):

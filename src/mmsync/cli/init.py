@@ -51,10 +51,10 @@ def init(folder: str) -> int:
 
 def _comment(found: Found, target: Path) -> None:
     """Say what was not taken, and what to do next."""
-    for place, why in found.doubtful[:_SHOWN]:
+    for place, why in found.left_out[:_SHOWN]:
         click.echo(f"Left out {printable(place, 4096)}: {printable(why)}", err=True)
-    if len(found.doubtful) > _SHOWN:
-        click.echo(f"Left out {len(found.doubtful) - _SHOWN:,} more.", err=True)
+    if len(found.left_out) > _SHOWN:
+        click.echo(f"Left out {len(found.left_out) - _SHOWN:,} more.", err=True)
     file = "" if str(target) == "models.yaml" else f" -f {shlex.quote(printable(str(target), 4096))}"
     first = "look at names and engines in it" if found.models else "list your models in it"
     click.echo(

@@ -26,7 +26,7 @@ def read(options: ManifestOptions, *, check_files: bool = True) -> Manifest:
     """Read the manifests that were named; in a job of a CI service no link may lead out of their folders.
 
     Raises:
-        ManifestError: They are at fault.
+        ManifestError: They are in error.
     """
     return read_manifest(
         options.paths, models_dirs=options.models_dirs if check_files else (), check_files=check_files, confined=in_ci()
@@ -39,7 +39,7 @@ def manifest_if_any(options: ManifestOptions) -> Manifest | None:
     Model files are not looked at, unless a discover rule needs them to say what the models are.
 
     Raises:
-        ManifestError: A manifest that was named is at fault.
+        ManifestError: A manifest that was named is wrong.
     """
     if options.is_default and not all(os.path.lexists(path) for path in options.paths):
         return None
@@ -50,7 +50,7 @@ def manifest_if_any(options: ManifestOptions) -> Manifest | None:
         if not options.is_default:
             raise
         count = len(error.diagnostics)
-        warn(f"{options.paths[0]} has {count} fault{'s' * (count != 1)} and is not used; `mmsync validate` shows them")
+        warn(f"{options.paths[0]} has {count} error{'s' * (count != 1)} and is not used; `mmsync validate` shows them")
         return None
 
 
@@ -66,7 +66,6 @@ def connected(
     """Open the server and the ledger for the length of the body.
 
     Args:
-        target: The server.
         jobs: How many requests go on at a time.
         exclusive: Whether to hold the machine's lock for this server.
         lock_timeout: Seconds to wait for it.
@@ -104,9 +103,6 @@ def planned(
     """Open the server, make the plan while progress is shown, and keep the connection open for the body.
 
     Args:
-        desired: The manifest.
-        options: How to plan.
-        target: The server.
         quiet: Whether to show no progress.
         exclusive: Whether to hold the machine's lock for the server, from before it is observed.
         lock_timeout: Seconds to wait for it.
@@ -127,7 +123,6 @@ class PersistentConnection:
     """Opens the server anew when its address or token is another than last time, which is asked at each use.
 
     Args:
-        given: Flags and environment.
         jobs: How many requests go on at a time.
         warn: Told of a token that is sent in the clear.
     """

@@ -42,7 +42,7 @@ Examples:
 def validate(manifest: ManifestOptions, *, no_files: bool, strict: bool, output_format: str, quiet: bool) -> int:
     """Check manifests and model files; contact no server, need no token.
 
-    Every fault is reported at once, as file:line:column. Model files must be there and look like what their engine
+    Every error is reported at once, as file:line:column. Model files must be there and look like what their engine
     reads; those with a sha256 pin must hold just that. A Git LFS pointer is a warning: a plan works from it, an
     upload needs the file itself. Exit 0 where all is valid (warnings or not), 1 where anything is not.
     """
@@ -71,7 +71,7 @@ def validate(manifest: ManifestOptions, *, no_files: bool, strict: bool, output_
 def _tell(manifest: Manifest | None, errors: int, warnings: int) -> None:
     aside = f", with {counted(warnings, 'warning')}" if warnings else ""
     if errors or manifest is None:
-        click.echo(f"Error: {counted(errors, 'fault')}{aside}.", err=True)
+        click.echo(f"Error: {counted(errors, 'error')}{aside}.", err=True)
         return
     models, files = len(manifest.models), len(manifest.paths)
     verb = "is" if models == 1 else "are"

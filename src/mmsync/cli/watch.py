@@ -57,7 +57,7 @@ def _seconds(name: str, default: float, text: str) -> Callable[[_Command], _Comm
     type=click.Choice(["fix", "report"]),
     default="fix",
     show_default=True,
-    help="What to do about changes by other hands on the server.",
+    help="What to do about changes made outside mmsync.",
 )
 @click.option("--once", is_flag=True, help="Make one pass over settled files and exit as apply would.")
 @click.option(

@@ -160,7 +160,7 @@ class _SecureConnection(_Sending, HTTPSConnection):
 
 class _Quiet(HTTPConnectionPool):
     def _put_conn(self, conn: Any) -> None:
-        # More threads than idle connections kept is no fault; urllib3 would warn of each one closed.
+        # More threads than idle connections kept is no error; urllib3 would warn of each one closed.
         if conn is not None and self.pool is not None and self.pool.full():
             conn.close()
         else:

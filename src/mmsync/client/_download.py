@@ -268,7 +268,6 @@ def fetch_image(
     """Read a detail with its bytes; write those to ``target``.
 
     Args:
-        response: The answer, its body unread.
         target: Gets the bytes.
         on_progress: Called with (bytes done, bytes in all or an estimate of it).
         size_of: Asks the server for the image's size, where neither that nor the answer's length was said.
@@ -330,7 +329,6 @@ def fetch_detail(response: requests.Response, *, stop_at_bytes: bool) -> tuple[A
     """Read a detail that should come without its bytes; drop them where they come all the same.
 
     Args:
-        response: The answer, its body unread.
         stop_at_bytes: Give up, and return None for the detail, as soon as bytes come.
 
     Returns:

@@ -92,7 +92,6 @@ class FileForm:
 
     Args:
         path: The file; ``~`` is not expanded here.
-        engine: The value of the field.
         expected_sha256: The digest it must have, or None for whatever it holds.
         unchanged_since: The stamp it must have before anything is sent, or its beginning, or None.
         on_progress: Called with (bytes done, bytes in all) of the file before each chunk is sent, the last included.

@@ -37,10 +37,8 @@ def validate_or_raise_error(status_code: int, response: Any, *, reason: str = ""
     """Return for a 2xx status; raise the server's error for any other.
 
     Args:
-        status_code: The HTTP status.
         response: The decoded body. An object's ``code``, ``msg`` and ``cid`` make the error; without them it is
             made of the status.
-        reason: The HTTP reason phrase.
 
     Raises:
         TokenError: The server's code is 5.

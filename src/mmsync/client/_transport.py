@@ -39,7 +39,7 @@ _TLS_ALERT = "\x15\x03"
 
 @contextmanager
 def translated(url: str, form: FileForm | None = None) -> Iterator[None]:
-    """Turn every fault of requests, urllib3, http.client and sockets within into a `ModelManagerError`.
+    """Turn every error of requests, urllib3, http.client and sockets within into a `ModelManagerError`.
 
     What a form's file or callback raised comes out unchanged.
     """
@@ -236,7 +236,6 @@ class Transport:
         """Send one request and return its answer with the body unread; redirects within the origin are followed.
 
         Args:
-            method: The HTTP method.
             url: Where to.
             options: Keywords of ``requests.request``.
             form: The file to send as the body, instead of what the options say.

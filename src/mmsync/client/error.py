@@ -7,7 +7,7 @@
         ├── TokenError               the server refuses the token (its code 5)
         ├── ModelNotFound            no model of that name
         ├── ModelAlreadyExists       there is one, and ``force`` was not given
-        ├── ProfileError             a profile file or one of its values is at fault
+        ├── ProfileError             a profile file or one of its values is wrong
         ├── ProfileValueRequired     a profile lacks a value it must have
         ├── ModelRefused             the server reviewed the file and says it is not valid
         ├── UnknownEngine            the server knows no such engine
@@ -87,7 +87,7 @@ class ModelManagerError(MmsyncError):
     @property
     def permanent(self) -> bool:
         """Return whether trying the same again is pointless until something of the request changes."""
-        return self.status is not None and 400 <= self.status < 500 and self.status not in _CURABLE  # noqa: PLR2004 - the range HTTP gives to faults of the request
+        return self.status is not None and 400 <= self.status < 500 and self.status not in _CURABLE  # noqa: PLR2004 - the range HTTP gives to errors of the request
 
     @property
     def transient(self) -> bool:
@@ -239,7 +239,7 @@ class RedirectRefused(ModelManagerError):
 
     @property
     def permanent(self) -> bool:
-        """Never for the model's sake: the address is at fault, not the request."""
+        """Never for the model's sake: the address is wrong, not the request."""
         return False
 
 

@@ -120,8 +120,7 @@ def digest_file(
     another one. Memory is constant.
 
     Args:
-        path: The file; links are followed.
-        same_as: What was found at the path when it was looked at; another file there now is a fault.
+        same_as: What was found at the path when it was looked at; another file there now is an error.
         on_progress: Called with bytes read and the file's size after each half MiB; what it raises ends the reading
             and is passed on.
 
@@ -160,7 +159,7 @@ def digest_file(
 
 
 def _read(path: str, descriptor: int, buffer: memoryview) -> int:
-    # Apart from the loop: what on_progress raises, an OSError included, is none of the file's faults.
+    # Apart from the loop: what on_progress raises, an OSError included, is none of the file's errors.
     with translated(path):
         return os.readv(descriptor, [buffer])
 
@@ -217,7 +216,6 @@ def read_contents(
     Files the cache knows are not opened. Two models with the same file have it read once.
 
     Args:
-        desired: The models.
         stats: A recent stat of each file by ``Desired.path``; a missing one is taken here.
         cache: Asked first, and told of what was read, unless that is too fresh to trust.
         now_ns: When the stats were taken, or a little before (ns since the epoch).

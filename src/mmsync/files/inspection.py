@@ -37,7 +37,6 @@ def inspected(
 
     Args:
         models: The models; those of which there is no content are left out.
-        contents: What their files hold.
         cache: Asked first, and told of files that fit, unless they are too fresh to be sure which content that was.
         now_ns: The time, ns since the epoch.
     """

@@ -149,7 +149,6 @@ def inspect(descriptor: int, engine: str) -> Signature:
 
     Args:
         descriptor: The file, open for reading; its position neither matters nor moves.
-        engine: The engine's code.
 
     Raises:
         FormatError: The file is not what the engine takes, or not all of it.

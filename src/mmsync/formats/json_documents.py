@@ -66,7 +66,7 @@ def _read(data: Window) -> Any:
         # JSON sets numbers no limit, Python does; no value of one is looked at here.
         document = json.loads(text, parse_int=float)
     except json.JSONDecodeError as error:
-        # Cut off, the fault is at the end of what there is, in a string that runs on, or in a word cut in two.
+        # Cut off, the error is at the end of what there is, in a string that runs on, or in a word cut in two.
         end = len(text.rstrip())
         begun = text.lstrip()[:1] in ("{", "[")
         if begun and (error.pos >= end or error.msg.startswith("Unterminated string")):

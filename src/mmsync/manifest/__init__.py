@@ -1,4 +1,4 @@
-"""Manifests: YAML to desired models, with every fault at once, each with its file, line and column."""
+"""Manifests: YAML to desired models, with every error at once, each with its file, line and column."""
 
 from mmsync.manifest.discovery import Discovery, discover
 from mmsync.manifest.reader import manifests_in, read_manifest

@@ -58,7 +58,6 @@ def walk(start: str, parts: tuple[str, ...], admits: Callable[[str], bool]) -> W
     ones before those behind links: where a folder has two ways in, the way without a link counts.
 
     Args:
-        start: A folder.
         parts: The glob between its slashes; ``**`` stands for any number of folders, none included.
         admits: Tells of a folder, links resolved, whether links may lead there.
     """
@@ -155,11 +154,11 @@ _MOST_ASIDE = 5  # of what is left out, in warnings
 
 
 class Discovery(NamedTuple):
-    """The models and faults that the rules found."""
+    """The models and errors that the rules found."""
 
-    models: tuple[Desired, ...]  # one for each file, in the order of rules and paths, those without fault only
+    models: tuple[Desired, ...]  # one for each file, in the order of rules and paths, those without errors only
     stats: Mapping[str, os.stat_result]  # what ``stat`` said of each, links followed, by ``Desired.path``
-    # Faults and warnings, each at its rule's place. With a fault among them the models are not all.
+    # Errors and warnings, each at its rule's place. With an error among them the models are not all.
     diagnostics: tuple[Diagnostic, ...]
     folders: tuple[str, ...]  # the folders in which a file that matches a rule may lie
 
@@ -172,11 +171,10 @@ def discover(
     """Find the models that the rules speak of.
 
     Every matching regular file is one, unless it is listed, an earlier rule took it, or its name is hidden or that of
-    a temporary file. Nothing is opened. A folder that cannot be listed is a fault, never an empty folder: whoever
+    a temporary file. Nothing is opened. A folder that cannot be listed is an error, never an empty folder: whoever
     deletes what is gone must not take a lost mount for an empty one.
 
     Args:
-        rules: The rules, from `Manifest.discover`.
         listed: The models listed by hand, from `Manifest.models`.
         stats: Stats of their files, as far as known.
     """

@@ -62,14 +62,14 @@ def in_folder(folder: str, file: str) -> str:
 
 
 def outside(name: str, scope: Patterns) -> tuple[str, str]:
-    """Return summary and way on for a name that nothing in ``scope`` means."""
+    """Return summary and hint for a name that nothing in ``scope`` means."""
     globs = scope.texts
     shown = ", ".join(printable(glob, 60) for glob in globs[:_SHOWN]) + (", …" if len(globs) > _SHOWN else "")
     return f"the name {printable(name, 60)} is outside the scope", f"rename it, or widen the scope: {shown}"
 
 
 def read_closely(page: Page, entry: Node, rules: Rules, source: Source) -> Desired | None:
-    """Check everything about one entry; None once its faults are noted."""
+    """Check everything about one entry; None once its errors are noted."""
     errors_before = page.errors
     found = pairs(page, entry, _KEYS, "a model")
     if not found:
@@ -135,7 +135,7 @@ def _engine(
 
 
 def settle(page: Page, rules: Rules, source: Source, at_name: Node | None, at_file: Node | None) -> None:
-    """Hold an entry's name and file against what is around them; None stands for one that is at fault already.
+    """Hold an entry's name and file against what is around them; None stands for one that is wrong already.
 
     The name must be free, which it is for the entry at ``source`` if that has claimed it, and inside the scope; the
     file must be there.
@@ -181,7 +181,7 @@ _PLAIN_KEYS = frozenset({"name", "engine", "file", "description"})
 
 
 def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
-    """Return the models listed, in the order of the file, without those that have faults."""
+    """Return the models listed, in the order of the file, without those that have errors."""
     defaults, scope, folder, taken, check = rules
     usual_engine, usual_text, may_change, is_inspected = defaults
     models: list[Desired] = []

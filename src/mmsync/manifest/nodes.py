@@ -1,4 +1,4 @@
-"""Questions asked of YAML nodes; whatever does not fit is noted as a fault on the page."""
+"""Questions asked of YAML nodes; whatever does not fit is noted as an error on the page."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
 KEEP_OUT = "a manifest is shared: give the token with --token-file or MMSYNC_TOKEN, or in a profile"
-"""The way on where a secret was found."""
+"""The hint where a secret was found."""
 
 KEEP_OR_EMPTY = 'write "" to empty it, or leave the key out to keep what the server has'
-"""The way on where a description has no value."""
+"""The hint where a description has no value."""
 
 _SECRET_KEY = re.compile(
     r"token|passw|passphrase|secret|credential|bearer|authori|\bauth\b|api.?key|private.?key|\bpwd\b|\buser(?:name)?\b",
@@ -59,8 +59,7 @@ def pairs(page: Page, node: Node, known: Collection[str], what: str, *, secretiv
     """Return the pairs of a mapping whose keys are ``known``, merge keys (``<<``) filled in.
 
     Args:
-        page: Where faults go.
-        node: Ought to be a mapping.
+        page: Where errors go.
         known: The keys that may stand there.
         what: What the mapping is, for messages: ``a model``.
         secretive: Whether people put secrets there: an unknown key that is or names one is not repeated.
@@ -117,14 +116,13 @@ def _unknown(page: Page, key: Node, known: Collection[str], what: str, *, secret
 
 
 def text(page: Page, node: Node, what: str, *, secret: bool = False, if_empty: str = "give it a text") -> str | None:
-    """Return the node's text, or None once the fault is noted.
+    """Return the node's text, or None once the error is noted.
 
     Args:
-        page: Where faults go.
-        node: Ought to be text.
+        page: Where errors go.
         what: What the text is, for messages.
         secret: Whether the value may hold a secret and is never to be shown.
-        if_empty: The way on where there is no value.
+        if_empty: The hint where there is no value.
     """
     if node.tag == STR and isinstance(node.value, str):
         return node.value
@@ -153,7 +151,7 @@ def _is_plain(node: Node) -> bool:
 
 
 def boolean(page: Page, node: Node, what: str) -> bool:
-    """Return a yes-or-no value; False once the fault is noted."""
+    """Return a yes-or-no value; False once the error is noted."""
     if node.tag.endswith(":bool") and isinstance(node.value, str):
         return node.value.lower() in ("true", "yes", "on")
     page.add_error(
@@ -163,7 +161,7 @@ def boolean(page: Page, node: Node, what: str) -> bool:
 
 
 def items(page: Page, node: Node, what: str, hint: str) -> list[Node]:
-    """Return the items of a list; none once the fault is noted."""
+    """Return the items of a list; none once the error is noted."""
     if node.tag == SEQ and isinstance(node.value, list):
         found: list[Node] = node.value
         return found
@@ -174,7 +172,7 @@ def items(page: Page, node: Node, what: str, hint: str) -> list[Node]:
 
 
 def absent(page: Page, node: Node, found: dict[str, Pair], key: str, what: str, hint: str) -> bool:
-    """Tell whether ``key`` is missing, and note that as a fault."""
+    """Tell whether ``key`` is missing, and note that as an error."""
     if key in found:
         return False
     page.add_error(node, "missing-key", f"{what} has no {key}", hint)
@@ -194,7 +192,7 @@ PIN_LENGTH = 64
 
 
 def name_error(name: str) -> tuple[str, str] | None:
-    """Return what is wrong with a model's name and the way on, or None."""
+    """Return what is wrong with a model's name and the hint, or None."""
     if not name:
         return "the name is empty", "give the model a name"
     if len(name) > MAX_NAME:
@@ -210,7 +208,7 @@ def name_error(name: str) -> tuple[str, str] | None:
 
 
 def pattern_error(glob: str) -> tuple[str, str] | None:
-    """Return what is wrong with a glob for names and the way on, or None."""
+    """Return what is wrong with a glob for names and the hint, or None."""
     if len(glob) > MAX_NAME:
         return f"the pattern is {len(glob):,} characters long", f"no name has more than {MAX_NAME:,}"
     if not glob:
@@ -246,14 +244,14 @@ def is_pin(text: str) -> bool:
 
 
 def engine_error(engine: str) -> tuple[str, str] | None:
-    """Return what is wrong with an engine's code and the way on, or None; an unknown one is no fault."""
+    """Return what is wrong with an engine's code and the hint, or None; an unknown one is no error."""
     if not engine.strip() or _HIDDEN.search(engine) or engine != engine.strip():
         return "the engine is empty or holds stray spaces or control characters", "name an engine, for example ONNX"
     return None
 
 
 def engine_warning(engine: str) -> tuple[str, str, str] | None:
-    """Return code, summary and way on where the engine is not one that is known of, or None."""
+    """Return code, summary and hint where the engine is not one that is known of, or None."""
     if engine in EXTENSIONS:
         return None
     shown = printable(engine, 60)
@@ -265,7 +263,7 @@ def engine_warning(engine: str) -> tuple[str, str, str] | None:
 
 
 def extension_warning(engine: str, file: str) -> tuple[str, str, str] | None:
-    """Return code, summary and way on where the file's name is not that of the engine's models, or None."""
+    """Return code, summary and hint where the file's name is not that of the engine's models, or None."""
     expected = EXTENSIONS.get(engine)
     if not expected or file.lower().endswith(expected):
         return None

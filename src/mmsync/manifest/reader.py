@@ -1,4 +1,4 @@
-"""From the paths a user names to one `Manifest`, or to every fault there is."""
+"""From the paths a user names to one `Manifest`, or to every error there is."""
 
 # Paths stay text, as the user gave them: Path would rewrite them, and costs ten times the look-up.
 # ruff: noqa: PTH112, PTH118, PTH120, PTH208
@@ -39,12 +39,12 @@ def read_manifest(
         models_dirs: Folders outside a manifest's own that model files may lie in.
         check_files: Whether to look for the model files and to run the discover rules. Files are looked at
             (``stat``), never opened.
-        confined: Whether a manifest that a link puts outside its folder is a fault, and nothing of it is read: where
-            the checkout is a stranger's, a fault would quote another file.
+        confined: Whether a manifest that a link puts outside its folder is an error, and nothing of it is read: where
+            the checkout is a stranger's, an error would quote another file.
         budget: Seconds of processor time that may be spent on the text; None for as long as it takes.
 
     Raises:
-        ManifestError: Anything is at fault in any of them; it holds every fault, in the order of file, line and column.
+        ManifestError: Anything is wrong in any of them; it holds every error, in the order of file, line and column.
     """
     with paused_gc():
         return _Reading(models_dirs, Budget(budget), check_files=check_files, confined=confined).read(paths)

@@ -1,4 +1,4 @@
-"""A manifest file to its root node, or to the one fault that keeps it from being read."""
+"""A manifest file to its root node, or to the one error that keeps it from being read."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _ALIAS = re.compile(rb"\*(?<=[\s\[{,:-]\*)[^\s,\]}]")
 
 
 def read_document(page: Page) -> Node | None:
-    """Return the root node of the manifest ``page.file``, or None once the fault is noted on the page."""
+    """Return the root node of the manifest ``page.file``, or None once the error is noted on the page."""
     data = _read(page)
     if data is None:
         return None

@@ -40,7 +40,7 @@ class DiscoverRule:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All manifests of a run, read together and found without fault.
+    """All manifests of a run, read together and found without errors.
 
     Attributes:
         models: What is asked for, by name, discovered models included.

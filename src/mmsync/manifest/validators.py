@@ -26,10 +26,10 @@ _PLACEHOLDER = re.compile(r"\{(stem|parent)\}")
 def read_rules(
     page: Page, node: Node, defaults: Defaults, folder: str, admitted: tuple[str, ...], scope: tuple[str, ...] | None
 ) -> list[DiscoverRule]:
-    """Read the list of rules; those with faults are left out.
+    """Read the list of rules; those with errors are left out.
 
     Args:
-        page: Where faults go.
+        page: Where errors go.
         node: The value of ``discover``.
         defaults: What models get where the rule does not say.
         folder: The manifest's folder as the user named it.

@@ -229,14 +229,14 @@ class Budget:
 
 
 class Page:
-    """Collects what is wrong with one manifest, each fault with its place.
+    """Collects what is wrong with one manifest, each error with its place.
 
     Attributes:
         file: The manifest's path as the user named it.
         budget: How long reading it may take.
         confined: Whether no link may lead outside.
-        found: Faults and warnings, in the order they were found.
-        errors: How many of them are faults.
+        found: Errors and warnings, in the order they were found.
+        errors: How many of them are errors.
     """
 
     def __init__(self, file: str, budget: Budget, *, confined: bool) -> None:
@@ -282,7 +282,7 @@ class Page:
         severity: Literal["error", "warning"] = "error",
         model: str = "",
     ) -> None:
-        """Note a fault; ``code`` is without the room's name."""
+        """Note an error; ``code`` is without the room's name."""
         self.errors += severity == "error"
         source = at if isinstance(at, Source) else self.place(at)
         self.found.append(Diagnostic(severity, f"manifest/{code}", summary, detail, source, printable(model)))
@@ -294,7 +294,7 @@ class Page:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that ``word`` was probably meant to be, letter case aside, or None."""
-    from difflib import get_close_matches  # noqa: PLC0415 - 3 ms, and a manifest without faults never needs it
+    from difflib import get_close_matches  # noqa: PLC0415 - 3 ms, and a manifest without errors never needs it
 
     by_folded = {name.casefold(): name for name in known}
     # A hostile key may be megabytes long, and the comparison is quadratic.
@@ -303,12 +303,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 TOO_DEEP = ("too-deep", "nested too deeply for a manifest", "models are a plain list of flat mappings")
-"""Code, summary and way on of a document that is nested deeper than any manifest."""
+"""Code, summary and hint of a document that is nested deeper than any manifest."""
 
 # What YAML 1.1 lets a file hold (section 5.1, "c-printable").
 _NOT_PRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
-# (words of the parser, at the place where the construct began?, summary, way on); the first that fits is taken.
+# (words of the parser, at the place where the construct began?, summary, hint); the first that fits is taken.
 # The words are those of libyaml and, where it differs, of the parser in Python.
 _WORDS = (
     ("mapping values are not allowed", False, "a `:` where none can be", 'put text that holds ": " in quotes'),
@@ -334,7 +334,7 @@ _WORDS = (
 
 
 def explain(page: Page, error: YAMLError, text: str) -> None:
-    """Note what ``error`` says of ``text`` as one fault with its place."""
+    """Note what ``error`` says of ``text`` as one error with its place."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         _unprintable(page, text)
@@ -377,7 +377,7 @@ def _bad_start(page: Page, text: str, line: int, column: int) -> None:
 
 
 def _unprintable(page: Page, text: str) -> None:
-    found = re.search(_NOT_PRINTABLE, text)  # compiled only for a text at fault: that takes 6 ms
+    found = re.search(_NOT_PRINTABLE, text)  # compiled only for a text in error: that takes 6 ms
     source = end_of(page, text[: found.start()] if found else "")
     if found is None:
         page.add_error(source, "syntax", "not YAML", "check the file")

@@ -16,7 +16,6 @@ def check_guards(guards: Guards, *, deletes: int, owned: int, listed: int) -> tu
     """Return an error for each guard that forbids this many deletes.
 
     Args:
-        guards: The limits.
         deletes: How many models would be deleted.
         owned: How many models on the server are inside the scope, those to be deleted included.
         listed: How many models the manifests list.

@@ -199,7 +199,7 @@ class Plan:
         orphans: Names on the server inside the scope and in no manifest, sorted, whether deleted or not.
         unmanaged: How many models on the server are outside the scope and in no manifest.
         unknown: Names whose content on the server could not be established, sorted.
-        blocked: Names that may not be applied (a pin that does not match, a fault of the file), sorted.
+        blocked: Names that may not be applied (a pin that does not match, an error of the file), sorted.
         refusals: Guards that forbid the whole plan, each an error naming the guard and the flag that lifts it.
         diagnostics: Everything to tell the user, errors first, then by place; includes the refusals.
         selection: Which part of the manifest it covers.

@@ -55,7 +55,6 @@ def compare(
     Args:
         situation: What is wanted and what is there.
         selection: Which names to look at; a partial selection never deletes.
-        guards: The limits on deleting.
         prune: Whether orphans are to be deleted.
 
     Returns:

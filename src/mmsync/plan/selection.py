@@ -45,7 +45,6 @@ def missed(selection: Selection, listed: Collection[str], *, selected: bool) -> 
     """Return a warning for each ``--target`` that matches no listed model, or one where nothing at all is left.
 
     Args:
-        selection: What was asked for.
         listed: The names in the manifests; where there are none, nothing can be missed.
         selected: Whether any of them is in the selection.
     """

@@ -39,8 +39,6 @@ def diagnostic_lines(
     Args:
         diagnostics: In the order to show them.
         width: Columns of the terminal.
-        paint: What colours.
-        indent: What stands before each.
         under: The model whose heading they stand under: messages that begin with its name need not repeat it.
     """
     lines: list[str] = []
@@ -74,13 +72,13 @@ def blocked_block(name: str, diagnostics: Iterable[Diagnostic], width: int, pain
 
 def by_model(plan: Plan) -> tuple[dict[str, list[Diagnostic]], list[Diagnostic]]:
     """Return the diagnostics of the blocked and the unknown models by name, and all the others."""
-    held: dict[str, list[Diagnostic]] = {name: [] for name in (*plan.blocked, *plan.unknown)}
+    by_name: dict[str, list[Diagnostic]] = {name: [] for name in (*plan.blocked, *plan.unknown)}
     others: list[Diagnostic] = []
     for diagnostic in plan.diagnostics:
         if diagnostic.code == "plan/options":
             continue  # for the plan document; here the headline tells the selection
-        held.get(diagnostic.model, others).append(diagnostic)
-    return held, others
+        by_name.get(diagnostic.model, others).append(diagnostic)
+    return by_name, others
 
 
 def unknown_blocks(

@@ -74,8 +74,6 @@ def outputs(plan: Plan, digest: str, delimiter: str) -> str:
     """Return the lines for ``GITHUB_OUTPUT``: ``changes`` (how many in all), ``add``, ``change``, ``delete``, ``digest``.
 
     Args:
-        plan: The plan.
-        digest: Its digest.
         delimiter: A line that ends each value: random, so that no value can pretend to end before it does.
 
     Raises:

@@ -88,7 +88,6 @@ def words(text: str, keep: Sequence[str] = ()) -> list[Piece]:
     """Return the words of one of our messages, which may quote foreign text, as pieces.
 
     Args:
-        text: The message; made printable here.
         keep: Names and paths in it that hold spaces and are not to be broken.
     """
     shown = printable(text, _LONGEST_MESSAGE)

@@ -1,7 +1,7 @@
 """Plans and outcomes as Markdown for a pull request's comment or a step's summary on GitHub.
 
 A comment holds at most 65,536 characters, a step's summary 1 MiB; beyond it GitHub refuses the whole. So the report
-is built to a limit: the counts first, then each kind's entries, deletions and faults first, until the room is used;
+is built to a limit: the counts first, then each kind's entries, deletions and errors first, until the room is used;
 what is left out is counted where it would stand.
 """
 
@@ -103,7 +103,6 @@ def render(plan: Plan, outcomes: Iterable[Outcome] | None = None, *, digest: str
     """Return the report, always shorter than ``limit`` characters and than 1 MiB.
 
     Args:
-        plan: The plan.
         outcomes: What became of it; None where it was only made.
         digest: The plan's digest, shown if given.
         limit: In UTF-16 units, line ends counted as two, which is no less than any way GitHub counts.
@@ -128,15 +127,15 @@ def render(plan: Plan, outcomes: Iterable[Outcome] | None = None, *, digest: str
 
 def _fitting(entries: Sequence[str], room: int) -> tuple[list[str], int]:
     """Return the entries, from the first, that fit in ``room``, and the room they take."""
-    shown: list[str] = []
+    fitting: list[str] = []
     used = 0
     for entry in entries:
         needed = size(entry)
         if used + needed > room:
             break
-        shown.append(entry)
+        fitting.append(entry)
         used += needed
-    return shown, used
+    return fitting, used
 
 
 def _more(number: int) -> str:

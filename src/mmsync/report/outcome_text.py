@@ -71,7 +71,6 @@ def render_outcomes(plan: Plan, outcomes: Iterable[Outcome], *, width: int = 80,
     """Return the summary of an apply; its last line begins with ``Applied:``, or with ``No changes.``.
 
     Args:
-        plan: The plan that was applied.
         outcomes: What became of its changes, in any order.
         width: Columns of the terminal.
         colour: Whether to use colours (SGR sequences).

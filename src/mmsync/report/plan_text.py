@@ -118,7 +118,6 @@ def render_plan(plan: Plan, *, digest: str = "", width: int = 80, colour: bool =
     The last line begins with ``Plan:`` where there is something to do, with ``No changes.`` where there is not.
 
     Args:
-        plan: The plan.
         digest: The plan's digest, shown if given.
         width: Columns of the terminal.
         colour: Whether to use colours (SGR sequences).

@@ -106,8 +106,8 @@ class _Door:
         except ClientDisconnect:
             raise
         except Exception:  # noqa: BLE001  # a bug of ours is told as an error too; where it is stays on this side
-            _log.exception("the server met a fault of its own")
-            answer = ApiError(500, "The server met a fault of its own")
+            _log.exception("internal error of the server")
+            answer = ApiError(500, "Internal error of the server")
         return error_answer(answer, close=not await body.pass_by(patience))
 
     def _handler(self, method: str) -> Handler:

@@ -92,7 +92,7 @@ def end_idlers(connections: Iterable[Any], now: float) -> None:
 def quiet_about_accepting(
     loop: asyncio.AbstractEventLoop,
 ) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """Return a handler for the loop's faults that says only now and then that no connection can be accepted.
+    """Return a handler for the loop's errors that says only now and then that no connection can be accepted.
 
     asyncio itself pauses for a second then, but tells it with a trace for each attempt.
     """

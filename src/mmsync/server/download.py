@@ -49,23 +49,23 @@ class ImageAnswer(Response):
         """Send it; stops reading the file when the client goes away."""
         loop = asyncio.get_running_loop()
         request = Request(scope, receive)
-        ahead: asyncio.Future[bytes] | None = None
+        coming: asyncio.Future[bytes] | None = None
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             waiting = self._opening
             for offset in () if scope["method"] == "HEAD" else range(0, self._size, _CHUNK):
                 # The next chunk is read while the one before it is sent.
-                ahead = loop.run_in_executor(self._pool, _encode, self._descriptor, offset, self._size)
+                coming = loop.run_in_executor(self._pool, _encode, self._descriptor, offset, self._size)
                 await send({"type": "http.response.body", "body": waiting, "more_body": True})
                 if await request.is_disconnected():
                     return
-                waiting = await ahead
+                waiting = await coming
             await send({"type": "http.response.body", "body": waiting, "more_body": True})
             await send({"type": "http.response.body", "body": self._closing})
         finally:
-            if ahead is not None:  # its number must not be given out again while a thread reads from it
+            if coming is not None:  # its number must not be given out again while a thread reads from it
                 with contextlib.suppress(OSError):
-                    await asyncio.shield(ahead)
+                    await asyncio.shield(coming)
             os.close(self._descriptor)
 
 

@@ -26,7 +26,7 @@ class ApiError(Exception):
 
 
 def from_os_error(error: OSError) -> ApiError:
-    """A fault of the disk as an answer: 507 where it is full, else 500; names no path of the machine."""
+    """A disk error as an answer: 507 where it is full, else 500; names no path of the machine."""
     if error.errno in _DISK_FULL:
         return ApiError(507, "The server's disk is full")
     return ApiError(500, f"The server's disk failed: {error.strerror or 'I/O error'}")

@@ -19,29 +19,36 @@ from mmsync.server.schemas import Generation, Settings
 
 __all__ = ["Address", "Generation", "first_signal", "listen", "running", "serve", "url_of"]
 
+_TICK = 0.5  # seconds
+
 
 @contextlib.contextmanager
 def first_signal() -> Iterator[Callable[[], int]]:
     """Collect SIGINT and SIGTERM; what is yielded waits for the first and hands the next ones back.
 
-    A pipe, because a handler may not take the lock that an Event's ``wait`` could be holding just then.
+    A pipe, because a handler may not take the lock that an Event's ``wait`` could be holding just then; written to by
+    Python's handler in C, because a handler in Python would wait for a main thread that has just begun to read.
     """
     reader, writer = os.pipe()
+    os.set_blocking(writer, False)
     before: dict[signal.Signals, object] = {}
+    former = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
     def restore() -> None:
+        signal.set_wakeup_fd(former)
         while before:
             which, handler = before.popitem()
             signal.signal(which, handler)  # type: ignore[arg-type]  # it is what signal.signal returned
 
     def wait() -> int:
-        number = os.read(reader, 1)[0]
+        while (number := os.read(reader, 1)[0]) not in (signal.SIGINT, signal.SIGTERM):
+            pass  # a signal that somebody else has a handler for
         restore()
         return number
 
     try:
         for which in (signal.SIGINT, signal.SIGTERM):
-            before[which] = signal.signal(which, lambda number, _: os.write(writer, bytes([number])))
+            before[which] = signal.signal(which, lambda *_: None)
         yield wait
     finally:
         restore()
@@ -156,8 +163,6 @@ def serve(
         host: The address to listen on; only this machine reaches the default.
         port: The port; 0 takes a free one.
         token: The token it wants; without one a new one is made, which only ``on_ready`` is told.
-        generation: See `Settings`.
-        prefix: See `Settings`.
         on_ready: Called once it answers.
         stop: Ends it instead of signals, which are then left alone.
 
@@ -180,7 +185,8 @@ def serve(
 
 def _wait_for(stop: threading.Event) -> Callable[[], int]:
     def wait() -> int:
-        stop.wait()
+        while not stop.wait(_TICK):
+            pass  # a signal that came just before the wait began is seen now and then
         return 0
 
     return wait

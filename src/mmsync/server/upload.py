@@ -92,7 +92,7 @@ async def receive_upload(
     """Take in the whole body; return the *ModelReview*.
 
     Raises:
-        Refusal: 400 for a broken body or a missing part, 500 for an unknown engine, 507 or 500 for a fault of the disk.
+        Refusal: 400 for a broken body or a missing part, 500 for an unknown engine, 507 or 500 for a disk error.
     """
     form = UploadForm(content_type)
     work = _Work(store, domain)

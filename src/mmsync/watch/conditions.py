@@ -50,7 +50,7 @@ class Condition(NamedTuple):
 
     kind: str  # A key of KINDS
     subject: str  # what it is about: a model, a folder; empty where there is only one
-    message: str  # one sentence for a person, with the way on; the same as long as the situation is
+    message: str  # one sentence for a person, with the hint; the same as long as the situation is
     code: str = ""  # A stable word for programs
     recovered: str = "it is as it should be again"  # what to say when it is over
     level: Level = "error"  # ``error`` unless the watcher does all it should in spite of it
@@ -150,7 +150,7 @@ def of_error(error: Exception) -> Condition:
         case _:
             text = printable(str(error), 300)
             return Condition(
-                "internal", "", f"a defect of mmsync: {type(error).__name__}: {text}", type(error).__name__
+                "internal", "", f"internal error of mmsync: {type(error).__name__}: {text}", type(error).__name__
             )
     message += "; it is tried again until it works"
     return Condition(kind, "", message, code, _RECOVERED.get(kind, "it did not come again"))
@@ -261,15 +261,15 @@ def of_unsettled(models: Iterable[Desired], waiting: Container[str], overdue: Co
 
 
 def of_drift(change: Change, *, repair: bool) -> Condition:
-    """Return what other hands changed."""
+    """Return what was changed outside mmsync."""
     name = printable(change.name)
     match change.action:
         case "add":
-            what = "was deleted on the server by other hands"
+            what = "was deleted on the server, outside mmsync"
         case "delete":
-            what = "was added on the server by other hands, inside the scope"
+            what = "was added on the server, outside mmsync and inside the scope"
         case _:
-            what = f"was changed on the server by other hands ({', '.join(change.reasons)})"
+            what = f"was changed on the server, outside mmsync ({', '.join(change.reasons)})"
     then = "it is set right" if repair else "it is left alone (--on-drift report)"
     return Condition("drift", name, f"{name} {what}; {then}", "drift", f"{name} is in step again", "warning")
 

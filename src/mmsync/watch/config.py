@@ -28,8 +28,8 @@ class WatchOptions:
     settle: float = 2.0  # seconds a file must stay as it is before it is taken
     interval: float = 300.0  # seconds between two full reconciles, give or take a tenth
     poll: float = 10.0  # seconds between two looks where no events come from
-    force: float = 60.0  # seconds after which a restless file is read and compared instead
-    on_drift: OnDrift = "fix"  # whether what other hands change on the server is set right
+    force: float = 60.0  # seconds after which a file that does not settle is read and compared instead
+    on_drift: OnDrift = "fix"  # whether what is changed outside mmsync is set right
     once: bool = False  # one settled pass, then the end
     backoff: Backoff = field(default_factory=Backoff)  # the pauses after failures
     extra_files: tuple[str, ...] = ()  # files whose change calls for a new attempt: the token's

@@ -24,7 +24,7 @@ class CurrentManifest:
         models_dirs: Folders outside the manifests' own that model files may lie in.
 
     Attributes:
-        manifest: What was read last without a fault; None until then.
+        manifest: What was read last without an error; None until then.
         folders: Where the rules were found to lead: the folders in which a model may appear.
         clashes: By name, why it is left alone: a second file claims it.
     """
@@ -101,9 +101,6 @@ class CurrentManifest:
     def refresh(self, files: Mapping[str, FileState]) -> tuple[bool, Condition | None] | None:
         """Put the manifest into force if its files are others than those of the last one.
 
-        Args:
-            files: The manifests' files, all settled.
-
         Returns:
             None where nothing changed; else whether a new manifest is in force, and the problem if not.
         """
@@ -146,7 +143,7 @@ class CurrentManifest:
             whole: Whether the folders are to be trusted; if not, no model found before is given up.
 
         Returns:
-            What is at fault with single files or folders; nothing else is held up by it.
+            What is wrong with single files or folders; nothing else is held up by it.
         """
         if not self._rules or self.manifest is None:
             return ()
@@ -193,7 +190,7 @@ def _condition(error: ManifestError, *, has_last: bool) -> Condition:
     return Condition(
         "manifest",
         "",
-        f"the manifest has faults; {stays}: {'; '.join(diagnostics)}",
+        f"the manifest has errors; {stays}: {'; '.join(diagnostics)}",
         error.diagnostics[0].code,
         "the manifest is good again",
     )

@@ -284,7 +284,6 @@ def file_system(real_path: str, mounts: tuple[Mount, ...]) -> str:
     """Return the type of file system a path lies on, empty where unknown.
 
     Args:
-        real_path: Absolute and free of links.
         mounts: The table. Of two mounts on one point the later hides the earlier.
     """
     best, kind = -1, ""
@@ -306,7 +305,6 @@ class EventSource:
         on_change: Called from another thread when something may have changed.
         poll: Seconds between two scans of files no event will come from; only for the messages.
         private_folder: This user's own, to make events in and see whether they come; None if there is none.
-        mounts: Reads the table of mounts.
     """
 
     def __init__(

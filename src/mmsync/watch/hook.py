@@ -45,7 +45,6 @@ class OnChange:
     """Runs the command for each report, in order, beside the worker: a slow command delays no model.
 
     Args:
-        words: The program and its arguments.
         environment: Passed on, but for the token.
         log: Told when the command cannot be run, fails or takes too long.
         timeout: Seconds before the command is ended.

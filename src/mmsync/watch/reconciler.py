@@ -100,10 +100,8 @@ def read_settled(
     """Read what the settled files hold; digests known by their key are not read again.
 
     Args:
-        models: The models to read.
         settler: Which files have settled, and as what.
         forced: Reads those that never do.
-        cache: Digests known by key.
         admitted: The folders the files of a manifest may lie in, links resolved now.
         now: Monotonic seconds.
         now_ns: The time in ns since the epoch, for the cache's racy rule.
@@ -184,7 +182,6 @@ class Reconciler:
 
     Args:
         options: How to plan, what to do about drift, and the times.
-        outside: The server and the clocks.
 
     Attributes:
         forced: The forced reads.
@@ -214,8 +211,6 @@ class Reconciler:
         """Observe, plan, and apply what is to be done now.
 
         Args:
-            manifest: The manifest in force.
-            settler: Which files have settled.
             current: Where its files may lie, and which models are left alone because two files claim their name.
             unknown_roots: Folders whose missing files mean nothing.
             may_delete: Whether orphans may be deleted at all, ``--prune`` and its guards provided.

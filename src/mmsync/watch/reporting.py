@@ -36,11 +36,8 @@ def report(
 
     Args:
         plan: The round's plan; None where none could be made.
-        outcomes: What was attempted.
         health: ``ok`` or ``degraded``, now.
         before: The same as of the last report.
-        conditions: What is wrong now.
-        manifests: The manifests' paths.
     """
     return {
         "format_version": FORMAT_VERSION,
@@ -87,8 +84,6 @@ class Reporter:
 
     Args:
         outside: The log, the service manager and the command for changes.
-        conditions: The conditions of now.
-        manifests: The manifests' paths, for reports.
     """
 
     def __init__(self, outside: Dependencies, conditions: Conditions, manifests: Sequence[str]) -> None:
@@ -106,7 +101,7 @@ class Reporter:
         for kind in _OF_RECONCILE:
             self._conditions.set(kind, condition if kind == condition.kind else None)
         if condition.kind == "internal" and self._conditions.changing:
-            self._log("notice", "where the defect showed", trace=traceback.format_exc(limit=-8))
+            self._log("notice", "where the internal error showed", trace=traceback.format_exc(limit=-8))
         self._publish(None, ())
 
     def reconciled(self, result: Reconciled, diagnostics: Iterable[Diagnostic]) -> None:
@@ -228,11 +223,11 @@ EVENTS = {
     "model_deleted": "a model was deleted",
     "model_failed": "a model could not be applied, or its file cannot be used",
     "model_recovered": "a model that had failed is as it should be",
-    "drift_found": "the server was changed by other hands",
+    "drift_found": "the server was changed outside mmsync",
     "orphans_found": "models on the server inside scope that nothing lists, and that are not deleted",
     "orphans_gone": "there are none any more",
     "drift_gone": "drift was repaired, or went away",
-    "manifest_failed": "the manifest has faults; the last good one stays in force",
+    "manifest_failed": "the manifest has errors; the last good one stays in force",
     "manifest_recovered": "the manifest is good again",
     "manifest_loaded": "a new manifest is in force",
     "server_failed": "the server cannot be reached or refuses us",
@@ -254,8 +249,8 @@ EVENTS = {
     "notice": "something to know",
     "notice_gone": "it no longer applies",
     "command_failed": "the --on-change command failed",
-    "internal_failed": "a defect of mmsync; the watcher carries on",
-    "internal_recovered": "the defect did not come again",
+    "internal_failed": "an internal error of mmsync; the watcher carries on",
+    "internal_recovered": "the internal error did not come again",
 }
 """Every event name, with what it means. Names are never renamed; new ones may come."""
 
@@ -279,9 +274,7 @@ class Log:
         """Write one record.
 
         Args:
-            event: One of EVENTS.
             message: One sentence, the same for the same situation: no durations, no counts of attempts.
-            level: How bad it is.
             fields: Figures and names; None is left out.
         """
         self.record(event, message, level, fields)

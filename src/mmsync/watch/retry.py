@@ -127,8 +127,8 @@ class FilteredChanges(NamedTuple):
         changes: What to carry out now.
         refusals: The guards that forbid the deletes.
         undeleted: Names of the models that are not deleted for it.
-        drift: What other hands changed and is left alone.
-        repaired: What other hands changed and is set right.
+        drift: What was changed outside mmsync and is left alone.
+        repaired: What was changed outside mmsync and is set right.
         held: Names of models whose change is not for now.
         stuck: How many changes failed for good before, and wait until their file or entry is another.
     """
@@ -146,10 +146,8 @@ class ChangeFilter:
     """Selects the changes to carry out now, and remembers what it takes to select.
 
     Args:
-        guards: The limits on deleting.
-        on_drift: Whether what other hands changed is set right, or reported and left.
+        on_drift: Whether what was changed outside mmsync is set right, or reported and left.
         memory: Seconds for which deletes count together towards the guards.
-        backoff: The pauses after failures.
     """
 
     def __init__(self, guards: Guards, on_drift: OnDrift, memory: float, backoff: Backoff) -> None:
@@ -170,7 +168,6 @@ class ChangeFilter:
         that somebody agreed to, and is refused whole.)
 
         Args:
-            plan: The plan, whole.
             now: Monotonic seconds.
             listed: How many models the manifests list.
         """
@@ -203,7 +200,6 @@ class ChangeFilter:
 
         Args:
             plan: The plan, with only the changes that were attempted.
-            outcomes: What became of them.
             now: Monotonic seconds.
             names: Every model the manifests list; failures of others are forgotten.
         """
@@ -221,7 +217,7 @@ class ChangeFilter:
             self._in_step[change.name] = _content_hash(change)
             self._ever_ours.add(change.name)
         self._ever_ours.update(change.name for change in plan.changes if change.action != "delete")
-        # What was due and not tried (its file is restless, the plan is refused) waits its time once more.
+        # What was due and not tried (its file is unsettled, the plan is refused) waits its time once more.
         self.retries.keep({*names, *plan.orphans})
         self.retries.postpone(now)
         if self._first:

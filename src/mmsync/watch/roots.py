@@ -20,7 +20,7 @@ class RootState(NamedTuple):
     Attributes:
         real: The path without links.
         identity: Device and inode; None where it cannot be told.
-        fault: Why it cannot be listed, in a few words; empty where it can.
+        error: Why it cannot be listed, in a few words; empty where it can.
         empty: Whether it is gone or holds nothing (names that start with two dots aside: a ConfigMap's own).
     """
 
@@ -52,7 +52,7 @@ def inspect_root(folder: str) -> RootState:
 class _Known:
     """A root as it was trusted last, and the folder in its place that is not trusted yet, if there is one."""
 
-    sight: RootState
+    state: RootState
     had_entries: bool
     stranger: tuple[int, int] | None = None
     stranger_since: float = 0.0
@@ -79,26 +79,26 @@ class Roots:
         self._known = {folder: known for folder, known in self._known.items() if folder in found}
         self._unknown = {}
         self._replaced = {}
-        for folder, sight in found.items():
+        for folder, state in found.items():
             known = self._known.get(folder)
             if known is None:
-                known = self._known[folder] = _Known(sight, had_entries=not sight.empty)
-            why = sight.error
-            if sight.empty and known.had_entries:
+                known = self._known[folder] = _Known(state, had_entries=not state.empty)
+            why = state.error
+            if state.empty and known.had_entries:
                 known.was_gone = True
                 why = why or "it is empty, and held files before"
             if why:
                 self._unknown[folder] = why
                 continue
-            known.had_entries = not sight.empty or known.had_entries
-            if sight.real != known.sight.real:
-                known.sight, known.stranger = sight, None
-            elif known.was_gone or sight.identity not in (known.sight.identity, known.stranger):
+            known.had_entries = not state.empty or known.had_entries
+            if state.real != known.state.real:
+                known.state, known.stranger = state, None
+            elif known.was_gone or state.identity not in (known.state.identity, known.stranger):
                 # The number of a mount is given out again: one that returned may look like the one that went.
-                known.stranger, known.stranger_since = sight.identity, now
+                known.stranger, known.stranger_since = state.identity, now
                 known.why = "it has returned" if known.was_gone else "it is another folder than before"
-            elif known.stranger != sight.identity or now >= known.stranger_since + self._trust_after:
-                known.sight, known.stranger = sight, None
+            elif known.stranger != state.identity or now >= known.stranger_since + self._trust_after:
+                known.state, known.stranger = state, None
             known.was_gone = False
             if known.stranger is not None:
                 self._replaced[folder] = known.why

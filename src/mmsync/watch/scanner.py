@@ -38,12 +38,9 @@ class Scanner:
     """Scans everything, in the order in which one thing leads to the next, whenever it is time to.
 
     Args:
-        options: What to watch, and how.
         outside: The clocks, the log, and where events come from.
-        current: The manifest in force.
-        settler: What has settled.
         roots: What is known of the folders.
-        conditions: Told of manifests that are at fault, of roots and of events.
+        conditions: Told of manifests that are in error, of roots and of events.
 
     Attributes:
         diagnostics: What the discover rules said against single files.
@@ -180,10 +177,11 @@ class Scanner:
         upcoming = self._current.read_draft({path: seen[path] for path in manifests})
         seen |= stat_paths({desired.path for desired in self._current.models}.union(upcoming))
         changed = self._settler.update(self._clock(), seen)
-        self._root_states = {root: inspect_root(root) for root in self._current.roots}
-        self._roots.update(self._clock(), self._root_states)
         settled = {path: self._settler.settled_state(path) for path in manifests}
         is_new = all(settled.values()) and self._take_manifest({path: each for path, each in settled.items() if each})
+        # After the manifest: the roots of a new one must be known before what they hold is sent, which may be at once.
+        self._root_states = {root: inspect_root(root) for root in self._current.roots}
+        self._roots.update(self._clock(), self._root_states)
         before, clashed = self._current.models, self._current.clashes.keys()
         self.diagnostics = self._current.discover(self._settler.settled_state, whole=self._roots.may_delete())
         if self._current.models is not before:

@@ -1,4 +1,4 @@
-"""Settling: a file is taken once it has stopped changing. Pure: it is told the time and what was seen, so a test needs no clock and no disk.
+"""Rule of settling: a file is taken once it has stopped changing. Pure: it is told the time and what was seen, so a test needs no clock and no disk.
 
 A writer cannot be asked whether it is done: an event "closed" is missing for new folders, for mapped files and on
 network file systems. So a file is taken when two looks ``settle`` seconds apart see the same key, and each file
@@ -37,7 +37,7 @@ class PathState:
     Attributes:
         state: What the last look saw.
         since: When that was seen first, without anything else seen after it.
-        restless_since: When the path was last at rest, or first seen.
+        unsettled_since: When the path was last settled, or first seen.
         settled: Whether ``state`` was seen at least ``settle`` seconds apart.
     """
 
@@ -61,7 +61,7 @@ class Settler:
 
     Args:
         settle: How long a file must stay as it is, in seconds.
-        force: After how many restless seconds a file is called overdue: whoever has the file's bytes may then
+        force: After how many seconds without settling a file is called overdue: whoever has the file's bytes may then
             compare those instead, for a file that is only touched again and again.
     """
 
@@ -69,7 +69,7 @@ class Settler:
         self.settle = settle
         self.force = force
         self._known: dict[str, PathState] = {}
-        self._restless: set[str] = set()
+        self._unsettled: set[str] = set()
 
     def update(self, now: float, seen: Mapping[str, FileState], *, whole: bool = True) -> bool:
         """Take in one look.
@@ -86,7 +86,7 @@ class Settler:
         if whole and self._known.keys() - seen.keys():
             news = True
             self._known = {path: rest for path, rest in self._known.items() if path in seen}
-            self._restless &= self._known.keys()
+            self._unsettled &= self._known.keys()
         for path, state in seen.items():
             before = self._known.get(path)
             after = (before or PathState(state, now, now)).seen_again(state, now, self.settle)
@@ -94,28 +94,28 @@ class Settler:
                 continue
             self._known[path] = after
             if after.settled:
-                self._restless.discard(path)
+                self._unsettled.discard(path)
                 news = True
             else:
-                self._restless.add(path)
+                self._unsettled.add(path)
         return news
 
     def settled_state(self, path: str) -> FileState | None:
-        """Return the settled state of a path; None while it is restless or was never looked at."""
+        """Return the settled state of a path; None while it is unsettled or was never scanned."""
         rest = self._known.get(path)
         return rest.state if rest is not None and rest.settled else None
 
     def unsettled(self) -> frozenset[str]:
-        """Return the paths not at rest."""
-        return frozenset(self._restless)
+        """Return the paths not settled."""
+        return frozenset(self._unsettled)
 
     def overdue(self, now: float) -> frozenset[str]:
-        """Return the files that have been restless for ``force`` seconds or longer."""
-        return frozenset(path for path in self._restless if now - self._known[path].unsettled_since >= self.force)
+        """Return the files that have been unsettled for ``force`` seconds or longer."""
+        return frozenset(path for path in self._unsettled if now - self._known[path].unsettled_since >= self.force)
 
     def next_due(self) -> float | None:
-        """Return when the first restless path can come to rest; None where all are at rest."""
-        return min((self._known[path].since + self.settle for path in self._restless), default=None)
+        """Return when the first unsettled path can settle; None where all are settled."""
+        return min((self._known[path].since + self.settle for path in self._unsettled), default=None)
 
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR)

@@ -24,7 +24,7 @@ class ResolvedPath(NamedTuple):
 
 
 def resolve_path(path: str) -> ResolvedPath:
-    """Resolve ``path`` as the kernel would, noting each step; never raises, a fault ends the way."""
+    """Resolve ``path`` as the kernel would, noting each step; never raises, an error ends the way."""
     # Not abspath: it would drop "link/.." together, which the kernel resolves through the link.
     pending = [part for part in _absolute(path).split("/") if part][::-1]
     here, links = "/", 0
@@ -63,7 +63,6 @@ def folders_to_watch(
     The second value says whether a link lies on any of the ways.
 
     Args:
-        paths: The files of interest.
         bases: Folders the paths hang from. Plain folders above them are left out, or every busy ``/tmp`` would be
             listened to; of each base itself, its name in its parent matters, and so does every link.
         listed: Folders of which every name matters, because models are discovered there.
