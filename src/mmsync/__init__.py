@@ -57,37 +57,20 @@ __all__ = [
 
 # No name here is a room's: `mmsync.plan` and `mmsync.apply` stay the packages they are, so functions carry a noun.
 _HOMES = {
-    "Change": "plan",
-    "Connection": "connection",
-    "Diagnostic": "types",
-    "Event": "apply",
-    "FileError": "errors",
-    "Guards": "plan",
-    "LockTimeout": "errors",
-    "Manifest": "manifest",
-    "ManifestError": "errors",
-    "MmsyncError": "errors",
-    "Options": "reconcile",
-    "Outcome": "apply",
-    "Plan": "plan",
-    "PlanRefused": "errors",
-    "Selection": "plan",
-    "SettingsError": "errors",
-    "apply_plan": "reconcile",
-    "connect": "connection",
-    "make_plan": "reconcile",
-    "plan_digest": "plan",
-    "plan_document": "plan",
-    "read_manifest": "manifest",
+    "apply": ("Event", "Outcome"),
+    "connection": ("Connection", "connect"),
+    "errors": ("FileError", "LockTimeout", "ManifestError", "MmsyncError", "PlanRefused", "SettingsError"),
+    "manifest": ("Manifest", "read_manifest"),
+    "plan": ("Change", "Guards", "Plan", "Selection", "plan_digest", "plan_document"),
+    "reconcile": ("Options", "apply_plan", "make_plan"),
+    "types": ("Diagnostic",),
 }
-
-
-_FORMER = {"FileFault": "FileError"}
+_FORMER = {"FileFault": "FileError"}  # names that programs may still import
 
 
 def __getattr__(name: str) -> object:
     name = _FORMER.get(name, name)
-    home = _HOMES.get(name)
+    home = next((home for home, names in _HOMES.items() if name in names), None)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"mmsync.{home}"), name)

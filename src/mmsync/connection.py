@@ -89,15 +89,13 @@ def connect(
 def open_client(
     target: Target, *, jobs: int, warn: Callable[[str], None], if_missing: IfMissing = "make"
 ) -> Iterator[tuple[Client, ServerName]]:
-    """Open a client, for ``local:`` with the embedded server behind it for as long.
-
-    Raises:
-        SettingsError: The folder of ``local:`` is missing, and that is to be refused.
-    """
+    """Open a client, for ``local:`` with an embedded server; `SettingsError` where its folder is refused."""
     from mmsync import client as http  # noqa: PLC0415 - 100 ms for the HTTP library, which validate does without
 
-    if is_exposed(target):
-        warn("the token travels over plain http to another machine; use https")
+    with contextlib.suppress(ValueError):  # no address at all: nothing will be sent to it
+        parts = urlsplit(target.url)
+        if parts.scheme == "http" and parts.hostname and target.token and not is_loopback(parts.hostname):
+            warn("the token travels over plain http to another machine; use https")
     with contextlib.ExitStack() as stack:
         url, token, name = target.url, target.token, ""
         if url.startswith(LOCAL):
@@ -125,11 +123,7 @@ def open_client(
 
 
 def expanded(path: Path | str) -> Path:
-    """Return the path with ``~`` or ``~USER`` replaced by that home folder.
-
-    Raises:
-        SettingsError: There is no such user, or nothing tells where the home folder is.
-    """
+    """Return the path with ``~`` or ``~USER`` replaced by that home folder; `SettingsError` where none is known."""
     text = os.path.expanduser(path)  # noqa: PTH111 - Path's raises what nobody expects
     if text == str(path) and text.startswith("~"):
         home = text.partition("/")[0]
@@ -137,18 +131,6 @@ def expanded(path: Path | str) -> Path:
             f"{text}: no home folder is known for {home}", f"write ./{text} if it is a name, or set HOME"
         )
     return Path(text)
-
-
-def is_exposed(target: Target) -> bool:
-    """Return whether the token would travel over plain http to another machine."""
-    try:
-        parts = urlsplit(target.url)
-    except ValueError:
-        return False  # no address at all: nothing will be sent to it
-    host = parts.hostname
-    if parts.scheme != "http" or not host or not target.token:
-        return False
-    return not is_loopback(host)
 
 
 def is_loopback(host: str) -> bool:

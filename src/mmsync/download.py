@@ -8,10 +8,11 @@ import hashlib
 import os
 import threading
 import unicodedata
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Literal, NamedTuple
+from urllib.parse import quote
 
 from mmsync.apply.outcome import Event, Progress
 from mmsync.client import Client
@@ -21,12 +22,12 @@ from mmsync.connection import Connection
 from mmsync.errors import FileError
 from mmsync.files import digest_file
 from mmsync.files.atomic import draft_in
-from mmsync.ledger import ImageKey, KnownImage, image_key, vouched
-from mmsync.observe import rows
+from mmsync.ledger import ImageKey, KnownImage, image_key, known_content
+from mmsync.observe import image_size, row_of, rows
 from mmsync.parallel import parallel_map
 from mmsync.plan import Selection
 from mmsync.printable import printable
-from mmsync.types import Content, Observed
+from mmsync.types import Content, Observed, is_glob
 
 
 class ModelFile(NamedTuple):
@@ -65,29 +66,24 @@ def download(
 ) -> tuple[Download, ...]:
     """Download files; the ledger learns what the server's images hold.
 
-    A file whose content the ledger knows to be the server's is left as it is without a download. An exception that
-    comes to the calling thread meanwhile (an interrupt) ends the downloads in flight and leaves no half file.
+    A file whose content the ledger knows to be the server's is left as it is without a download; one of another content
+    is replaced with ``force`` only. An exception that comes to the calling thread meanwhile (an interrupt) ends the
+    downloads in flight and leaves no half file.
 
-    Args:
-        files: Which, to where; the folders exist.
-        force: Whether to replace files of another content.
-        on_event: Called with ``Progress``, from any thread.
-
-    Returns:
-        What became of each, in the order asked.
-
-    Raises:
-        TokenError: The server refuses the token.
+    Returns what became of each, in the order asked; the folders exist. ``on_event`` is called with ``Progress``, from
+    any thread. Raises `TokenError` where the server refuses the token.
     """
-    known = connection.ledger.images(connection.server)
-    work = _Work(connection.client, known, on_event, force=force)
+    work = _Work(connection.client, connection.ledger.images(connection.server), on_event, force)
     results: dict[str, Download] = {}
     try:
         # Closed at once, whatever comes here between two results: the half files are to be gone before we are.
-        with contextlib.closing(work.run(files, jobs)) as done:
-            for result in done:
-                results[result.file.observed.name] = result
+        with contextlib.closing(parallel_map(work.one, files, jobs=jobs, stop=work.stop)) as done:
+            for each, result in done:
+                results[each.observed.name] = result
     finally:
+        # Those of threads that are stuck; the others have cleared away after themselves.
+        for draft in tuple(work.drafts):
+            draft.unlink(missing_ok=True)
         learned = [lesson for result in results.values() if (lesson := _lesson(result))]
         connection.ledger.learn(connection.server, learned)
     return tuple(results[each.observed.name] for each in files)
@@ -97,36 +93,19 @@ class _Stopped(Exception):
     """Ends a download from inside."""
 
 
+@dataclass(slots=True)
 class _Work:
-    def __init__(
-        self,
-        client: Client,
-        known: Mapping[ImageKey, KnownImage],
-        on_event: Callable[[Event], None] | None,
-        *,
-        force: bool,
-    ) -> None:
-        self.client = client
-        self.known = known
-        self.on_event = on_event
-        self.force = force
-        self.stop = threading.Event()
-        self.drafts: set[Path] = set()
+    client: Client
+    known: Mapping[ImageKey, KnownImage]
+    on_event: Callable[[Event], None] | None
+    force: bool
+    stop: threading.Event = field(default_factory=threading.Event)
+    drafts: set[Path] = field(default_factory=set)  # where a thread is stuck when the run ends, another clears away
 
-    def run(self, files: Sequence[ModelFile], jobs: int) -> Generator[Download]:
-        try:
-            with contextlib.closing(parallel_map(self._one, files, jobs=jobs, stop=self.stop)) as results:
-                yield from (result for _, result in results)
-        finally:
-            # Those of threads that are stuck; the others have cleared away after themselves.
-            for draft in tuple(self.drafts):
-                draft.unlink(missing_ok=True)
-
-    def _one(self, each: ModelFile) -> Download:
+    def one(self, each: ModelFile) -> Download:
         try:
             there = _content(each.path)
-            settled = self._settled(each, there)
-            return settled or self._fetched(each, there)
+            return self._settled(each, there) or self._fetched(each, there)
         except TokenError:
             raise
         except (ModelManagerError, FileError) as error:
@@ -139,22 +118,17 @@ class _Work:
         """Answer without a download where that can be: the ledger, or a size that differs."""
         if there is None:
             return None
-        sha256, known_size, _ = vouched(each.observed, self.known) or ("", None, None)
+        sha256, known_size, _ = known_content(each.observed, self.known) or ("", None, None)
         if known_size is not None and not there.lfs and sha256 == there.sha256:
             return Download(each, "there", sha256, known_size)
         if self.force:
             return None
         if there.lfs:
             return _refused(each, "a Git LFS pointer is there")
-        size = self._size(each.observed.name) if known_size is None else known_size
+        size = image_size(self.client.find_detail(each.observed.name) or {}) if known_size is None else known_size
         if (sha256 and sha256 != there.sha256) or (size is not None and size != there.size):
             return _refused(each)
         return None
-
-    def _size(self, name: str) -> int | None:
-        detail = self.client.find_detail(name) or {}
-        size = (detail.get("image") or {}).get("size")
-        return size if isinstance(size, int) and not isinstance(size, bool) else None
 
     def _fetched(self, each: ModelFile, there: Content | None) -> Download:
         name = each.observed.name
@@ -166,7 +140,9 @@ class _Work:
                 # The total is an estimate; only the end says that it is the end.
                 self.on_event(Progress(name, "downloading", done, max(total, done + 1)))
 
-        with draft_in(each.path.parent) as draft, self._noted(draft.path):
+        with draft_in(each.path.parent) as draft, contextlib.ExitStack() as stack:
+            self.drafts.add(draft.path)
+            stack.callback(self.drafts.discard, draft.path)
             image = self.client.download_image(name, draft.file, on_progress=progress)
             if self.on_event:
                 self.on_event(Progress(name, "downloading", image.size, image.size))
@@ -179,15 +155,6 @@ class _Work:
                 return replace(result, status="refused", message=_refused(each).message)
         return result
 
-    @contextlib.contextmanager
-    def _noted(self, draft: Path) -> Iterator[None]:
-        """Keep the draft in mind: where its thread is stuck when the run ends, another must clear it away."""
-        self.drafts.add(draft)
-        try:
-            yield
-        finally:
-            self.drafts.discard(draft)
-
 
 def _refused(each: ModelFile, what: str = "another file is there") -> Download:
     message = f"{printable(str(each.path))}: {what}; left as it is (--force replaces it)"
@@ -195,11 +162,7 @@ def _refused(each: ModelFile, what: str = "another file is there") -> Download:
 
 
 def _content(path: Path) -> Content | None:
-    """Return what is at ``path``, or None where nothing is.
-
-    Raises:
-        FileError: Something is there that is no readable file.
-    """
+    """Return what is at ``path``, or None where nothing is; raises `FileError` where it is no readable file."""
     if not os.path.lexists(path):
         return None
     with contextlib.suppress(OSError):
@@ -211,13 +174,12 @@ def _content(path: Path) -> Content | None:
 def _lesson(result: Download) -> tuple[ImageKey, KnownImage] | None:
     """Return what the ledger should learn; only an image id seen on both sides ties the bytes to the row."""
     observed = result.file.observed
-    if result.image_id is None:
-        return None
     if observed.image_id is None:
         observed = observed._replace(image_id=result.image_id)
     key = image_key(observed)
-    sure = key is not None and str(observed.image_id) == str(result.image_id)
-    return (key, (result.sha256, result.size, observed.update_date)) if key and sure else None
+    if key is None or result.image_id is None or str(observed.image_id) != str(result.image_id):
+        return None
+    return key, (result.sha256, result.size, observed.update_date)
 
 
 _LONGEST = 255  # bytes, on the file systems in use
@@ -236,22 +198,13 @@ def file_names(models: Iterable[Observed]) -> Mapping[str, str]:
     for model in sorted(models, key=lambda model: model.name):
         # Without an engine there is no extension to add, which is what an unknown one comes to.
         plain = PurePath(downloader.file_for({"name": model.name, "engine": model.engine or "?"})).name
-        name = _display(plain)
+        # A manifest refuses in a path what a reader cannot see.
+        name = "".join(char if char.isprintable() else quote(char, errors="surrogatepass") for char in plain)
         if _folded(name) in taken or len(name.encode()) > _LONGEST:
             name = _marked(name, model.name)
         taken.add(_folded(name))
         names[model.name] = name
     return names
-
-
-def _display(name: str) -> str:
-    """Percent-encode what a manifest refuses in a path and a reader cannot see."""
-    if name.isprintable():
-        return name
-    return "".join(
-        char if char.isprintable() else "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
-        for char in name
-    )
 
 
 def _marked(name: str, model: str) -> str:
@@ -274,13 +227,8 @@ def choose(
 ) -> tuple[list[ModelFile], list[str]]:
     """Return the models meant, sorted by name, and a sentence for each name that means none.
 
-    Args:
-        names: Exact names, or globs; a name that is there is never taken for a glob. None for every model.
-        folder: Where the files go.
-        exclude: Globs of names to leave out of what globs find; a name given exactly is wanted.
-
-    Raises:
-        ModelManagerError: The server cannot be read.
+    Names are exact, or globs (a name that is there is never taken for one); None means every model. ``exclude`` are
+    globs of names to leave out of what globs find; a name given exactly is wanted. Raises `ModelManagerError`.
     """
     # A name the server lists twice stands for the first; one that is empty cannot be asked for.
     listed = {name: found[0] for name, found in rows(client.get_models())[0].items() if name}
@@ -290,27 +238,19 @@ def choose(
         selection = Selection(target=(name,), exclude=tuple(exclude)).among(listed)
         exact = listed.get(name) if names is not None else None
         found = [exact] if exact else [row for row in listed.values() if row.name in selection]
-        if not found and names is not None and (hidden := _hidden(name, client)):
-            found = [hidden]
         if not found and names is not None:
-            missing.append(_missing(name, listed))
+            # The server may have a model that it does not list.
+            if hidden := row_of(client, name) if name and not is_glob(name) else None:
+                found = [hidden]
+            else:
+                missing.append(_missing(name, listed))
         meant.update((row.name, row) for row in found)
     files = file_names({**meant, **listed}.values())
     return [ModelFile(row, folder / files[name]) for name, row in sorted(meant.items())], missing
 
 
-def _hidden(name: str, client: Client) -> Observed | None:
-    """Return a model that the server has but does not list."""
-    if not name or set(name) & set("*?["):
-        return None
-    detail = client.find_detail(name)
-    return next((row for (row,) in rows([{**detail, "name": name}])[0].values()), None) if detail else None  # type: ignore[typeddict-item] # a detail's rows are a list's
-
-
 def _missing(name: str, listed: Iterable[str]) -> str:
     known = list(listed)[:_ENOUGH_TO_SEARCH]
     near = difflib.get_close_matches(name[:200], known, 1)
-    hint = f" (did you mean {printable(near[0])}?)" if near else ""
-    if not known:
-        hint = " (it lists none)"
+    hint = f" (did you mean {printable(near[0])}?)" if near else "" if known else " (it lists none)"
     return f"the server has no model {printable(name)}{hint}"

@@ -31,7 +31,9 @@ class MmsyncError(Exception):
         hint: What the reader can do about it; empty where nothing is known.
     """
 
-    hint: str = ""
+    def __init__(self, message: str | None = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class ManifestError(MmsyncError):
@@ -57,41 +59,31 @@ class FileError(MmsyncError):
     def __init__(self, path: str, reason: str, hint: str = "") -> None:
         self.path = path
         self.reason = reason
-        self.hint = hint
-        super().__init__(f"{path}: {reason}")
+        super().__init__(f"{path}: {reason}", hint)
 
 
 class WrongFormat(FileError):
-    """A model file is not what its engine reads, or not all of it.
-
-    Attributes:
-        is_incomplete: Whether more of the file may be still to come.
-    """
+    """A model file is not what its engine reads, or not all of it."""
 
     def __init__(self, path: str, reason: str, hint: str = "", *, is_incomplete: bool = False) -> None:
         super().__init__(path, reason, hint)
-        self.is_incomplete = is_incomplete
+        self.is_incomplete = is_incomplete  # whether more of the file may be still to come
 
 
 class PlanRefused(MmsyncError):
     """A plan may not be carried out; nothing was written.
 
     Attributes:
-        diagnostics: Each reason, with the flag or command that is the hint.
+        diagnostics: Each reason, with the flag or command that is its hint.
     """
 
     def __init__(self, summary: str, diagnostics: Sequence[Diagnostic] = (), hint: str = "") -> None:
         self.diagnostics = tuple(diagnostics)
-        self.hint = hint
-        super().__init__(summary)
+        super().__init__(summary, hint)
 
 
 class SettingsError(MmsyncError):
     """An option, environment variable or setting is missing, malformed or contradicts another."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        self.hint = hint
-        super().__init__(message)
 
 
 class TokenSettingsError(SettingsError):
@@ -100,7 +92,3 @@ class TokenSettingsError(SettingsError):
 
 class LockTimeout(MmsyncError):
     """Another mmsync on this machine is at work on the same server and did not finish in time."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        self.hint = hint
-        super().__init__(message)

@@ -6,13 +6,14 @@ is *unknown* and says why.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from mmsync.client import Client, ModelDetail
+from mmsync.client import Client
 from mmsync.client.error import ModelManagerError, ModelNotFound, TokenError
-from mmsync.ledger import ImageKey, KnownImage, Ledger, VerifiedContent, image_key, vouched
-from mmsync.observe import as_row, fill_in, image_id
+from mmsync.ledger import ImageKey, KnownImage, Ledger, VerifiedContent, image_key, known_content
+from mmsync.observe import as_row, fill_in, image_id, image_size, row_of
 from mmsync.parallel import parallel_map
 from mmsync.types import Content, Evidence, Observed, ServerName, Shape, Verify
 
@@ -39,23 +40,15 @@ def gather(
     """Find out for each model whether the server holds the content wanted.
 
     With a warm ledger no request is made. Otherwise a model costs one small request, and a download where the
-    sizes agree; the ledger learns what the download showed.
+    sizes agree; the ledger learns what the download showed. Raises `TokenError` where the server refuses the token.
 
     Args:
         pairs: The server's row and the content wanted, for each model that is on both sides.
-        server: The server's name in the ledger.
         verify: ``auto`` asks the ledger first; ``always`` does not; ``never`` downloads nothing.
-        jobs: How many models to ask the server about at a time.
         incomplete: Names of models whose engine or description matters and is not in the list: their details are read
             to fill in what is missing, whatever the ledger knows.
         on_progress: Called with the model's name, the bytes downloaded and the bytes in all.
         on_downloads: Called before the first download with how many there will be, and of how many bytes.
-
-    Returns:
-        What was found, by name.
-
-    Raises:
-        TokenError: The server refuses the token; nothing can be found out.
     """
     found: dict[str, Found] = {}
     open_questions: list[tuple[Observed, Content]] = []
@@ -69,31 +62,27 @@ def gather(
             found[observed.name] = Found(observed, answer)
         else:
             open_questions.append((observed, content))
-    if not open_questions:
-        return found
-
-    def read_detail(question: tuple[Observed, Content]) -> Found | _Unsettled:
-        return _by_detail(question[0], question[1], client, known, ours, verify, incomplete)
-
     learned: list[tuple[ImageKey, KnownImage]] = []
     verified: list[tuple[str, VerifiedContent]] = []
     try:
         unsettled: list[_Unsettled] = []
-        for _, seen in parallel_map(read_detail, open_questions, jobs=jobs):
+        for _, seen in parallel_map(
+            lambda question: _by_detail(*question, client, known, ours, verify, incomplete), open_questions, jobs=jobs
+        ):
             if isinstance(seen, Found):
                 found[seen.observed.name] = seen
             else:
                 unsettled.append(seen)
         if unsettled and on_downloads:
-            on_downloads(len(unsettled), sum(each.content.size for each in unsettled))
-        for each, (settled, lesson) in parallel_map(
-            lambda each: _download(each, client, on_progress), unsettled, jobs=jobs
+            on_downloads(len(unsettled), sum(content.size for _, content, _ in unsettled))
+        for (observed, content, displayed), (settled, lesson) in parallel_map(
+            lambda each: _download(each[0], each[1], client, on_progress), unsettled, jobs=jobs
         ):
-            found[each.observed.name] = settled
+            found[observed.name] = settled
             if lesson:
                 learned.append(lesson)
                 if settled.evidence.verdict == "same":
-                    verified.append((each.observed.name, VerifiedContent(each.content.sha256, displayed=each.shape)))
+                    verified.append((observed.name, VerifiedContent(content.sha256, displayed=displayed)))
     finally:
         # What was downloaded before an interruption is not downloaded again.
         ledger.learn(server, learned)
@@ -101,20 +90,14 @@ def gather(
     return found
 
 
-class _Unsettled(NamedTuple):
-    """A model whose bytes must be downloaded to tell, with the signature the server shows."""
-
-    observed: Observed
-    content: Content
-    shape: Shape
+# A model whose bytes must be downloaded to tell, with the signature the server displays.
+_Unsettled = tuple[Observed, Content, Shape]
 
 
 def _remembered(observed: Observed, content: Content, known: Mapping[ImageKey, KnownImage]) -> Evidence | None:
-    found = vouched(observed, known)
-    if found is None:
+    if (found := known_content(observed, known)) is None:
         return None
-    sha256, size, _ = found
-    return Evidence("same" if sha256 == content.sha256 else "different", "ledger", sha256, size)
+    return Evidence("same" if found[0] == content.sha256 else "different", "ledger", found[0], found[1])
 
 
 def _by_detail(
@@ -135,9 +118,11 @@ def _by_detail(
         return _unknown(observed, str(error) or type(error).__name__)
     if detail is None:
         return _unknown(observed, "the server lists it, but does not show it; it may just have been deleted")
-    seen, size = as_row(observed.name, detail, image_id(detail)), _size(detail)
-    newer = _newer(observed, seen)
-    if newer != observed and vouched(newer, ours):
+    seen, size = as_row(observed.name, detail, image_id(detail)), image_size(detail)
+    newer = fill_in(seen, observed, "engine", "description", "image_id", "update_date")
+    newer = newer._replace(id=observed.id, creation_date=observed.creation_date)
+    is_replaced = (newer.image_id, newer.update_date) != (observed.image_id, observed.update_date)
+    if is_replaced and known_content(newer, ours):
         observed = newer  # the list is behind what we did ourselves
     elif None not in (seen.image_id, observed.image_id) and str(seen.image_id) != str(observed.image_id):
         return _unknown(observed, "its content was replaced while the plan was made")
@@ -151,19 +136,16 @@ def _by_detail(
         return Found(observed, Evidence("different", "size", size=size))
     if verify == "never":
         return Found(observed, Evidence("unknown", "size", size=size))
-    return _Unsettled(observed, content, Shape.of(detail))
+    return observed, content, Shape.of(detail)
 
 
 def _download(
-    question: _Unsettled, client: Client, on_progress: Callable[[str, int, int], None] | None
+    observed: Observed, content: Content, client: Client, on_progress: Callable[[str, int, int], None] | None
 ) -> tuple[Found, tuple[ImageKey, KnownImage] | None]:
     """Settle one model by its bytes; the second value is what the ledger should learn."""
-    observed, content, _ = question
+    progress = (lambda done, total: on_progress(observed.name, done, total)) if on_progress else None
     try:
-        image = client.download_image(
-            observed.name,
-            on_progress=(lambda done, total: on_progress(observed.name, done, total)) if on_progress else None,
-        )
+        image = client.download_image(observed.name, on_progress=progress)
     except TokenError:
         raise
     except ModelNotFound:
@@ -173,9 +155,9 @@ def _download(
     verdict: Literal["same", "different"] = "same" if image.sha256 == content.sha256 else "different"
     evidence = Evidence(verdict, "download", image.sha256, image.size)
     key = image_key(observed)
-    sure = key is not None and _is_of(observed, image.image_id, client)
-    known: KnownImage = (image.sha256, image.size, observed.update_date)
-    return Found(observed, evidence), (key, known) if key and sure else None
+    if key is None or not _is_of(observed, image.image_id, client):
+        return Found(observed, evidence), None
+    return Found(observed, evidence), (key, (image.sha256, image.size, observed.update_date))
 
 
 def _unknown(observed: Observed, why: str) -> Found:
@@ -190,28 +172,10 @@ def _is_of(observed: Observed, image: int | str | None, client: Client) -> bool:
     """
     if image is not None:
         return str(image) == str(observed.image_id)
-    if observed.update_date is None:
-        return False
-    try:
-        detail = client.find_detail(observed.name)
-    except ModelManagerError:
-        return False
-    return detail is not None and detail.get("updateDate") == observed.update_date
-
-
-def _newer(observed: Observed, seen: Observed) -> Observed:
-    """Return the row as the detail has it, where that shows another image or date."""
-    said = {
-        key: value
-        for key in ("engine", "description", "image_id", "update_date")
-        if (value := getattr(seen, key)) is not None
-    }
-    if said.get("update_date", observed.update_date) == observed.update_date and seen.image_id in (
-        None,
-        observed.image_id,
-    ):
-        return observed
-    return observed._replace(**said)
+    there = None
+    with contextlib.suppress(ModelManagerError):
+        there = row_of(client, observed.name) if observed.update_date is not None else None
+    return there is not None and there.update_date == observed.update_date
 
 
 def gone_back(observed: Iterable[Observed], known: Mapping[ImageKey, KnownImage]) -> tuple[Observed, int] | None:
@@ -225,14 +189,7 @@ def gone_back(observed: Iterable[Observed], known: Mapping[ImageKey, KnownImage]
             key = model, created
             highest[key] = max(highest.get(key, 0), int(image))
     for row in observed:
-        key_now = image_key(row)
-        if key_now and isinstance(row.image_id, int) and row.image_id < (was := highest.get(key_now[:2], 0)):
+        now = image_key(row)
+        if now and isinstance(row.image_id, int) and row.image_id < (was := highest.get(now[:2], 0)):
             return row, was
     return None
-
-
-def _size(detail: ModelDetail) -> int | None:
-    """Return the size in bytes that a detail says of its image, where it does."""
-    image: object = detail.get("image")
-    size = image.get("size") if isinstance(image, dict) else None
-    return size if isinstance(size, int) and not isinstance(size, bool) else None

@@ -1,7 +1,16 @@
-"""The ledger: which content each server image holds, what was verified under each name, the digests of files seen before.
+"""The ledger: what each image of a server holds, what was verified under each name, the digests of files seen before.
 
 A cache in one SQLite file. Deleting, losing or corrupting it costs time, never correctness: where the file fails
 (see `mmsync.sqlite_cache`) there is one warning, and the ledger lives in memory for the rest of the run.
+
+What is remembered is not believed, or gone:
+- of an image, once the model has another image id or update date (`known_content`);
+- of all images of a server that was restored from a backup (``reconcile._restored``, `Ledger.void`);
+- of a file, once its stat is another (`Ledger.get`) or its content proved to be (`Ledger.forget`); under a stat too
+  fresh to be sure (``files.digest.is_racy``) nothing is remembered;
+- of what a format takes, with another version of the inspection (``formats.INSPECTOR``);
+- of images and files, with ``--verify always``: they are read again, and what they hold is remembered anew;
+- of anything not seen for 90 days (`Ledger.seen`), and all of a damaged file or one of another schema version.
 """
 
 from __future__ import annotations
@@ -13,7 +22,6 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from mmsync.formats import INSPECTOR
@@ -56,43 +64,25 @@ _KEEP_NAMED = (
     "UPDATE verified SET seen = ? WHERE turn = (SELECT MAX(turn) FROM verified WHERE url = ? AND domain = ? AND name = ?)",
     "UPDATE descriptions SET seen = ? WHERE url = ? AND domain = ? AND name = ?",
 )
-_FORGET = (
-    "DELETE FROM images WHERE seen < ?",
-    "DELETE FROM files WHERE seen < ?",
-    "DELETE FROM fits WHERE seen < ?",
-    "DELETE FROM verified WHERE seen < ?",
-    "DELETE FROM descriptions WHERE seen < ?",
-)
 _GUARDS = frozenset({"scope", "pins", "allowed", "uninspected"})
 _DAY = 86_400
 _KEPT = 90 * _DAY
 
 
+# Both are plain tuples: making ten thousand named ones is half of reading them.
+# What names an image on a server: the model's id, its creation date and the image's id, as text. A replacement has a
+# new image id, until the server is put back to a backup.
 ImageKey = tuple[str, str, str]
-"""What names an image on a server: the model's id, its creation date and the image's id, as text.
-
-A replacement has a new image id, until the server is put back to a backup.
-"""
-
+# The content an image holds: sha256 in hex, size in bytes, and the model's update date then, where known.
 KnownImage = tuple[str, int, int | None]
-"""The content an image holds: sha256 in hex, size in bytes, and the model's update date then, where known.
-
-Both are plain tuples: making ten thousand named ones is half of reading them.
-"""
 
 
 class VerifiedContent(NamedTuple):
-    """Content that the server was seen to hold under a name as mmsync wanted it.
-
-    Attributes:
-        sha256: The content.
-        declared: The signature as its file declares it.
-        shown: The signature as the server showed it.
-    """
+    """Content that the server was seen to hold under a name as mmsync wanted it."""
 
     sha256: str
-    declared: Shape = Shape()
-    displayed: Shape = Shape()
+    declared: Shape = Shape()  # the signature as its file declares it
+    displayed: Shape = Shape()  # the signature as the server displayed it
 
 
 class ServerDescription(NamedTuple):
@@ -102,19 +92,16 @@ class ServerDescription(NamedTuple):
     displayed: str
 
 
-_RowKey = tuple[
-    str, str, int, int, int
-]  # a FileKey: dev and ino as text, being unsigned where SQLite's integers are not
+# A FileKey: dev and ino as text, being unsigned where SQLite's integers are not.
+_RowKey = tuple[str, str, int, int, int]
 _FileContent = tuple[str, int, int]  # sha256, size in bytes, whether it is a Git LFS pointer
 
 
 class Ledger:
-    """The open ledger; safe in threads, and beside other processes on the same file.
+    """The open ledger; safe in threads, and beside other processes on the same file (None keeps all in memory).
 
-    Args:
-        path: The SQLite file, made with its folder where missing; None keeps everything in memory.
-        warn: Called with one sentence, once, when the ledger cannot be used or kept.
-        now: The time in whole seconds since the epoch, for forgetting what was not seen for 90 days.
+    ``warn`` is called with one sentence, once, when the ledger cannot be used or kept; ``now`` is in whole seconds
+    since the epoch, for forgetting what was not seen for 90 days.
     """
 
     def __init__(self, path: Path | None, *, warn: Callable[[str], None], now: int) -> None:
@@ -123,45 +110,30 @@ class Ledger:
         self._files: dict[_RowKey, _FileContent] | None = None  # None: not read yet
         self._fits: set[tuple[str, str]] | None = None
         self._images: dict[ServerName, dict[ImageKey, KnownImage]] = {}
-        self._verified: dict[tuple[ServerName, str], list[VerifiedContent]] = {}  # of this run, the latest last
+        self._verified: dict[tuple[ServerName, str], dict[str, VerifiedContent]] = {}  # of this run, the latest last
         self._descriptions: dict[ServerName, dict[str, ServerDescription]] = {}
         self._guards: dict[tuple[str, ...], dict[str, Any]] = {}
-        self._file = CacheFile(path, version=_VERSION, schema=_SCHEMA, what="ledger", warn=warn) if path else None
+        self._file = CacheFile(path, version=_VERSION, schema=_SCHEMA, warn=warn)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; what was learned is kept."""
-        if self._file:
-            self._file.close()
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def get(self, key: FileKey) -> Content | None:
         """Return the content remembered for a file whose stat is exactly ``key``, or None."""
-        files = self._files
-        if files is None:
-            files = self._read_files()
+        files = self._read_files() if self._files is None else self._files
         known = files.get(_row_key(key))
         return None if known is None else Content(known[0], known[1], key, bool(known[2]))
 
     def put(self, contents: Sequence[Content]) -> None:
         """Remember the contents of files under the stat they were read with."""
+        learned = [(_row_key(each.key), (each.sha256, each.size, each.lfs)) for each in contents]
         with self._lock:
-            self._read_files().update(
-                (_row_key(content.key), (content.sha256, content.size, content.lfs)) for content in contents
-            )
-            self._write(
-                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (*_row_key(content.key), content.sha256, content.size, content.lfs, self._now)
-                    for content in contents
-                ],
-            )
+            self._read_files().update(learned)
+            rows = [(*key, *content, self._now) for key, content in learned]
+            self._file.write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def forget(self, keys: Sequence[FileKey]) -> None:
         """Drop what is remembered of files whose content proved to be another: they are hashed again next time."""
@@ -169,14 +141,13 @@ class Ledger:
             files = self._read_files()
             for key in keys:
                 files.pop(_row_key(key), None)
-            self._write("DELETE FROM files WHERE dev = ? AND ino = ?", [_row_key(key)[:2] for key in keys])
+            self._file.write("DELETE FROM files WHERE dev = ? AND ino = ?", [_row_key(key)[:2] for key in keys])
 
     def fits(self) -> AbstractSet[tuple[str, str]]:
-        """Return the contents found to be what an engine reads: sha256 and engine."""
+        """Return the *fits*, the contents that an inspection found to be what an engine reads: sha256 and engine."""
         with self._lock:
             if self._fits is None:
-                query = "SELECT sha256, engine FROM fits WHERE inspector = ?"
-                self._fits = set(self._rows(query, (INSPECTOR,)))
+                self._fits = set(self._file.rows("SELECT sha256, engine FROM fits WHERE inspector = ?", (INSPECTOR,)))
             return self._fits
 
     def learn_fits(self, found: Iterable[tuple[str, str]]) -> None:
@@ -184,7 +155,7 @@ class Ledger:
         with self._lock:
             self._fits = {*self.fits(), *found}
             rows = [(*each, INSPECTOR, self._now) for each in found]
-            self._write("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?)", rows)
+            self._file.write("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?)", rows)
 
     def images(self, server: ServerName) -> Mapping[ImageKey, KnownImage]:
         """Return everything known of one server's images."""
@@ -196,28 +167,24 @@ class Ledger:
         learned = list(images)
         with self._lock:
             self._known(server).update(learned)
-            self._write(
-                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(*server, *key, *known, self._now) for key, known in learned],
-            )
+            rows = [(*server, *key, *known, self._now) for key, known in learned]
+            self._file.write("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def void(self, server: ServerName) -> None:
         """Forget which content the server's images hold: it hands out their ids again."""
         with self._lock:
             self._images[server] = {}
-            self._write("DELETE FROM images WHERE url = ? AND domain = ?", [tuple(server)])
+            self._file.write("DELETE FROM images WHERE url = ? AND domain = ?", [tuple(server)])
 
     def verified(self, server: ServerName, name: str) -> Sequence[VerifiedContent]:
         """Return the contents once verified under a name, the latest first."""
         with self._lock:
             query = "SELECT sha256, declared, shown FROM verified WHERE url = ? AND domain = ? AND name = ?"
             query += " AND typeof(sha256) = 'text' ORDER BY turn DESC"
-            recent = [*reversed(self._verified.get((server, name), ()))]
-            known = {each.sha256 for each in recent}
-            rows = self._rows(query, (*server, name)) if _is_storable(name) else ()
-            return recent + [
-                VerifiedContent(row[0], _shape(row[1]), _shape(row[2])) for row in rows if row[0] not in known
-            ]
+            found = dict(reversed(self._verified.get((server, name), {}).items()))
+            for sha256, declared, displayed in self._file.rows(query, (*server, name)) if _is_storable(name) else ():
+                found.setdefault(sha256, VerifiedContent(sha256, _shape(declared), _shape(displayed)))
+            return list(found.values())
 
     def is_latest(self, server: ServerName, name: str, sha256: str) -> bool:
         """Return whether this is the content that was last verified under a name."""
@@ -228,28 +195,24 @@ class Ledger:
         rows = []
         with self._lock:
             for name, each in found:
-                before = next(
-                    (old for old in self.verified(server, name) if old.sha256 == each.sha256), VerifiedContent("")
-                )
+                before = next((old for old in self.verified(server, name) if old.sha256 == each.sha256), each)
                 declared = each.declared if each.declared.is_known else before.declared
                 displayed = each.displayed if each.displayed.is_known else before.displayed
-                recent = self._verified.setdefault((server, name), [])
-                recent[:] = [old for old in recent if old.sha256 != each.sha256]
-                recent.append(VerifiedContent(each.sha256, declared, displayed))
+                recent = self._verified.setdefault((server, name), {})
+                recent.pop(each.sha256, None)
+                recent[each.sha256] = VerifiedContent(each.sha256, declared, displayed)
                 if _is_storable(name):
                     rows.append((*server, name, each.sha256, _text(declared), _text(displayed), self._now))
             statement = "INSERT OR REPLACE INTO verified (url, domain, name, sha256, declared, shown, seen)"
-            self._write(f"{statement} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._file.write(f"{statement} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def descriptions(self, server: ServerName) -> Mapping[str, ServerDescription]:
         """Return the descriptions that the server shows otherwise than they were sent, by name."""
         with self._lock:
             if server not in self._descriptions:
                 query = "SELECT name, sent, shown FROM descriptions WHERE url = ? AND domain = ?"
-                self._descriptions[server] = {
-                    name: ServerDescription(sent, displayed)
-                    for name, sent, displayed in self._rows(query, tuple(server))
-                }
+                rows = self._file.rows(query, tuple(server))
+                self._descriptions[server] = {name: ServerDescription(*texts) for name, *texts in rows}
             return self._descriptions[server]
 
     def learn_descriptions(self, server: ServerName, found: Iterable[tuple[str, ServerDescription]]) -> None:
@@ -257,26 +220,23 @@ class Ledger:
         learned = list(found)
         with self._lock:
             self._descriptions[server] = {**self.descriptions(server), **dict(learned)}
-            rows = [
-                (*server, name, *descriptions, self._now)
-                for name, descriptions in learned
-                if _is_storable(name + "".join(descriptions))
-            ]
-            self._write("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?, ?, ?, ?)", rows)
+            storable = [(name, *texts) for name, texts in learned if _is_storable(name + "".join(texts))]
+            rows = [(*server, *each, self._now) for each in storable]
+            self._file.write("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def guards(self, server: ServerName, manifests: Sequence[str]) -> Mapping[str, Any] | None:
         """Return the manifests' own guards as of when they were last applied, or None; see `mmsync.plan.guards_of`."""
         with self._lock:
             key = _guards_key(server, manifests)
-            found = self._guards.get(key)
-            if found is None:
-                query = "SELECT guards FROM guards WHERE url = ? AND domain = ? AND manifests = ?"
-                for (text,) in self._rows(query, key):
-                    with contextlib.suppress(ValueError, TypeError, AttributeError):  # a byte gone bad
-                        found = json.loads(text)
-                        if not (found.keys() >= _GUARDS and isinstance(found["pins"], dict)):
-                            found = None
-            return found
+            if key in self._guards:
+                return self._guards[key]
+            query = "SELECT guards FROM guards WHERE url = ? AND domain = ? AND manifests = ?"
+            for (text,) in self._file.rows(query, key):
+                with contextlib.suppress(ValueError, TypeError, AttributeError):  # a byte gone bad
+                    found: dict[str, Any] = json.loads(text)
+                    if found.keys() >= _GUARDS and isinstance(found["pins"], dict):
+                        return found
+            return None
 
     def learn_guards(self, server: ServerName, manifests: Sequence[str], guards: Mapping[str, Any]) -> None:
         """Remember the manifests' own guards: they are applied."""
@@ -284,7 +244,7 @@ class Ledger:
             if guards and guards != self.guards(server, manifests):
                 key = _guards_key(server, manifests)
                 self._guards[key] = dict(guards)
-                self._write("INSERT OR REPLACE INTO guards VALUES (?, ?, ?, ?)", [(*key, json.dumps(guards))])
+                self._file.write("INSERT OR REPLACE INTO guards VALUES (?, ?, ?, ?)", [(*key, json.dumps(guards))])
 
     def seen(self, server: ServerName, observed: Iterable[Observed]) -> None:
         """Note which images the server still lists, and drop rows of images and files gone for 90 days.
@@ -292,49 +252,37 @@ class Ledger:
         At most once a day and server, so that a plan with a warm ledger writes nothing.
         """
         with self._lock:
-            if self._file is None:
-                return
             query = "SELECT 1 FROM sweeps WHERE url = ? AND domain = ? AND at BETWEEN ? AND ?"
-            if self._file.rows(query, (*server, self._now - _DAY, self._now)):
+            if self._file.connection is None or self._file.rows(query, (*server, self._now - _DAY, self._now)):
                 return
             observed = list(observed)
-            keys = [key for model in observed if (key := image_key(model))]
-            self._write(
+            images = [(self._now, *server, *key) for model in observed if (key := image_key(model))]
+            self._file.write(
                 "UPDATE images SET seen = ? WHERE url = ? AND domain = ? AND model = ? AND created = ? AND image = ?",
-                [(self._now, *server, *key) for key in keys],
+                images,
             )
             names = [(self._now, *server, model.name) for model in observed if _is_storable(model.name)]
             # Of each name the latest content is kept as long as the model is; those before it for their time only.
             for statement in _KEEP_NAMED:
-                self._write(statement, names)
-            for statement in _FORGET:
-                self._write(statement, [(self._now - _KEPT,)])
-            self._write("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?)", [(*server, self._now)])
+                self._file.write(statement, names)
+            for table in ("images", "files", "fits", "verified", "descriptions"):
+                self._file.write(f"DELETE FROM {table} WHERE seen < ?", [(self._now - _KEPT,)])  # noqa: S608 - ours
+            self._file.write("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?)", [(*server, self._now)])
 
     def _read_files(self) -> dict[_RowKey, _FileContent]:
         with self._lock:
             if self._files is None:
                 query = "SELECT dev, ino, size, mtime_ns, ctime_ns, sha256, content_size, lfs FROM files"
                 query += f" WHERE {_SOUND.format(size='content_size')}"
-                self._files = {row[:5]: row[5:] for row in self._rows(query)}
+                self._files = {row[:5]: row[5:] for row in self._file.rows(query)}
             return self._files
 
     def _known(self, server: ServerName) -> dict[ImageKey, KnownImage]:
         if server not in self._images:
             query = "SELECT model, created, image, sha256, size, updated FROM images WHERE url = ? AND domain = ?"
             query += f" AND {_SOUND.format(size='size')}"
-            self._images[server] = {
-                (model, created, image): (sha256, size, updated)
-                for model, created, image, sha256, size, updated in self._rows(query, tuple(server))
-            }
+            self._images[server] = {row[:3]: row[3:] for row in self._file.rows(query, tuple(server))}
         return self._images[server]
-
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
-        return self._file.rows(query, values) if self._file else []
-
-    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        if self._file:
-            self._file.write(statement, rows)
 
 
 def _guards_key(server: ServerName, manifests: Sequence[str]) -> tuple[str, str, str]:
@@ -354,7 +302,7 @@ def image_key(model: Observed) -> ImageKey | None:
     return str(model.id), "" if created is None else str(created), str(model.image_id)
 
 
-def vouched(model: Observed, known: Mapping[ImageKey, KnownImage]) -> KnownImage | None:
+def known_content(model: Observed, known: Mapping[ImageKey, KnownImage]) -> KnownImage | None:
     """Return the content that a listed model is known to hold.
 
     Where its update date is another than when that was learned, something was done to it since, be it only its
@@ -362,12 +310,8 @@ def vouched(model: Observed, known: Mapping[ImageKey, KnownImage]) -> KnownImage
     """
     key = image_key(model)
     found = known.get(key) if key else None
-    if found is None:
-        return None
-    updated = found[2]
-    if updated is not None and model.update_date is not None and updated != model.update_date:
-        return None
-    return found
+    is_touched = found and found[2] != model.update_date and None not in (found[2], model.update_date)
+    return None if is_touched else found
 
 
 def _is_storable(text: str) -> bool:

@@ -20,14 +20,9 @@ if TYPE_CHECKING:
 def server_lock(folder: Path, server: ServerName, *, timeout: float, on_wait: Callable[[str], None]) -> Iterator[None]:
     """Hold the machine's lock for one server while the body runs; the kernel frees it if the process dies.
 
-    Args:
-        folder: Where lock files live: the same for every mmsync of this user, whatever ledger each uses.
-        timeout: Seconds to wait for another mmsync to finish.
-        on_wait: Called once with a sentence when there is something to wait for.
-
-    Raises:
-        LockTimeout: The other one did not finish in time.
-        SettingsError: The folder cannot be used, or belongs to somebody else.
+    The folder is the same for every mmsync of this user, whatever ledger each uses; `SettingsError` where it cannot be
+    used, or belongs to somebody else. ``on_wait`` is called once with a sentence when there is something to wait for;
+    where another mmsync does not finish in ``timeout`` seconds, `LockTimeout` is raised.
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - only applying needs it
 
@@ -56,11 +51,7 @@ def server_lock(folder: Path, server: ServerName, *, timeout: float, on_wait: Ca
 
 
 def private_folder(folder: Path) -> Path:
-    """Make the folder for this user alone; in a shared temporary directory somebody else may have made it first.
-
-    Raises:
-        SettingsError: It cannot be made, or belongs to somebody else.
-    """
+    """Make the folder for this user alone; `SettingsError` where that cannot be, or somebody else made it first."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list[Diagnostic]]:
     """Return the list's rows by name, and what is odd about them.
 
-    A name stands more than once only where the server lets it. Rows without a name cannot be matched with a
-    manifest and are reported.
+    A name stands more than once only where the server lets it. Rows without one match no manifest and are reported.
     """
     found: dict[str, tuple[Observed, ...]] = {}
     nameless = 0
@@ -26,21 +25,14 @@ def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list
             continue
         row = as_row(name, model, model.get("imageId"))
         found[name] = (*found[name], row) if name in found else (row,)
-    odd = []
-    if nameless:
-        odd.append(
-            Diagnostic("warning", "server/nameless", f"The server lists {nameless} models without a name; left alone")
-        )
-    return found, odd
+    odd = f"The server lists {nameless} models without a name; left alone"
+    return found, [Diagnostic("warning", "server/nameless", odd)] if nameless else []
 
 
 def row_of(client: Client, name: str, *, hidden: bool = True) -> Observed | None:
     """Return the row of one model as its detail says it, which may be newer than the list; None where there is none.
 
-    Without ``hidden``, a model that no list shows is none.
-
-    Raises:
-        ModelManagerError: The detail cannot be read.
+    Without ``hidden``, a model that no list shows is none. Raises `ModelManagerError`: the detail cannot be read.
     """
     detail = client.find_detail(name)
     if detail is None or (detail.get("hidden") and not hidden):
@@ -59,11 +51,17 @@ def image_id(detail: ModelDetail) -> int | str | None:
     return _id(image.get("id")) if isinstance(image, dict) else None
 
 
-def holds(client: Client, name: str, image: int | str, sha256: str) -> bool:
-    """Return whether an image of an id nobody expected holds known bytes: some servers may give each save an id of its own.
+def image_size(detail: Mapping[str, Any]) -> int | None:
+    """Return the size in bytes that a detail says of its image, where it does."""
+    image: object = detail.get("image")
+    size = image.get("size") if isinstance(image, dict) else None
+    return size if isinstance(size, int) and not isinstance(size, bool) else None
 
-    Raises:
-        ModelManagerError: The bytes cannot be read.
+
+def holds(client: Client, name: str, image: int | str, sha256: str) -> bool:
+    """Return whether an image of an id nobody expected holds known bytes: some servers may give each save its own id.
+
+    Raises `ModelManagerError` where the bytes cannot be read.
     """
     found = client.download_image(name)
     return found.sha256 == sha256 and (found.image_id is None or str(found.image_id) == str(image))

@@ -50,10 +50,8 @@ def parallel_map(
 ) -> Generator[tuple[_Item, _Result], None, None]:
     """Yield each item with its result as it comes, in no particular order; without a thread, in the caller's.
 
-    Args:
-        work: Called in one of the threads; what it raises is raised here, and ends the whole.
-        items: What it is called with.
-        stop: Set when the whole ends, for whatever reason; long work should look at it.
+    What ``work`` raises is raised here and ends the whole; ``stop`` is set when that ends, for whatever reason: long
+    work should check it.
     """
     ended = stop or threading.Event()
     todo: queue.SimpleQueue[_Item] = queue.SimpleQueue()

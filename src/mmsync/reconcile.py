@@ -19,7 +19,7 @@ from mmsync.connection import Connection
 from mmsync.errors import FileError, PlanRefused
 from mmsync.evidence import gather, gone_back
 from mmsync.files import ToldOnly, inspected, read_contents
-from mmsync.ledger import vouched
+from mmsync.ledger import known_content
 from mmsync.manifest import Manifest
 from mmsync.observe import row_of, rows
 from mmsync.plan import Options, Plan, Scope, Situation, changed_guards, compare, differences, guards_of
@@ -46,9 +46,9 @@ def make_plan(
     Args:
         manifest: What is desired.
         connection: The server and the ledger.
-        options: Which part of it, and how to look.
+        options: Which part of it, and how far to verify.
         contents: What the model files hold, by name, where the caller knows (the watcher's settled files);
-            otherwise they are looked at here.
+            otherwise they are read here.
         models: The server's list, where the caller has just read it.
         on_event: Called with ``Progress`` while files are hashed and contents downloaded, from any thread, and with
             ``Downloads`` before the first download.
@@ -146,18 +146,11 @@ def apply_plan(
 
 
 def check_saved(plan: Plan, saved: Mapping[str, object], name: str) -> None:
-    """Compare a saved plan document with the plan made just now.
+    """Compare a saved plan (as ``mmsync.plan.read_document`` returned it) with one made now, with the same options.
 
-    Args:
-        plan: The plan made now, with the saved one's options.
-        saved: The document, as ``mmsync.plan.read_document`` returned it.
-        name: What to call it in messages.
-
-    Raises:
-        PlanRefused: Something moved since it was saved; each diagnostic says what.
+    Raises `PlanRefused` where something changed since: each diagnostic says what; ``name`` is for the message.
     """
-    found = differences(saved, plan)
-    if found:
+    if found := differences(saved, plan):
         raise PlanRefused(
             f"{name} is stale: the server, the files or the manifest moved since it was made; nothing was written",
             [Diagnostic("error", "plan/stale", difference) for difference in found],
@@ -168,8 +161,7 @@ def check_saved(plan: Plan, saved: Mapping[str, object], name: str) -> None:
 def _restored(observed: Mapping[str, Observed], connection: Connection) -> list[Diagnostic]:
     """Forget what was known of the images of a server that was put back to a backup, and say so."""
     client, server, ledger = connection.client, connection.server, connection.ledger
-    back = gone_back(observed.values(), ledger.images(server))
-    if back is None:
+    if (back := gone_back(observed.values(), ledger.images(server))) is None:
         return []
     row, was = back
     there = None
@@ -182,8 +174,8 @@ def _restored(observed: Mapping[str, Observed], connection: Connection) -> list[
         Diagnostic(
             "warning",
             "server/restored",
-            f"The image ids of the server went back ({printable(row.name)} had {was}, has {there.image_id}): it seems to "
-            "have been put back to a backup",
+            f"The image ids of the server went back ({printable(row.name)} had {was}, has {there.image_id}): it seems "
+            "to have been put back to a backup",
             "what was known of its models is found out anew, this once",
         )
     ]
@@ -201,7 +193,7 @@ def _late(
         row = None
         with contextlib.suppress(ModelManagerError):  # whether it is there is asked once more before anything is sent
             row = row_of(client, name, hidden=False)
-        if row and vouched(row, ledger.images(server)):
+        if row and known_content(row, ledger.images(server)):
             found[name] = row
     return found
 
@@ -221,6 +213,4 @@ def _incomplete(manifest: Manifest, observed: Mapping[str, Observed]) -> frozens
 
 
 def _progress(phase: Phase, on_event: Callable[[Event], None] | None) -> Callable[[str, int, int], None] | None:
-    if on_event is None:
-        return None
-    return lambda name, done, total: on_event(Progress(name, phase, done, total))
+    return (lambda name, done, total: on_event(Progress(name, phase, done, total))) if on_event else None

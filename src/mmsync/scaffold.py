@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -52,7 +52,7 @@ class Found(NamedTuple):
 
 
 def search(root: Path) -> Found:
-    """Look for model files in ``root`` and the folders below it; links to folders are not followed."""
+    """Search for model files in ``root`` and the folders below it; links to folders are not followed."""
     models: list[Model] = []
     left_out: list[tuple[str, str]] = []
     common: list[tuple[str, str]] = []
@@ -65,11 +65,10 @@ def search(root: Path) -> Found:
         except FileError as error:
             left_out.append((file, error.reason))
             continue
-        if engine is None:
-            if path.suffix.lower() not in _COMMON:
-                left_out.append((file, "its content is not what its name promises"))
-            else:
-                common.append((file, "which engine it is for cannot be told"))
+        if engine is None and path.suffix.lower() in _COMMON:
+            common.append((file, "which engine it is for cannot be told"))
+        elif engine is None:
+            left_out.append((file, "its content is not what its name promises"))
         elif not file.isprintable():
             left_out.append((file, "a manifest cannot hold the characters of its path"))
         elif not os.path.realpath(path).startswith(inside.rstrip("/") + "/"):
@@ -93,7 +92,11 @@ def _candidates(root: Path) -> Iterator[str]:
 
 def draft(models: Sequence[Model]) -> str:
     """Return a manifest of these files; a name is a file's stem, made unique by folder and engine."""
-    named = sorted(zip(_names(models), models, strict=True))
+    taken: dict[str, str] = {}
+    for model in models:
+        proposals = (name for name in _proposals(model, taken) if name not in taken)
+        taken[next(name for name in proposals if not unlistable(name, model.engine))] = model.engine
+    named = sorted(zip(taken, models, strict=True))
     usual = Counter(model.engine for model in models).most_common(1)
     # A default that holds for the lesser part would have to be read against every other entry.
     default = usual[0][0] if usual and usual[0][1] * 2 > len(models) else ""
@@ -108,18 +111,6 @@ def draft(models: Sequence[Model]) -> str:
         default_engine=default,
     )
     return text if models else text + _EXAMPLE
-
-
-def _names(models: Sequence[Model]) -> list[str]:
-    taken: dict[str, str] = {}
-    names = []
-    for model in models:
-        name = next(
-            name for name in _proposals(model, taken) if name not in taken and not unlistable(name, model.engine)
-        )
-        taken[name] = model.engine
-        names.append(name)
-    return names
 
 
 def _proposals(model: Model, taken: Mapping[str, str]) -> Iterator[str]:
@@ -139,13 +130,10 @@ def scope_for(names: Sequence[str]) -> list[str]:
     They are the names' first words (``fraud_*``) where names have several, and whole names otherwise.
     """
     split = [(name, *name.partition("_")) for name in names]
-    globs = sorted({f"{_literal(first)}_*" if first and rest else _literal(name) for name, first, _, rest in split})
+    globs = sorted(
+        {f"{glob.escape(first)}_*" if first and rest else glob.escape(name) for name, first, _, rest in split}
+    )
     return globs if len(globs) <= _LONGEST_SCOPE else []
-
-
-def _literal(text: str) -> str:
-    """Return a glob that matches just this."""
-    return re.sub(r"[*?\[]", lambda match: f"[{match[0]}]", text)
 
 
 _FOLDER = "models"
@@ -163,9 +151,7 @@ class ServerManifest(NamedTuple):
     def files_in(self, folder: Path) -> list[ModelFile]:
         """Return the downloads for a manifest in ``folder``, and make the folder they go to.
 
-        Raises:
-            SettingsError: That folder is a link to somewhere else.
-            OSError: It cannot be made.
+        Raises `SettingsError` where that folder is a link to somewhere else, and `OSError` where it cannot be made.
         """
         place = folder / _FOLDER
         place.mkdir(exist_ok=True)
@@ -175,23 +161,16 @@ class ServerManifest(NamedTuple):
 
 
 def read_server(connection: Connection, selection: Selection, given: ServerSettings) -> ServerManifest:
-    """Read the server's list and draw up the manifest of the selected models.
-
-    Raises:
-        ModelManagerError: The list cannot be read.
-    """
-    listed, odd = rows(connection.client.get_models())
-    left_out = list(odd)
+    """Return a manifest of the selected models of the server's list; `ModelManagerError` where it cannot be read."""
+    listed, left_out = rows(connection.client.get_models())
     models: list[Observed] = []
     entries: list[Entry] = []
     selection = selection.among(listed)
     chosen = {name: found for name, found in sorted(listed.items()) if name in selection}
     files = file_names(found[0] for found in chosen.values() if found[0].name)
     for name, found in chosen.items():
-        why = unlistable(name, found[0].engine)
-        if len(found) > 1:
-            why = f"the server lists {len(found)} models of this name"
-        if why:
+        several = f"the server lists {len(found)} models of this name" if len(found) > 1 else ""
+        if why := several or unlistable(name, found[0].engine):
             left_out.append(_diagnostic("import/left-out", name, f"{why}; left out", "the plan counts it as unmanaged"))
             continue
         description = found[0].description
@@ -202,7 +181,11 @@ def read_server(connection: Connection, selection: Selection, given: ServerSetti
             description = None
         models.append(found[0])
         entries.append(Entry(name, f"{_FOLDER}/{files[name]}", found[0].engine, description))
-    settings = _settings(connection, given)
+    url, domain = connection.server
+    where = {"profile": given.profile} if given.profile and not given.url else {"url": url}
+    server = {**where, "auth_type": given.auth_type, "domain": domain}
+    # Never a token, nor a folder of this machine.
+    settings = {key: value for key, value in server.items() if value and not url.startswith(LOCAL)}
     text = manifest_text(
         entries,
         heading=["Written by `mmsync import` from what the server held. Edit it, and `mmsync apply` it."],
@@ -215,19 +198,8 @@ def read_server(connection: Connection, selection: Selection, given: ServerSetti
 def replaced_meanwhile(done: Download) -> str:
     """Say so where the bytes downloaded are not those of the row that the manifest was drawn up from."""
     there, listed = done.image_id, done.file.observed.image_id
-    if there is None or listed is None or str(there) == str(listed):
-        return ""
-    return "it was replaced on the server meanwhile; run the import again"
-
-
-def _settings(connection: Connection, given: ServerSettings) -> dict[str, str]:
-    """Return the ``server`` part: never a token, nor a folder of this machine."""
-    url, domain = connection.server
-    if url.startswith(LOCAL):
-        return {}
-    where = {"profile": given.profile} if given.profile and not given.url else {"url": url}
-    extra = {"auth_type": given.auth_type, "domain": domain}
-    return {key: value for key, value in {**where, **extra}.items() if value}
+    is_same = None in (there, listed) or str(there) == str(listed)
+    return "" if is_same else "it was replaced on the server meanwhile; run the import again"
 
 
 def _diagnostic(code: str, name: str, why: str, hint: str) -> Diagnostic:

@@ -1,4 +1,4 @@
-"""A SQLite file that may be lost: every failure becomes one warning, after which nothing is read or kept.
+"""The ledger's SQLite file, which may be lost: every failure becomes one warning, after which nothing is read or kept.
 
 A damaged file, or one of another version, is removed and begun anew, since it is only a cache.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 _BUSY = 10.0  # seconds to wait for another process's write
 # Damage may also show as text that is not UTF-8, in what was stored or in SQLite's own message.
-_FAULTS = (sqlite3.Error, UnicodeError)
+_ERRORS = (sqlite3.Error, UnicodeError)
 # What is wrong with the way to the file, not with the file (primary result codes, https://www.sqlite.org/rescode.html).
 _CIRCUMSTANCES = frozenset(
     {
@@ -35,35 +35,29 @@ _CIRCUMSTANCES = frozenset(
 
 
 class CacheFile:
-    """One open cache file; safe in threads, and beside other processes on the same file.
+    """One open cache file, made with its folder where missing; safe in threads, and beside other processes on it.
 
-    Args:
-        path: The file, made with its folder where missing.
-        version: Of the schema; a file of another version is begun anew.
-        schema: Statements that make the tables, separated by semicolons.
-        what: What to call it in warnings.
-        warn: Called with one sentence, once, when the file cannot be used or kept.
-
-    Attributes:
-        connection: The open database, or None once it was given up.
+    Without a path nothing is kept. ``schema`` are the statements that make the tables, separated by semicolons; a file
+    of another version of it is begun anew. ``warn`` is called with one sentence, once, when the ledger cannot be used
+    or kept.
     """
 
-    def __init__(self, path: Path, *, version: int, schema: str, what: str, warn: Callable[[str], None]) -> None:
-        self._path = path
+    def __init__(self, path: Path | None, *, version: int, schema: str, warn: Callable[[str], None]) -> None:
         self._version = version
         self._schema = schema
-        self._what = what
         self._warn = warn
         self._warned = False
         self._lock = threading.RLock()
-        self.connection: sqlite3.Connection | None = None
-        self._open()
+        self.connection: sqlite3.Connection | None = None  # None without a path, and once it was given up
+        if path:
+            self._path = path
+            self._open()
 
     def close(self) -> None:
         """Close the file; what was written is kept."""
         with self._lock:
             if self.connection is not None:
-                with contextlib.suppress(*_FAULTS):
+                with contextlib.suppress(*_ERRORS):
                     self.connection.close()
                 self.connection = None
 
@@ -74,7 +68,7 @@ class CacheFile:
                 return []
             try:
                 return self.connection.execute(query, values).fetchall()
-            except _FAULTS as error:
+            except _ERRORS as error:
                 self._give_up("read", error)
                 return []
 
@@ -88,8 +82,8 @@ class CacheFile:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany(statement, rows)
                 connection.execute("COMMIT")
-            except _FAULTS as error:
-                with contextlib.suppress(*_FAULTS):
+            except _ERRORS as error:
+                with contextlib.suppress(*_ERRORS):
                     connection.execute("ROLLBACK")
                 self._give_up("write to", error)
 
@@ -97,14 +91,14 @@ class CacheFile:
         for attempt in (1, 2):
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self.connection = self._connected()
-            except (OSError, *_FAULTS) as error:
+                self._connect()
+            except (OSError, *_ERRORS) as error:
                 self._give_up("open", error)
                 if attempt == 1 and _is_damage(error):
                     continue  # the damaged file is gone: begin a new one
             return
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connect(self) -> None:
         # For its owner alone, whatever the umask: SQLite's further files take over the mode.
         os.close(os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600))
         # Autocommit: each write states its own transaction, so none is left open while something else is waited for.
@@ -118,7 +112,7 @@ class CacheFile:
         except BaseException:
             connection.close()
             raise
-        return connection
+        self.connection = connection
 
     def _begin(self, connection: sqlite3.Connection, version: int) -> None:
         if version:
@@ -134,26 +128,20 @@ class CacheFile:
 
     def _give_up(self, verb: str, error: Exception) -> None:
         self.close()
-        if not _is_damage(error):
-            sentence = f"cannot {verb} the {self._what} {self._path} ({error}); the next run may be slower"
+        if is_damaged := _is_damage(error):
+            sentence = f"the ledger {self._path} is damaged ({error}); it is begun anew, and this run is slower"
+        else:
+            sentence = f"cannot {verb} the ledger {self._path} ({error}); the next run may be slower"
             # Where another process is only slow to let go, the folder is not to blame.
-            hint = "" if _is_taken(error) else "; set MMSYNC_CACHE_DIR to a folder that can be written"
-            self._tell(sentence + hint)
-            return
-        self._tell(f"the {self._what} {self._path} is damaged ({error}); it is begun anew, and this run is slower")
-        with contextlib.suppress(OSError):
-            for suffix in ("", "-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-
-    def _tell(self, sentence: str) -> None:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+                sentence += "; set MMSYNC_CACHE_DIR to a folder that can be written"
         if not self._warned:
             self._warned = True
             self._warn(sentence)
-
-
-def _is_taken(error: Exception) -> bool:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
-    return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+        if is_damaged:
+            with contextlib.suppress(OSError):
+                for suffix in ("", "-wal", "-shm"):
+                    self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
 
 def _is_damage(error: Exception) -> bool:

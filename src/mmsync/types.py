@@ -20,7 +20,7 @@ _FAR_FUTURE = 2**53  # the whole numbers that every JSON reader keeps
 
 
 def date_of(value: object) -> int | None:
-    """Return a date of a server's, milliseconds since the epoch; None where that is missing, or none that can be kept."""
+    """Return a date of a server's, milliseconds since the epoch; None where it is missing, or none that can be kept."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _FAR_FUTURE:
         return value
     return None
@@ -105,8 +105,7 @@ class Content(NamedTuple):
     sha256: str  # 64 lower-case hex digits
     size: int  # in bytes
     key: FileKey  # the stat it was read under; what an upload compares with
-    # true where the file is a Git LFS pointer: the digest and size are those of the file it stands for
-    lfs: bool = False
+    lfs: bool = False  # whether it is a Git LFS pointer: digest and size are those of the file it stands for
 
 
 class ServerName(NamedTuple):
@@ -132,7 +131,7 @@ class Observed(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """A model's signature, which queries that call it depend on; None where it is not known."""
+    """The part of a signature that queries depend on; None where it is not known. A file's: ``formats.Signature``."""
 
     inputs: dict[str, str | None] | None = None  # by name, with their types
     output: str | None = None  # the type of what it answers
@@ -153,7 +152,6 @@ class Shape(NamedTuple):
         return cls(inputs, None if output is None else str(output))
 
 
-Verdict = Literal["same", "different", "unknown"]
 Verify = Literal["auto", "always", "never"]
 """How far to go to find out what the server holds."""
 
@@ -163,9 +161,8 @@ EvidenceSource = Literal["ledger", "size", "download", "none"]
 class Evidence(NamedTuple):
     """The verdict on one model's content on the server, and its source."""
 
-    verdict: Verdict  # ``same``, ``different``, or ``unknown`` (never guessed)
-    # what settled it: the ledger, the image's size, a download of the bytes, or nothing (``none``)
-    source: EvidenceSource
+    verdict: Literal["same", "different", "unknown"]  # never guessed
+    source: EvidenceSource  # what settled it: the ledger, the image's size, a download of the bytes, or nothing
     sha256: str | None = None  # the content the server holds, where known
     size: int | None = None  # its size in bytes, where known
     why: str = ""  # for ``unknown``, the reason in one clause; otherwise empty
@@ -184,10 +181,8 @@ class Patterns:
     """A list of names and globs; ``name in patterns`` asks whether any of them means a name.
 
     Globs are those of Python's ``fnmatch``, with case: ``*``, ``?``, ``[abc]``. What is asked takes time in
-    proportion to the name and the number of globs: ``translate`` writes expressions that never go back.
-
-    Args:
-        known: Names that exist. What is one of them, letter for letter, is no glob.
+    proportion to the name and the number of globs: ``translate`` writes expressions that never go back. What is one of
+    the ``known`` names, letter for letter, is no glob.
     """
 
     def __init__(self, texts: Iterable[str], known: Collection[str] = ()) -> None:

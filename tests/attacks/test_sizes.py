@@ -12,7 +12,7 @@ import yaml
 
 from mmsync.errors import ManifestError
 from mmsync.manifest import read_manifest, yaml_loader
-from mmsync.manifest.discovery import walk
+from mmsync.manifest.discovery import Walk
 from mmsync.plan import Scope, Selection
 from mmsync.types import MOST_GLOBS, Patterns
 
@@ -155,12 +155,12 @@ def test_a_run_of_double_stars_looks_into_a_folder_once(tmp_path):
     for n in range(20):
         (tmp_path / f"f{n}/g").mkdir(parents=True)
         (tmp_path / f"f{n}/g/m.onnx").touch()
-    one = walk(str(tmp_path), ("**", "*.onnx"), lambda _: True)
-    many = walk(str(tmp_path), ("**",) * 40 + ("*.onnx",), lambda _: True)
+    one = Walk(("**", "*.onnx"), lambda _: True).run(str(tmp_path))
+    many = Walk(("**",) * 40 + ("*.onnx",), lambda _: True).run(str(tmp_path))
     assert one.matches == many.matches
     assert len(one.matches) == 20
-    assert steps(lambda: walk(str(tmp_path), ("**",) * 40 + ("*.onnx",), lambda _: True)) < 2 * steps(
-        lambda: walk(str(tmp_path), ("**", "*.onnx"), lambda _: True)
+    assert steps(lambda: Walk(("**",) * 40 + ("*.onnx",), lambda _: True).run(str(tmp_path))) < 2 * steps(
+        lambda: Walk(("**", "*.onnx"), lambda _: True).run(str(tmp_path))
     )
 
 

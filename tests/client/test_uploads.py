@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import hashlib
 import os
@@ -86,7 +87,8 @@ def test_a_file_name_that_is_not_utf_8_can_be_sent(taker, tmp_path):
 def test_the_form_can_be_sent_again_from_its_start(tmp_path):
     path = tmp_path / "m"
     path.write_bytes(os.urandom(BIG))
-    with FileForm(path, "ONNX", expected_sha256=hashlib.sha256(path.read_bytes()).hexdigest()) as form:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with contextlib.closing(FileForm(path, "ONNX", expected_sha256=digest)) as form:
         half = iter(form)
         next(half)
         half.close()

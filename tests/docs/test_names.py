@@ -14,6 +14,8 @@ class StandingOrder: ...
 async def look_closely(way_on, *notes, held=None, **places): ...
 lost = lambda problem: problem
 shown = "a name of no function"
+class Entry:
+    restless: bool = False
 '''
 
 
@@ -33,4 +35,14 @@ def test_each_kind_of_name_is_looked_at(tmp_path):
     found = names(tmp_path)
     assert found.returncode == 1
     told = {line.split(": ")[1] for line in found.stdout.splitlines()}
-    assert told == {"teller", "StandingOrder", "look_closely", "way_on", "held", "notes", "places", "problem"}
+    assert told == {
+        "teller",
+        "StandingOrder",
+        "look_closely",
+        "way_on",
+        "held",
+        "notes",
+        "places",
+        "problem",
+        "restless",
+    }

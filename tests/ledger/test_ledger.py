@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from mmsync.ledger import Ledger, ServerDescription, VerifiedContent, vouched
+from mmsync.ledger import Ledger, ServerDescription, VerifiedContent, known_content
 from mmsync.types import Content, FileKey, Observed, ServerName, Shape
 
 SERVER = ServerName("https://models.example", "self")
@@ -251,8 +251,8 @@ def test_half_a_pair_of_surrogates_from_a_server_costs_no_ledger(path, warnings)
 
 def test_an_image_is_vouched_for_only_under_the_date_it_was_learned_with():
     row = Observed("m", 1, "ONNX", "", 7, 1000, 2000)
-    assert vouched(row, {KEY: (*HELD[:2], 2000)}) == (*HELD[:2], 2000)
-    assert vouched(row, {KEY: (*HELD[:2], 1999)}) is None
+    assert known_content(row, {KEY: (*HELD[:2], 2000)}) == (*HELD[:2], 2000)
+    assert known_content(row, {KEY: (*HELD[:2], 1999)}) is None
     # What one of the two does not say cannot be compared.
-    assert vouched(row._replace(update_date=None), {KEY: (*HELD[:2], 1999)})
-    assert vouched(row, {KEY: HELD})
+    assert known_content(row._replace(update_date=None), {KEY: (*HELD[:2], 1999)})
+    assert known_content(row, {KEY: HELD})

@@ -138,6 +138,29 @@ def test_a_manifest_broken_and_mended_is_told_once_and_the_last_good_one_stays(r
     assert process.of("manifest_failed")[1]["message"].startswith(f"{stays}{path}:1:1: ")
 
 
+def test_a_hidden_file_among_the_manifests_is_none_of_them_and_holds_up_no_other(root, watch, server):
+    contents = one(root)
+    over = threading.Event()
+
+    def editor():  # its swap file, written all the time and never settled
+        while not over.wait(0.02):
+            (root / ".x.yaml").write_text(f"models: [{time.monotonic()}")
+
+    thread = threading.Thread(target=editor)
+    thread.start()
+    try:
+        process = watch(manifest=root)
+        process.until(lambda: server.holds(contents))
+        contents["b"] = json_model(2)
+        (root / "b.json").write_bytes(contents["b"])
+        (root / "more.yaml").write_text("models: [{name: b, engine: MLSTATS, file: b.json}]\n")
+        process.until(lambda: server.holds(contents))
+    finally:
+        over.set()
+        thread.join()
+    assert not process.of("manifest_failed")
+
+
 def test_a_server_that_is_too_slow_is_told_and_waited_for(root, watch, server):
     contents = one(root)
     fast = threading.Event()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from mmsync.apply.outcome import Attempt, Outcome
 from mmsync.apply.preconditions import SignatureGuard, as_before, completed, declared_shape, staleness
@@ -28,7 +26,16 @@ from mmsync.plan import Change
 from mmsync.types import Shape
 
 History = Callable[[Change], tuple[Sequence[VerifiedContent], str | None]]
+"""Returns the contents once verified under a change's name, the latest first, and what the server is known to hold."""
 
+# An outcome's code, and whether trying the same again is pointless.
+_CODES: dict[type[Exception], tuple[str, bool]] = {
+    TokenError: ("token", False),
+    UnknownEngine: ("unknown-engine", True),
+    ModelRefused: ("refused", True),
+    TransportError: ("network", False),
+    EndpointNotFound: ("server", True),
+}
 _SLOW = 0.5  # seconds the upload of a new model may take before the name is read once more ahead of its save
 
 
@@ -45,22 +52,14 @@ def carry_out(
     client: Client,
     reread: Callable[[], ModelDetail | None],
     on_progress: Callable[[int, int], None],
-    *,
-    history: History = lambda _: ((), None),
-    clock: Callable[[], float] = time.monotonic,
+    history: History,
+    clock: Callable[[], float],
 ) -> Attempt:
     """Do what the change says, unless the server or the file is no longer as planned.
 
-    Args:
-        reread: Reads the model's detail as it is now; called just before the first write.
-        on_progress: Called with bytes sent and bytes in all; an exception it raises aborts the upload and comes
-            out of this function.
-        history: Returns the contents once verified under the change's name, the latest first, and the one that the
-            server is known to hold.
-        clock: Seconds, for how long an upload took.
-
-    Returns:
-        The attempt: ``applied``, ``skipped`` with nothing visible written, or ``failed``.
+    Return the attempt: ``applied``, ``skipped`` with nothing visible written, or ``failed``. ``reread`` reads the
+    model's detail as it is now, just before the first write. ``on_progress`` is called with bytes sent and bytes in
+    all; an exception it raises aborts the upload and comes out of this function.
     """
     try:
         stored = reread()
@@ -75,10 +74,9 @@ def carry_out(
             stored = completed(change.before, stored)
             # Without its image's id the stored model cannot be saved again, and without its fields it would lose them:
             # then its bytes are sent again, and the review says both.
-            if change.reasons == ("description",) and image_id(stored) is not None and "fields" in stored:
-                attempt = _describe(change, client, stored)
-                if attempt is not None:
-                    return attempt
+            is_savable = image_id(stored) is not None and "fields" in stored
+            if change.reasons == ("description",) and is_savable and (attempt := _describe(change, client, stored)):
+                return attempt
         return _upload(change, client, stored, on_progress, history, clock)
     except _Refused as refused:
         return refused.attempt
@@ -91,9 +89,10 @@ def _describe(change: Change, client: Client, stored: ModelDetail) -> Attempt | 
 
     How the server shows it is read back with all the others.
     """
-    description = change.after.description or "" if change.after else ""
-    if stored.get("engine") is None and change.after is not None:
-        stored = {**stored, "engine": change.after.engine}
+    before, after = change.before, change.after
+    description = after.description or "" if after else ""
+    if stored.get("engine") is None and after:
+        stored = {**stored, "engine": after.engine}
     unanswered: UnexpectedResponse | None = None
     try:
         client.update_description(change.name, description, detail=stored)
@@ -106,20 +105,15 @@ def _describe(change: Change, client: Client, stored: ModelDetail) -> Attempt | 
     now = client.find_detail(change.name)
     if now is None:
         return _skipped(change, "stale", "it was deleted while its description was saved")
-    there, was = image_id(now), image_id(stored)
-    if there is not None and str(there) != str(was) and not _still_holds(change, client, there):
-        return _skipped(change, "stale", "its content was replaced outside mmsync while its description was saved")
+    there = image_id(now)
+    if there is not None and str(there) != str(image_id(stored)):
+        # An image of another id may still hold the content that the model held when the plan was made.
+        is_same = before and after and before.sha256 == after.sha256 and holds(client, change.name, there, after.sha256)
+        if not is_same:
+            return _skipped(change, "stale", "its content was replaced outside mmsync while its description was saved")
     if unanswered and (now.get("description") or "") != description:
         raise unanswered
     return Attempt(Outcome(change, "applied"), there)
-
-
-def _still_holds(change: Change, client: Client, image: int | str) -> bool:
-    """Return whether a model whose image has another id now holds the content it held when the plan was made."""
-    before, after = change.before, change.after
-    if before is None or after is None or before.sha256 != after.sha256:
-        return False
-    return holds(client, change.name, image, after.sha256)
 
 
 def _upload(
@@ -149,9 +143,6 @@ def _upload(
     image: int | str | None = None
     displayed = Shape()
 
-    def refuse(code: str, why: str, *, permanent: bool = False) -> NoReturn:
-        raise _Refused(_skipped(change, code, why, permanent=permanent, uploaded=content.size))
-
     def before_save(review: ModelReview, stored: ModelDetail | None) -> ModelDetail | None:
         nonlocal image, displayed
         image, displayed = review.get("imageId"), Shape.of(review)
@@ -161,12 +152,13 @@ def _upload(
         # What is there could be lost, so it is read once more, last of all. A second model of a new name is what the
         # server itself prevents; there that is worth its time only where much of it has passed.
         if stored is not None or clock() - began > _SLOW:
+            was = None if stored is None else as_before(stored)
             now = client.find_detail(change.name)
-            if stale := staleness(as_before(stored), now):
-                refuse("stale", stale)
-            stored = None if now is None else completed(as_before(stored), now)
+            if stale := staleness(was, now):
+                raise _Refused(_skipped(change, "stale", stale, uploaded=content.size))
+            stored = None if now is None else completed(was, now)
         if guard and not desired.allow_signature_change and (broken := guard.before_save(displayed)):
-            refuse("signature", broken, permanent=True)
+            raise _Refused(_skipped(change, "signature", broken, permanent=True, uploaded=content.size))
         return stored
 
     try:
@@ -202,45 +194,24 @@ def _failed(change: Change, error: Exception, *, uploaded: int = 0) -> Attempt:
     if isinstance(error, ModelAlreadyExists) and change.before is None:
         why = _sentence(error.__cause__ if isinstance(error.__cause__, ModelManagerError) else error)
         return _skipped(change, "stale", f"it exists now, made outside mmsync: {why}", uploaded=uploaded)
-    code, permanent = _code(error)
+    otherwise = ("server", error.permanent) if isinstance(error, ModelManagerError) else ("file", False)
+    code, permanent = _CODES.get(type(error), otherwise)
     return Attempt(Outcome(change, "failed", code, _sentence(error), permanent, uploaded))
-
-
-def _code(error: Exception) -> tuple[str, bool]:
-    match error:
-        case TokenError():
-            return "token", False
-        case UnknownEngine():
-            return "unknown-engine", True
-        case ModelRefused():
-            return "refused", True
-        case TransportError():
-            return "network", False
-        case EndpointNotFound():
-            return "server", True
-        case ModelManagerError():
-            return "server", error.permanent
-        case _:
-            return "file", False
 
 
 def _sentence(error: Exception) -> str:
     text = str(error) or type(error).__name__
     if isinstance(error, ModelManagerError) and error.cid:
         text += f", correlation id {error.cid}"
-    hint = _hint(error)
-    return f"{text} ({hint})" if hint else text
-
-
-def _hint(error: Exception) -> str:
-    if isinstance(error, MmsyncError) and error.hint:
-        return error.hint
     match error:
+        case MmsyncError(hint=hint) if hint:
+            pass
         case UnknownEngine():
-            return "correct its engine"
+            hint = "correct its engine"
         case ModelRefused():
-            return "export the file again, or correct its engine"
+            hint = "export the file again, or correct its engine"
         case ModelManagerError(permanent=False):
-            return "try again; if it stays so, whoever runs the server can tell why"
+            hint = "try again; if it stays so, whoever runs the server can tell why"
         case _:
-            return ""
+            return text
+    return f"{text} ({hint})"

@@ -1,4 +1,8 @@
-"""The executor of a plan: several changes at a time, stoppable, each failure its own."""
+"""The executor of a plan: several changes at a time, stoppable, each failure its own.
+
+It says when each change has its turn and tells what became of it. It sends nothing itself: ``change.py`` does, through
+``client.add_model``, ``update_description`` and ``delete_model``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from mmsync.apply.change import History, carry_out
@@ -22,8 +26,6 @@ from mmsync.plan import Change, Plan
 from mmsync.printable import printable
 
 _FRESH = 0.5  # seconds for which a model that was read is taken to be as it was
-
-
 _TICK = 0.2  # seconds between looks at the stop signal while nothing happens
 _FAREWELL = 2.0  # seconds for uploads broken off to come to their end
 _PROGRESS_EVERY = 0.2  # seconds between two progress events of one model
@@ -40,71 +42,59 @@ class Aborted(BaseException):
     """An upload is broken off before its last bytes. No Exception: nothing on the way may swallow it."""
 
 
+@dataclass(eq=False)
 class Executor:
-    """The workers of one apply and what they have done so far.
+    """The workers of one apply and what they have done so far."""
 
-    Attributes:
-        is_cut_short: Whether the run was stopped and its grace passed while the server had yet to answer.
-    """
+    changes: tuple[Change, ...]
+    client: Client
+    jobs: int
+    stop: Stop | None
+    clock: Callable[[], float]
+    history: History
+    fail_fast: bool
+    # whether the run was stopped and its grace passed while the server had yet to answer
+    is_cut_short: bool = False
+    _ended: bool = False
+    _halt: threading.Event = field(default_factory=threading.Event)
+    _abort: threading.Event = field(default_factory=threading.Event)
+    _events: queue.SimpleQueue[Event | None] = field(default_factory=queue.SimpleQueue)
+    _attempts: dict[str, Attempt] = field(default_factory=dict)
+    _begun: set[str] = field(default_factory=set)
 
-    def __init__(
-        self,
-        changes: tuple[Change, ...],
-        client: Client,
-        jobs: int,
-        stop: Stop | None,
-        clock: Callable[[], float],
-        history: History,
-        *,
-        fail_fast: bool,
-    ) -> None:
+    def __post_init__(self) -> None:
         # Deletes come last: what replaces an orphan is there before it goes.
-        ordered = sorted(changes, key=lambda change: (change.action == "delete", change.name))
-        self._waiting = deque(ordered)
-        self._client = client
-        self._stop = stop
-        self._clock = clock
-        self._history = history
-        self._fail_fast = fail_fast
-        self._halt = threading.Event()
-        self._abort = threading.Event()
-        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._attempts: dict[str, Attempt] = {}
-        self._begun: dict[str, Change] = {}
-        self._ended = False
-        self.is_cut_short = False
-        self._all = changes
-        self._sending = threading.Semaphore(jobs)
-        self._workers = [
-            # Daemons: a worker stuck in a dead connection must not keep the process after its grace.
-            threading.Thread(target=self._work, name=f"apply-{n}", daemon=True)
-            for n in range(min(2 * jobs if jobs > 1 else 1, len(ordered)))
-        ]
+        self._waiting = deque(sorted(self.changes, key=lambda change: (change.action == "delete", change.name)))
+        self._sending = threading.Semaphore(self.jobs)
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """One for each change, in the plan's order."""
-        return tuple(self._attempts.get(change.name) or self._unfinished(change) for change in self._all)
+        return tuple(self._attempts.get(change.name) or self._unfinished(change) for change in self.changes)
 
     def events(self, grace: float) -> Iterator[Event]:
-        """Start, and yield what happens until all is done or ``grace`` seconds and a little have passed since a stop."""
-        working = len(start(self._workers))
-        if self._workers and not working:
+        """Start, and yield what happens until all is done or ``grace`` seconds and a little are over since a stop."""
+        workers = [
+            # Daemons: a worker stuck in a dead connection must not keep the process after its grace.
+            threading.Thread(target=self._work, name=f"apply-{n}", daemon=True)
+            for n in range(min(2 * self.jobs if self.jobs > 1 else 1, len(self.changes)))
+        ]
+        working = len(start(workers))
+        if workers and not working:
             raise MmsyncError("this machine lets no thread start; nothing was written")
         last_call: float | None = None
         try:
-            while working and not (last_call and self._is_over(last_call)):
-                try:
-                    event = self._events.get(timeout=_TICK)
-                except queue.Empty:
-                    pass
-                else:
-                    if event is None:
+            # A little after the uploads were broken off, nothing is waited for any more.
+            while working and not (last_call and self.clock() > last_call + _FAREWELL):
+                with contextlib.suppress(queue.Empty):
+                    if (event := self._events.get(timeout=_TICK)) is None:
                         working -= 1
                     else:
                         yield event
                 if last_call is None and self._stopping():
-                    last_call = self._clock() + grace
+                    last_call = self.clock() + grace
+                if last_call and self.clock() > last_call:
+                    self._abort.set()
         finally:
             self._halt.set()
             self._ended = True
@@ -112,14 +102,8 @@ class Executor:
                 self._abort.set()
                 self.is_cut_short = True
 
-    def _is_over(self, last_call: float) -> bool:
-        """Past the grace uploads are broken off; a little later nothing is waited for any more."""
-        if self._clock() > last_call:
-            self._abort.set()
-        return self._clock() > last_call + _FAREWELL
-
     def _stopping(self) -> bool:
-        return self._stop is not None and self._stop.is_set()
+        return self.stop is not None and self.stop.is_set()
 
     def _work(self) -> None:
         try:
@@ -141,36 +125,36 @@ class Executor:
             turn.enter_context(self._sending)
             if self._halt.is_set() or self._stopping():
                 return False
-            self._begun[change.name] = change
+            self._begun.add(change.name)
             self._events.put(Started(change))
             attempt = self._one(change, reread, turn.close)
         if not self._ended:
             self._attempts[change.name] = attempt
         outcome = attempt.outcome
-        if outcome.code == "token" or (self._fail_fast and not outcome.ok):
+        if outcome.code == "token" or (self.fail_fast and not outcome.ok):
             self._halt.set()
         self._events.put(Finished(outcome))
         return True
 
     def _reader(self, name: str) -> Callable[[], ModelDetail | None]:
         """Read a model; return a function that returns it as it was at most half a second ago."""
-        asked = self._clock()
+        asked = self.clock()
         try:
-            detail = self._client.find_detail(name)
+            detail = self.client.find_detail(name)
         except Exception:  # noqa: BLE001 - it is read again as part of the change, which then fails with it
-            return lambda: self._client.find_detail(name)
-        return lambda: detail if self._clock() - asked <= _FRESH else self._client.find_detail(name)
+            return lambda: self.client.find_detail(name)
+        return lambda: detail if self.clock() - asked <= _FRESH else self.client.find_detail(name)
 
     def _one(self, change: Change, reread: Callable[[], ModelDetail | None], on_sent: Callable[[], None]) -> Attempt:
         """Carry out one change; ``on_sent`` is called, perhaps more than once, as soon as the file is on its way."""
-        began = self._clock()
+        began = self.clock()
         told = began - _PROGRESS_EVERY
 
         def on_progress(done: int, total: int) -> None:
             nonlocal told
             if self._abort.is_set():
                 raise Aborted
-            now = self._clock()
+            now = self.clock()
             if now - told >= _PROGRESS_EVERY or done == total:
                 told = now
                 self._events.put(Progress(change.name, "uploading", done, total))
@@ -178,13 +162,13 @@ class Executor:
                 on_sent()
 
         try:
-            attempt = carry_out(change, self._client, reread, on_progress, history=self._history, clock=self._clock)
+            attempt = carry_out(change, self.client, reread, on_progress, self.history, self.clock)
         except Aborted:
             why = "the upload was broken off before its end; the server's model is as it was"
             attempt = Attempt(Outcome(change, "failed", "interrupted", why))
         except Exception as bug:  # noqa: BLE001 - one model's surprise must not take the others with it
             attempt = Attempt(Outcome(change, "failed", "internal", f"{type(bug).__name__}: {bug}"))
-        return replace(attempt, outcome=replace(attempt.outcome, seconds=self._clock() - began))
+        return attempt._replace(outcome=replace(attempt.outcome, seconds=self.clock() - began))
 
     def _unfinished(self, change: Change) -> Attempt:
         if change.name in self._begun:
@@ -193,7 +177,7 @@ class Executor:
         ends = [attempt.outcome for attempt in self._attempts.values() if not attempt.outcome.ok]
         if any(outcome.code == "token" for outcome in ends):
             return Attempt(Outcome(change, "not-attempted", "token", "the server refused the token"))
-        if self._fail_fast and ends and not self._stopping():
+        if self.fail_fast and ends and not self._stopping():
             why = f"the run ends at the first failure (--fail-fast): {printable(ends[0].change.name, 80)}"
             return Attempt(Outcome(change, "not-attempted", "fail-fast", why))
         return Attempt(Outcome(change, "not-attempted", "interrupted", "the run was stopped first"))
@@ -217,17 +201,11 @@ def apply_changes(
     seconds to finish, then their uploads are broken off; what was not begun is ``not-attempted``. A refused
     token ends the run the same way, since every other change would be refused as well.
 
-    Args:
-        plan: What to do. Its refusals are the caller's to respect.
-        client: The way to the server; its pool should hold three connections a job.
-        ledger: Learns what the server was seen to hold afterwards.
-        jobs: How many files to send at a time, at least 1. While the server looks at a file it has, or saves it, the
-            next one is sent, so that up to twice as many changes are under way; with 1, one after another.
-        stop: Asked before each change, and a few times a second.
-        fail_fast: Whether the first failure ends the run.
-        grace: Seconds.
-        clock: Seconds, monotonic.
-        sleep: Waits so many seconds, for a server whose list is behind.
+    The plan's refusals are the caller's to respect. The client's pool should hold three connections a job; the ledger
+    learns what the server was seen to hold afterwards. ``jobs`` says how many files to send at a time: while the server
+    looks at a file it has, or saves it, the next one is sent, so that up to twice as many changes are under way; with
+    1, one after another. ``stop`` is asked before each change, and a few times a second. With ``fail_fast`` the first
+    failure ends the run. ``clock`` tells monotonic seconds; ``sleep`` waits some, for a server whose list is behind.
     """
     known = {(model, image): content[0] for (model, _, image), content in ledger.images(plan.server).items()}
 
@@ -252,5 +230,5 @@ def apply_changes(
         if not (stop and stop.is_set()):  # whoever stopped us is waiting
             sleep(seconds)
 
-    outcomes, note = read_back(plan, attempts, client, ledger, jobs=jobs, wait=wait)
-    yield Verified(outcomes, note)
+    outcomes, unverified = read_back(plan, attempts, client, ledger, jobs=jobs, wait=wait)
+    yield Verified(outcomes, unverified)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mmsync.plan import Change
 from mmsync.types import Shape
 
 Status = Literal["verified", "applied", "skipped", "failed", "not-attempted"]
-_UNKNOWN = Shape()
 Phase = Literal["hashing", "uploading", "downloading", "verifying"]
 
 
@@ -21,9 +20,9 @@ class Outcome:
         change: The change.
         status: ``verified`` (done, and read back as done), ``applied`` (done, not read back), ``skipped``
             (nothing written, on purpose), ``failed``, or ``not-attempted`` (the run was stopped first).
-        code: Why not done, a stable word: ``stale``, ``file-changed``, ``signature``, ``refused``,
-            ``unknown-engine``, ``lfs-pointer``, ``token``, ``network``, ``server``, ``file``, ``read-back``, ``fail-fast``, ``interrupted``, ``internal``;
-            empty where it was done.
+        code: Why not done, a stable word: ``stale``, ``file-changed``, ``signature``, ``refused``, ``unknown-engine``,
+            ``lfs-pointer``, ``token``, ``network``, ``server``, ``file``, ``read-back``, ``fail-fast``,
+            ``interrupted``, ``internal``; empty where it was done.
         message: One sentence for a person: what, why and the hint; empty where there is nothing to add.
         permanent: Whether trying the same again is pointless until the file or the entry changes.
         uploaded: Bytes of the model sent to the server for this change.
@@ -44,19 +43,13 @@ class Outcome:
         return self.status in ("verified", "applied")
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """An outcome and, where bytes were uploaded, the image they became.
-
-    Attributes:
-        declared: The signature the file declares, where it was read.
-        shown: The signature the server's review of it says.
-    """
+class Attempt(NamedTuple):
+    """An outcome and, where bytes were uploaded, the image they became."""
 
     outcome: Outcome
     image_id: int | str | None = None
-    declared: Shape = _UNKNOWN
-    displayed: Shape = _UNKNOWN
+    declared: Shape = Shape()  # the signature the file declares, where it was read
+    displayed: Shape = Shape()  # the signature the server's review of it says
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Reading back: the server's list, and where it shows something else the models themselves, say what each change became.
+"""Reading back: the server's list, and where that shows something else the models themselves, say what changes became.
 
 A list may be some seconds behind (a read replica, a caching proxy), and a server may keep a text its own way: neither
 is somebody's doing, and is told apart from that before anything is said. The ledger learns what was found.
@@ -23,38 +23,26 @@ from mmsync.plan.planner import same_engine
 from mmsync.printable import printable
 from mmsync.types import Observed
 
+_LAG = 2.5  # seconds a list or a replica may be behind
+
 
 def is_respelled(sent: str, displayed: str) -> bool:
     """Return whether what a server shows is what it was sent, put its own way: trimmed, cut short, or in another case.
 
     Such a server shows the same again however often the text is sent. Limits of descriptions are not published.
     """
-    before, after = _bare(sent), _bare(displayed)
+    before, after = (" ".join(unicodedata.normalize("NFKC", text).casefold().split()) for text in (sent, displayed))
     return sent != displayed and bool(after) and before.startswith(after)
 
 
-def _bare(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-_LAG = 2.5  # seconds a list or a replica may be behind
-
-
 class _Check(NamedTuple):
-    """An attempt as one reading of the server shows it.
+    """An attempt as one reading of the server shows it."""
 
-    Attributes:
-        outcome: What became of the change, if there is no other look.
-        is_doubtful: Whether another look may say something else.
-        lesson: Which content the image there holds.
-        kept: How the server shows the description.
-        shown: The description there, where it is neither the one sent nor known to be that in the server's own way.
-    """
-
-    outcome: Outcome
-    is_uncertain: bool = False
-    lesson: tuple[ImageKey, KnownImage] | None = None
-    description_there: ServerDescription | None = None
+    outcome: Outcome  # what became of the change, if it is not read again
+    is_uncertain: bool = False  # whether another reading may say something else
+    lesson: tuple[ImageKey, KnownImage] | None = None  # which content the image there holds
+    description_there: ServerDescription | None = None  # how the server shows the description
+    # the description there, where it is neither the one sent nor known to be that in the server's own way
     displayed: str | None = None
 
 
@@ -67,27 +55,21 @@ def read_back(
     jobs: int,
     wait: Callable[[float], object],
 ) -> tuple[tuple[Outcome, ...], str]:
-    """Turn ``applied`` outcomes into ``verified``, or ``failed`` where the server shows something else.
+    """Return the final outcomes in the order of ``attempts``, and why nothing could be read back (or an empty text).
 
-    Args:
-        ledger: Learns what the server holds, and how it shows descriptions.
-        jobs: How many models to ask about at a time.
-        wait: Waits for so many seconds, or less where the run is to end.
-
-    Returns:
-        The final outcomes in the order of ``attempts``, and why nothing could be read back (or an empty text).
+    What was ``applied`` is ``verified``, or ``failed`` where the server shows something else; the ledger learns what it
+    holds, and how it shows descriptions. ``wait`` waits for so many seconds, or less where the run is to end.
     """
     applied = {each.outcome.change.name: each for each in attempts if each.outcome.status == "applied"}
+    outcomes = tuple(attempt.outcome for attempt in attempts)
     if not applied:
-        return tuple(attempt.outcome for attempt in attempts), ""
+        return outcomes, ""
     try:
         listed, _ = rows(client.get_models())
     except ModelManagerError as error:
-        return tuple(attempt.outcome for attempt in attempts), f"the changes could not be read back: {error}"
+        return outcomes, f"the changes could not be read back: {error}"
     known = ledger.descriptions(plan.server)
-    checks = {
-        name: _compare(attempt, listed.get(name, ()), known.get(name), client) for name, attempt in applied.items()
-    }
+    checks = {name: _compare(each, listed.get(name, ()), known.get(name), client) for name, each in applied.items()}
     for pause in (0.0, _LAG):
         uncertain = [applied[name] for name, check in checks.items() if check.is_uncertain]
         if uncertain and pause:
@@ -98,21 +80,19 @@ def read_back(
     for (attempt, _), check in parallel_map(lambda each: _insist(each[0], each[1], client), odd, jobs=jobs):
         checks[attempt.outcome.change.name] = check
     ledger.learn(plan.server, [check.lesson for check in checks.values() if check.lesson])
-    ledger.learn_descriptions(
-        plan.server, [(name, check.description_there) for name, check in checks.items() if check.description_there]
-    )
+    displayed = [(name, check.description_there) for name, check in checks.items() if check.description_there]
+    ledger.learn_descriptions(plan.server, displayed)
     sent = [
         (name, VerifiedContent(change.after.sha256, applied[name].declared, applied[name].displayed))
         for name, (outcome, *_) in checks.items()
         if outcome.ok and outcome.uploaded and (change := outcome.change).after
     ]
     ledger.learn_verified(plan.server, sent)
-    outcomes = (attempt.outcome for attempt in attempts)
     return tuple(checks[each.change.name].outcome if each.change.name in checks else each for each in outcomes), ""
 
 
 def _ask(attempt: Attempt, client: Client) -> _Check:
-    """Look at the model itself."""
+    """Read the model itself."""
     try:
         row = row_of(client, attempt.outcome.change.name)
     except ModelManagerError:
@@ -137,7 +117,8 @@ def _compare(
         return _wrong(outcome, f"it was saved, but the server {displayed}")
     there = found[0]
     try:
-        if _is_incomplete(there, after) and not is_detail:
+        needed = (there.id, there.image_id, there.engine, there.description if after.description else "")
+        if None in needed and not is_detail:  # the list leaves out what is to be compared
             seen = row_of(client, there.name)
             there = fill_in(there, seen, "id", "engine", "description", "image_id") if seen else there
         image = there.image_id
@@ -149,7 +130,7 @@ def _compare(
     key = image_key(there)
     # Only an image id seen on both sides ties the bytes sent to the row read, or those already there.
     is_known = outcome.uploaded or (before and before.sha256 == after.sha256)
-    is_ours = key is not None and attempt.image_id is not None and is_known and not renamed
+    is_ours = attempt.image_id is not None and is_known and not renamed
     lesson = (key, (after.sha256, after.size, there.update_date)) if key and is_ours else None
     dates = (before.update_date if before else None, there.update_date)
     # Of before the change, be it a list or a replica that lags, is what has neither our image nor a newer date.
@@ -163,12 +144,10 @@ def _compared(
     """Say whether the server shows the engine and the description that were saved."""
     if there.engine is not None and not same_engine(there.engine, after.engine):
         # Not tried again by itself: a server that knows the engine by another name would be sent the bytes for ever.
-        check = _wrong(outcome, f"it was saved, but the server shows engine {printable(there.engine)}")
-        return check._replace(outcome=replace(check.outcome, permanent=True))
+        return _wrong(outcome, f"it was saved, but the server shows engine {printable(there.engine)}", permanent=True)
     displayed, sent = there.description or "", after.description
-    done = _Check(replace(outcome, status="verified"))
     if sent is None or displayed == sent or description_there == (sent, displayed):
-        return done
+        return _Check(replace(outcome, status="verified"))
     if is_new and (not displayed or is_respelled(sent, displayed)):
         return _as_displayed(outcome, ServerDescription(sent, displayed))
     check = _wrong(outcome, "it was saved, but the server shows another description")
@@ -186,16 +165,10 @@ def _insist(attempt: Attempt, before: _Check, client: Client) -> _Check:
     except ModelManagerError:
         return before
     check = _compare(attempt, (row,) if row else (), None, client, is_detail=True)
-    if check.displayed == before.displayed:
-        return _as_displayed(attempt.outcome, ServerDescription(after.description, before.displayed))._replace(
-            lesson=check.lesson
-        )
-    return check
-
-
-def _is_incomplete(there: Observed, after: After) -> bool:
-    """Return whether the list leaves out what is to be compared."""
-    return None in (there.id, there.image_id, there.engine) or (there.description is None and bool(after.description))
+    if check.displayed != before.displayed:
+        return check
+    displayed = ServerDescription(after.description, before.displayed)
+    return _as_displayed(attempt.outcome, displayed)._replace(lesson=check.lesson)
 
 
 def _as_displayed(outcome: Outcome, description_there: ServerDescription) -> _Check:
@@ -205,6 +178,7 @@ def _as_displayed(outcome: Outcome, description_there: ServerDescription) -> _Ch
     return _Check(replace(outcome, status="verified", message=message), description_there=description_there)
 
 
-def _wrong(outcome: Outcome, why: str) -> _Check:
+def _wrong(outcome: Outcome, why: str, *, permanent: bool = False) -> _Check:
     message = f"{why}; plan again to see what is left to do"
-    return _Check(replace(outcome, status="failed", code="read-back", message=message), is_uncertain=True)
+    failed = replace(outcome, status="failed", code="read-back", message=message, permanent=permanent)
+    return _Check(failed, is_uncertain=True)

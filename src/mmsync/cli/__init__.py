@@ -1,1 +1,1 @@
-"""The command line: options in, calls, text out, an exit code. The only room that prints, reads the environment or exits."""
+"""The command line: options in, calls, text out, exit code. Only this room prints, reads the environment or exits."""

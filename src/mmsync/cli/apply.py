@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,13 +53,8 @@ class _How(NamedTuple):
 @click.option("--expect", metavar="DIGEST", help="Refuse unless the plan has this digest.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, even on a terminal.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
-@click.option(
-    "--lock-timeout",
-    type=click.FloatRange(min=0),
-    default=600.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for another mmsync on this machine.",
+@opt.number_option(
+    "--lock-timeout", click.FloatRange(min=0), 600.0, "SECONDS", "How long to wait for another mmsync on this machine."
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where something was changed.")
 @opt.format_option("text", "json", "markdown")
@@ -90,46 +86,32 @@ def apply(
     server = server.with_token()
     desired = read(manifest)
     settings = desired.server
-    # Where neither flags nor the manifest name a server, the plan does; who names it decides whether a token goes there.
+    # Where neither flags nor the manifest name a server, the plan does; who names it decides whether the token goes.
     names_none = server.url is None and server.profile is None and settings.url is None and settings.profile is None
     if document is not None and names_none:
         at = document["server"]
         settings = ServerSettings(at["url"], domain=at.get("domain") or None, source=Source(str(saved), 1, 1))
-    with planned(
-        desired,
-        options,
-        resolve(server, settings),
-        quiet=asked.quiet,
-        exclusive=True,
-        lock_timeout=lock_timeout,
-    ) as (plan, connection):
+    target = resolve(server, settings)
+    with planned(desired, options, target, quiet=asked.quiet, lock_timeout=lock_timeout) as (plan, connection):
         if document is not None:
             check_saved(plan, document, str(saved))
         if expect and plan_digest(plan) != expect.strip().lower():
             show(plan, asked.output_format)
-            raise PlanRefused(
-                f"the plan's digest is {plan_digest(plan)}, not the expected {expect}; nothing was written",
-                hint="what would be done now is shown above: plan again, look at it, and expect that digest",
-            )
+            why = f"the plan's digest is {plan_digest(plan)}, not the expected {expect}; nothing was written"
+            hint = "what would be done now is shown above: plan again, look at it, and expect that digest"
+            raise PlanRefused(why, hint=hint)
         return _carry_out(plan, connection, asked, options.jobs)
 
 
 def _read_saved(name: str) -> dict[str, Any]:
-    """Return the saved plan's document.
-
-    Raises:
-        SettingsError: The file cannot be read, or is larger than any plan.
-        PlanRefused: It is no plan document.
-    """
+    """Return the saved plan's document; raises `SettingsError` if it cannot be read, `PlanRefused` if it is no plan."""
     try:
         # What is no text is no plan either: read_document says so.
         with Path(name).open("rb") as file:
             content = file.read(MAX_DOCUMENT + 1)
     except OSError as error:
-        raise SettingsError(
-            f"cannot read the plan {name}: {error.strerror or error}",
-            "PLAN is a file made with: mmsync plan --out FILE; manifests are named with -f",
-        ) from error
+        hint = "PLAN is a file made with: mmsync plan --out FILE; manifests are named with -f"
+        raise SettingsError(f"cannot read the plan {name}: {error.strerror or error}", hint) from error
     if len(content) > MAX_DOCUMENT:
         raise SettingsError(f"{name} is larger than any plan ({MAX_DOCUMENT // 2**20} MiB)", "is it the right file?")
     return read_document(content.decode("utf-8", "replace"), name)
@@ -143,10 +125,8 @@ def _carry_out(plan: Plan, connection: Connection, how: _How, jobs: int) -> int:
         publish(plan)
         if how.output_format != "text":
             complain(plan.refusals, annotated=True)  # stdout may well go to a file
-        raise PlanRefused(
-            "a guard forbids this plan; nothing was written",
-            hint="above stands which guard, and the flag that lifts it",
-        )
+        hint = "above stands which guard, and the flag that lifts it"
+        raise PlanRefused("a guard forbids this plan; nothing was written", hint=hint)
     # Only a person at a terminal is asked, wherever the answer goes; scripts and CI jobs are not kept waiting.
     asks = plan.changes and not how.yes and sys.stdin.isatty()
     if asks and not click.confirm("Apply these changes?", default=False, err=True):
@@ -171,9 +151,10 @@ def _carry_out(plan: Plan, connection: Connection, how: _How, jobs: int) -> int:
         outcomes = apply_plan(plan, connection, jobs=jobs, stop=stopping, fail_fast=how.fail_fast, on_event=on_event)
     report.outcomes(outcomes)
     publish(plan, outcomes)
-    report.close()
-    if stopping.exit_code is not None:
-        return stopping.exit_code
+    if report.error is not None:
+        raise report.error
+    if stopping.signal is not None:
+        return 128 + stopping.signal
     if plan.has_errors or not all(outcome.ok for outcome in outcomes):
         return ExitCode.FAILURE
     return ExitCode.CHANGES if outcomes and how.detailed_exitcode else ExitCode.DONE
@@ -182,9 +163,7 @@ def _carry_out(plan: Plan, connection: Connection, how: _How, jobs: int) -> int:
 class ApplyReport:
     """The report of one apply on stdout: the plan, the events, the outcomes.
 
-    Args:
-        output_format: ``text`` (the plan, then the outcomes), ``json`` (an event a line, as it happens) or
-            ``markdown`` (the report at the end).
+    ``text`` is the plan, then the outcomes; ``json`` an event a line, as it happens; ``markdown`` a report at the end.
     """
 
     def __init__(self, plan: Plan, output_format: str) -> None:
@@ -192,55 +171,46 @@ class ApplyReport:
         self._format = output_format
         self._digest = plan_digest(plan)
         self._lines = EventLines()
-        self._error: Exception | None = None
+        self.error: Exception | None = None  # what kept the report of events and outcomes from stdout
 
     def plan(self) -> None:
         """Report what is to be done."""
         if self._format == "text":
-            width = columns(sys.stdout)
-            answer(render_plan(self._plan, digest=self._digest, width=width, colour=colour(sys.stdout)))
+            out = sys.stdout
+            answer(render_plan(self._plan, digest=self._digest, width=columns(out), colour=colour(out)))
         elif self._format == "json":
-            self._write([version_line(__version__)])
-            self._write(change_line(change) for change in self._plan.changes)
-            self._write(diagnostic_line(diagnostic) for diagnostic in self._plan.diagnostics)
+            plan = self._plan
+            self._write(
+                [version_line(__version__), *map(change_line, plan.changes), *map(diagnostic_line, plan.diagnostics)]
+            )
         elif self._plan.refusals:
             answer(render(self._plan, digest=self._digest))  # nothing follows that would be reported instead
 
     def event(self, event: Event) -> None:
         """Report an event. It never fails: an apply under way is not stopped because nobody listens any more."""
-        if self._format == "json" and self._error is None:
-            try:
+        if self._format == "json" and self.error is None:
+            with self._kept():
                 self._write(self._lines.lines(event))
-            except (OSError, MmsyncError) as error:
-                self._error = error
 
     def outcomes(self, outcomes: tuple[Outcome, ...]) -> None:
-        """Report what became of it; an error of stdout is kept for ``close``."""
-        if self._error is None:
-            try:
-                self._outcomes(outcomes)
-            except (OSError, MmsyncError) as error:
-                self._error = error
-
-    def close(self) -> None:
-        """Raise what kept the report from stdout, if anything did.
-
-        Raises:
-            MmsyncError: stdout cannot be written.
-            BrokenPipeError: Nobody reads it any more.
-        """
-        if self._error is not None:
-            raise self._error
-
-    def _outcomes(self, outcomes: tuple[Outcome, ...]) -> None:
-        match self._format:
-            case "json":
+        """Report what became of it; an error of stdout is kept in ``error``."""
+        if self.error is not None:
+            return
+        with self._kept():
+            if self._format == "json":
                 self._write([summary_line(self._plan, outcomes, digest=self._digest)])
-            case "markdown":
+            elif self._format == "markdown":
                 answer(render(self._plan, outcomes, digest=self._digest))
-            case _ if self._plan.changes:
-                width = columns(sys.stdout)
-                answer("\n" + render_outcomes(self._plan, outcomes, width=width, colour=colour(sys.stdout)))
+            elif self._plan.changes:
+                out = sys.stdout
+                answer("\n" + render_outcomes(self._plan, outcomes, width=columns(out), colour=colour(out)))
+
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, MmsyncError) as error:
+            self.error = error
 
     def _write(self, lines: Iterable[str]) -> None:
         text = "".join(f"{line}\n" for line in lines)

@@ -15,18 +15,17 @@ from mmsync.errors import ManifestError, MmsyncError, PlanRefused
 from mmsync.parallel import is_shortage
 from mmsync.printable import printable
 
-_SERVER_FAULT = 500
+_SERVER_ERROR = 500
 
 
 def print_usage_error(error: click.ClickException) -> None:
     """Say what of the command line is not understood, and where it is explained."""
-    context = getattr(error, "ctx", None)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(f"{error.format_message()}\n\nError: no command is given", err=True)
         return
     click.echo(f"Error: {printable(error.format_message(), 1000)}", err=True)
-    if isinstance(error, click.UsageError) and context is not None:
-        click.echo(f"Try '{context.command_path} --help'.", err=True)
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
 
 
 def print_error(error: MmsyncError) -> None:
@@ -58,12 +57,9 @@ def _of_server(error: MmsyncError) -> tuple[str, str]:
     marks += [f"code {error.code}"] if error.code not in (0, error.status) else []
     marks += [f"correlation id {error.cid}"] if error.cid else []
     sentence = (error.msg or type(error).__name__) + (f" ({', '.join(marks)})" if marks else "")
-    # `connect.located` notes the server's address on the errors that pass it; some name its host themselves.
-    diagnostics = getattr(error, "__notes__", ())
-    where = next(
-        (diagnostic for diagnostic in diagnostics if diagnostic.partition("://")[2].partition("/")[0] not in sentence),
-        "",
-    )
+    # The session notes the server's address on the errors that pass it; some name its host themselves.
+    urls = getattr(error, "__notes__", ())
+    where = next((f"{url}: " for url in urls if url.partition("://")[2].partition("/")[0] not in sentence), "")
     hint = error.hint
     if not hint:
         match error:
@@ -75,11 +71,9 @@ def _of_server(error: MmsyncError) -> tuple[str, str]:
                 hint = "try again; a slow server may need a longer --timeout"
             case UnexpectedResponse():
                 hint = "check the address (--url): it should be that of a Model Manager's API"
-            case _ if error.status and error.status >= _SERVER_FAULT:
+            case _ if error.status and error.status >= _SERVER_ERROR:
                 hint = "try again; if it stays so, whoever runs the server can tell why"
-            case _:
-                pass
-    return (f"{where}: {sentence}" if where else sentence), hint
+    return where + sentence, hint
 
 
 def print_internal_error(bug: Exception) -> None:

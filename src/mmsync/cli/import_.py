@@ -20,6 +20,7 @@ from mmsync.connection import Connection
 from mmsync.download import download
 from mmsync.errors import MmsyncError, SettingsError
 from mmsync.files.atomic import write_new
+from mmsync.manifest import ServerSettings
 from mmsync.plan import Selection
 from mmsync.printable import printable
 from mmsync.scaffold import ServerManifest, read_server, replaced_meanwhile
@@ -32,14 +33,7 @@ Examples:
 
 
 @click.command("import", epilog=_EXAMPLES)
-@click.option(
-    "--to",
-    "folder",
-    metavar="DIR",
-    default=".",
-    show_default=True,
-    help="Where models.yaml and models/ go; made where missing.",
-)
+@opt.to_option("Where models.yaml and models/ go; made where missing.")
 @opt.selection_options
 @click.option("--no-files", is_flag=True, help="Write the manifest only; the files are yours to supply.")
 @click.option("--force", is_flag=True, help="Replace an existing models.yaml, and model files of another content.")
@@ -47,14 +41,7 @@ Examples:
 @opt.quiet_option
 @opt.server_options
 def import_(
-    folder: str,
-    selection: Selection,
-    server: ServerOptions,
-    *,
-    no_files: bool,
-    force: bool,
-    jobs: int,
-    quiet: bool,
+    folder: str, selection: Selection, server: ServerOptions, *, no_files: bool, force: bool, jobs: int, quiet: bool
 ) -> int:
     """Write models.yaml and the model files from what a server holds.
 
@@ -64,13 +51,12 @@ def import_(
     """
     target = Path(folder) / "models.yaml"
     if os.path.lexists(target) and not force:
-        raise SettingsError(
-            f"{target} is there already; nothing was written",
-            "import --to another folder, or give --force to replace it",
-        )
+        hint = "import --to another folder, or give --force to replace it"
+        raise SettingsError(f"{target} is there already; nothing was written", hint)
     with connected(resolve(server, None), jobs=jobs, if_missing="refuse") as connection:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        found = read_server(connection, selection, server.as_settings())
+        settings = ServerSettings(server.url, server.profile, server.auth_type, server.domain)
+        found = read_server(connection, selection, settings)
         complain(found.left_out)
         if not no_files:
             _fetch(found, connection, Path(folder), jobs=jobs, force=force, quiet=quiet)
@@ -96,17 +82,12 @@ def _flags(server: ServerOptions, names_server: bool) -> str:  # noqa: FBT001 - 
 
 
 def _fetch(found: ServerManifest, connection: Connection, folder: Path, *, jobs: int, force: bool, quiet: bool) -> None:
-    """Download the models' files into ``folder``.
-
-    Raises:
-        MmsyncError: Not all of them are there now; each was told of.
-    """
+    """Download the models' files into ``folder``; raises `MmsyncError` if not all are there now, each told of."""
     files = found.files_in(folder)
     with progress(sys.stderr, quiet=quiet) as sink:
         sink.expect("downloading", models=len(files))
         done = download(files, connection, jobs=jobs, force=force, on_event=sink)
-    failed = [(each.file.observed.name, each.message or replaced_meanwhile(each)) for each in done]
-    failed = [(name, message) for name, message in failed if message]
+    failed = [(each.file.observed.name, why) for each in done if (why := each.message or replaced_meanwhile(each))]
     for name, message in failed:
         click.echo(f"Error: {printable(name)}: {printable(message, 1000)}", err=True)
     if failed:

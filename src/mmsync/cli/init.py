@@ -12,7 +12,7 @@ from mmsync.cli.output import answer
 from mmsync.errors import SettingsError
 from mmsync.files.atomic import write_new
 from mmsync.printable import printable
-from mmsync.scaffold import Found, draft, search
+from mmsync.scaffold import draft, search
 
 _EXAMPLES = """\b
 Examples:
@@ -20,7 +20,7 @@ Examples:
   mmsync init onnx && mmsync validate -f onnx/models.yaml
 """
 
-_SHOWN = 10
+_SHOWN = 10  # of the files that were left out
 
 
 @click.command("init", epilog=_EXAMPLES)
@@ -33,29 +33,21 @@ def init(folder: str) -> int:
     """
     root = Path(folder)
     target = root / "models.yaml"
+    shown = printable(str(target), 4096)
     root.mkdir(parents=True, exist_ok=True)
     found = search(root)
     try:
         write_new(target, draft(found.models))
     except FileExistsError as error:
-        shown = printable(str(target), 4096)
-        raise SettingsError(
-            f"{shown} is there already; it was left as it is",
-            f"look at it with: mmsync validate -f {shlex.quote(shown)}",
-        ) from error
+        hint = f"look at it with: mmsync validate -f {shlex.quote(shown)}"
+        raise SettingsError(f"{shown} is there already; it was left as it is", hint) from error
     count = len(found.models)
-    answer(f"Wrote {printable(str(target), 4096)}: {count:,} model{'s' * (count != 1)}.\n")
-    _comment(found, target)
-    return ExitCode.DONE
-
-
-def _comment(found: Found, target: Path) -> None:
-    """Say what was not taken, and what to do next."""
+    answer(f"Wrote {shown}: {count:,} model{'s' * (count != 1)}.\n")
     for place, why in found.left_out[:_SHOWN]:
         click.echo(f"Left out {printable(place, 4096)}: {printable(why)}", err=True)
     if len(found.left_out) > _SHOWN:
         click.echo(f"Left out {len(found.left_out) - _SHOWN:,} more.", err=True)
-    file = "" if str(target) == "models.yaml" else f" -f {shlex.quote(printable(str(target), 4096))}"
+    file = "" if str(target) == "models.yaml" else f" -f {shlex.quote(shown)}"
     first = "look at names and engines in it" if found.models else "list your models in it"
     click.echo(
         f"Next: {first}, then\n"
@@ -64,3 +56,4 @@ def _comment(found: Found, target: Path) -> None:
         f"  mmsync plan{file} --url https://HOST/mlmodelmanager    (with the token in MMSYNC_TOKEN)",
         err=True,
     )
+    return ExitCode.DONE

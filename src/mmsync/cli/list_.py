@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -35,10 +36,7 @@ Examples:
 """
 
 
-@click.command(
-    "list",
-    epilog=_EXAMPLES,
-)
+@click.command("list", epilog=_EXAMPLES)
 @opt.manifest_options
 @opt.selection_options
 @opt.format_option("text", "json")
@@ -56,7 +54,9 @@ def list_(manifest: ManifestOptions, selection: Selection, server: ServerOptions
     complain(rows(models)[1])
     listed = listing(models, found, selection)
     if output_format == "json":
-        answer(_document(listed, connection.server))
+        rows_of_json = [row._asdict() for row in listed]
+        document = {"format_version": "1", "server": connection.server._asdict(), "models": rows_of_json}
+        answer(json.dumps(document, indent=2) + "\n")
     else:
         if listed:
             answer(render(listed, width=room_for(sys.stdout), colour=colour(sys.stdout)))
@@ -64,23 +64,10 @@ def list_(manifest: ManifestOptions, selection: Selection, server: ServerOptions
     return ExitCode.DONE
 
 
-def _document(found: list[Row], server: ServerName) -> str:
-    """Return the list as JSON: the keys and units of the plan document, dates in epoch milliseconds."""
-    document = {"format_version": "1", "server": server._asdict(), "models": [row._asdict() for row in found]}
-    return json.dumps(document, indent=2) + "\n"
-
-
 _GAP = 2
 _USUAL = 90  # per cent of the rows that decide what fits
 
-
-class Column(NamedTuple):
-    """A title, a cell for each row, and how far the column may give way where room is short."""
-
-    title: str  # the heading
-    cells: Sequence[str]  # printable text
-    short: Sequence[str] = ()  # shorter cells to fall back to; empty where there are none
-    rank: int = 0  # columns of rank 0 always stay; of the others the highest goes first
+_Column = tuple[str, list[str]]  # the heading, and a cell of printable text for each row
 
 
 def room_for(stream: TextIO) -> int | None:
@@ -94,54 +81,42 @@ def room_for(stream: TextIO) -> int | None:
     return max(20, int(given)) if given.isascii() and given.isdigit() else None
 
 
-def render_table(table: Sequence[Column], *, width: int | None, colour: bool = False) -> str:
-    """Return the table as lines.
+def render(found: Sequence[Row], *, width: int | None, colour: bool) -> str:
+    """Return the rows, at least one, as a table of at most ``width`` columns; None for as many as it takes.
 
-    The first column is what one copies: it is never cut nor left out. Where it is too wide for the terminal, it
-    stands on a line of its own and the rest of its row on the next.
-
-    Args:
-        table: The columns, all with as many cells.
-        width: Columns of the terminal; None for as many as it takes.
-        colour: Whether the headings are faint.
+    The name is what one copies: it is never cut nor left out. Where it is too wide for the terminal, it stands on a
+    line of its own and the rest of its row on the next.
     """
-    shown = list(table)
-    if width is not None:
-        shown = _fitted(shown, width)
+    moments = [_moment(row.update_date) for row in found]
+    kept = [("NAME", [display_name(row.name) for row in found]), ("ENGINE", [_cell(row.engine) for row in found])]
+    if found[0].state:
+        kept.append(("STATE", [row.state or _NOTHING for row in found]))
+    updated, date = ("UPDATED", moments), ("UPDATED", [moment.partition("T")[0] for moment in moments])
+    category = ("CATEGORY", [_cell(row.category) for row in found])
+    # Where room is short, the time of day goes first, then the category, then the date.
+    tables = ([*kept, updated, category], [*kept, date, category], [*kept, date])
+    shown = next((table for table in tables if width is None or _fits(table, width)), kept)
     sizes = [_width(column) for column in shown]
-    if width is not None and len(shown) > 1:
+    if width is not None:
         rest = sum(sizes[1:]) + _GAP * (len(sizes) - 1)
-        sizes[0] = min(sizes[0], max(width - rest, columns(shown[0].title)))
+        sizes[0] = min(sizes[0], max(width - rest, columns(shown[0][0])))
     paint = painter(colour=colour)
-    lines = [paint(_line([column.title for column in shown], sizes)[0], "faint")]
-    for row in zip(*(column.cells for column in shown), strict=True):
+    lines = [paint(_line([title for title, _ in shown], sizes)[0], "faint")]
+    for row in zip(*(cells for _, cells in shown), strict=True):
         lines += _line(row, sizes)
     return "\n".join(lines) + "\n"
 
 
-def _fitted(table: list[Column], width: int) -> list[Column]:
-    """Shorten cells, then leave columns out, until the table fits or only what must stay is left.
-
-    A few names of extraordinary length do not count: they get lines of their own, the other rows stay as they are.
-    """
-    lengths = sorted(map(columns, table[0].cells)) or [0]
+def _fits(table: list[_Column], width: int) -> bool:
+    """Return whether the table fits, not counting a few very long names, which get lines of their own."""
+    lengths = sorted(map(columns, table[0][1]))
     usual = lengths[(len(lengths) - 1) * _USUAL // 100]
-
-    def too_wide() -> bool:
-        return usual + sum(map(_width, table[1:])) + _GAP * (len(table) - 1) > width
-
-    if too_wide():
-        table = [column._replace(cells=column.short) if column.short else column for column in table]
-    while too_wide():
-        worst = max(table, key=lambda column: column.rank)
-        if not worst.rank:
-            break
-        table.remove(worst)
-    return table
+    return usual + sum(map(_width, table[1:])) + _GAP * (len(table) - 1) <= width
 
 
-def _width(column: Column) -> int:
-    return max(map(columns, (column.title, *column.cells)))
+def _width(column: _Column) -> int:
+    title, cells = column
+    return max(map(columns, (title, *cells)))
 
 
 def _line(cells: Sequence[str], sizes: Sequence[int]) -> list[str]:
@@ -152,7 +127,6 @@ def _line(cells: Sequence[str], sizes: Sequence[int]) -> list[str]:
     return [gap.join(padded).rstrip()]
 
 
-_STATES = ("managed", "orphan", "unmanaged")
 _NOTHING = "-"
 
 
@@ -181,62 +155,39 @@ def listing(models: Iterable[Model], manifest: Manifest | None, selection: Selec
     names = {*managed, *(row.name for _, row in there)}
     selection = selection.among(names)
     scope = Scope(manifest.scope, names) if manifest else None
-    found = []
-    for model, row in there:
-        if row.name in selection:
-            state = None
-            if scope is not None:
-                state = "managed" if row.name in managed else "orphan" if row.name in scope else "unmanaged"
-            found.append(
-                Row(
-                    row.name,
-                    row.id,
-                    row.engine,
-                    _text(model.get("category")),
-                    _text(model.get("outputType")),
-                    row.description,
-                    row.image_id,
-                    row.creation_date,
-                    row.update_date,
-                    state,
-                )
-            )
+    found = [
+        Row(
+            category=_text(model.get("category")),
+            output_type=_text(model.get("outputType")),
+            state=None if scope is None else _state(row.name, managed, scope),
+            **row._asdict(),
+        )
+        for model, row in there
+        if row.name in selection
+    ]
     # A server may list a name twice; the ids, as text, then decide.
     return sorted(found, key=lambda row: (row.name, str(row.id)))
 
 
-def render(found: Sequence[Row], *, width: int | None, colour: bool) -> str:
-    """Return the rows as a table."""
-    moments = [_moment(row.update_date) for row in found]
-    table = [
-        Column("NAME", [display_name(row.name) for row in found]),
-        Column("ENGINE", [_cell(row.engine) for row in found]),
-        Column("UPDATED", moments, [moment.partition("T")[0] for moment in moments], rank=1),
-        Column("CATEGORY", [_cell(row.category) for row in found], rank=2),
-    ]
-    if found and found[0].state:
-        table.insert(2, Column("STATE", [row.state or _NOTHING for row in found]))
-    return render_table(table, width=width, colour=colour)
+def _state(name: str, managed: set[str], scope: Scope) -> str:
+    return "managed" if name in managed else "orphan" if name in scope else "unmanaged"
 
 
 def tally(found: Sequence[Row], server: ServerName) -> str:
     """Return the counts in one line."""
     counts = Counter(row.state for row in found)
-    parts = [f"{counts[state]:,} {state}" for state in _STATES if counts[state]]
+    parts = [f"{counts[state]:,} {state}" for state in ("managed", "orphan", "unmanaged") if counts[state]]
     where = printable(server.url) + (f", domain {printable(server.domain)}" if server.domain else "")
-    return f"{counted(len(found), 'model') if found else 'No models'} on {where}" + (
-        f": {', '.join(parts)}" if parts else ""
-    )
+    states = f": {', '.join(parts)}" if parts else ""
+    return f"{counted(len(found), 'model') if found else 'No models'} on {where}{states}"
 
 
 def _moment(date: int | None) -> str:
     """Return epoch milliseconds as ISO 8601 in UTC; a dash where there is no such moment."""
-    if date is None:
-        return _NOTHING
-    try:
-        return datetime.fromtimestamp(date / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (OverflowError, ValueError, OSError):
-        return _NOTHING
+    with contextlib.suppress(OverflowError, ValueError, OSError):
+        if date is not None:
+            return datetime.fromtimestamp(date / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _NOTHING
 
 
 def _cell(text: str | None) -> str:

@@ -11,7 +11,7 @@ import click
 
 from mmsync._version import __version__
 from mmsync.cli.errors import ExitCode, print_error, print_internal_error, print_usage_error
-from mmsync.cli.output import abandon_stdout, harmless_streams, prepare_streams, settle_streams, warn
+from mmsync.cli.output import abandon, harmless_streams, prepare_streams, settle_streams, warn
 from mmsync.cli.signals import end_on_sigterm
 from mmsync.errors import MmsyncError
 from mmsync.parallel import shortage
@@ -36,12 +36,10 @@ _COMMANDS = {
 class _Lazy(click.Group):
     """A group that knows its commands' names and imports a command's module only to run it or show its help."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
         # `import` is a keyword and `list` a builtin: their modules and functions carry an underscore.
@@ -60,8 +58,7 @@ class _Lazy(click.Group):
             ctx.fail(f"no such command: {printable(args[0], 60)}" + (f" (did you mean {near[0]}?)" if near else ""))
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        del ctx
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
@@ -83,19 +80,15 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     end_on_sigterm()
     prepare_streams()
-    _collect_less()
+    # A plan of ten thousand models makes hundreds of thousands of values that live to its end: collect less often.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
     try:
         code = _run(args)
     except OSError:
         code = ExitCode.FAILURE  # what went wrong could not even be said: stderr is a full disk
     settle_streams()
     sys.exit(code)
-
-
-def _collect_less() -> None:
-    """Let the garbage collector look less often: a plan of ten thousand models makes hundreds of thousands of values that live to its end."""
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
 
 
 def _run(args: Sequence[str] | None) -> int:
@@ -115,26 +108,23 @@ def _run_command(args: Sequence[str] | None) -> int:
         return request.exit_code
     except SystemExit as request:  # SIGTERM; click's own way out where nobody reads our output
         return int(request.code or 0)
-    except click.ClickException as error:
-        print_usage_error(error)
-        return ExitCode.FAILURE
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         return ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        print_usage_error(error)
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): say nothing, and do not fail again at shutdown.
-        abandon_stdout()
-        return ExitCode.FAILURE
+        abandon(sys.stdout)
     except MmsyncError as error:
         print_error(error)
-        return ExitCode.FAILURE
     except OSError as error:
         if error.filename is None:
-            abandon_stdout()  # most likely click could not write its help there
+            abandon(sys.stdout)  # most likely click could not write its help there
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"Error: {printable(f'{where}{error.strerror or error}', 1000)}", err=True)
-        return ExitCode.FAILURE
     except Exception as bug:  # noqa: BLE001 - the boundary: a bug is reported with a trace in a file
         print_internal_error(bug)
-        return ExitCode.FAILURE
-    return code if isinstance(code, int) else ExitCode.DONE
+    else:
+        return code if isinstance(code, int) else ExitCode.DONE
+    return ExitCode.FAILURE

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import click
 
 from mmsync.cli.settings import ServerOptions
 from mmsync.errors import SettingsError
 from mmsync.plan.model import Guards, Options, Selection
-from mmsync.types import Verify
 
-_Command = TypeVar("_Command", bound="Callable[..., Any]")
+Decorator = Callable[[Any], Any]
 
 
 class Shard(click.ParamType[tuple[int, int]]):
@@ -30,16 +30,16 @@ class Shard(click.ParamType[tuple[int, int]]):
         """Return the pair, or fail with an example."""
         if isinstance(value, tuple):
             return value
-        index, slash, count = str(value).partition("/")
-        if not (slash and index.isascii() and index.isdigit() and count.isascii() and count.isdigit()):
+        if (found := re.fullmatch(r"([0-9]+)/([0-9]+)", str(value))) is None:
             self.fail(f"{value!r} is not I/N, for example 1/4", param, ctx)
-        if not 1 <= int(index) <= int(count):
+        index, count = map(int, found.groups())
+        if not 1 <= index <= count:
             self.fail(f"{value!r}: I must be from 1 to N", param, ctx)
-        return int(index), int(count)
+        return index, count
 
 
 class _Paths(click.ParamType[str]):
-    """A path. Of an environment variable, several parted by white space or lines, unless it is one path as it stands."""
+    """A path. Of an environment variable, several parted by white space or lines, unless it is one path as is."""
 
     name = "PATH"
 
@@ -51,13 +51,10 @@ class _Paths(click.ParamType[str]):
         return pieces if "\n" in rv or any(map(os.path.lexists, pieces)) else [rv]
 
 
-def _group(name: str, make: Callable[..., object], *options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
-    """Return a decorator that gives a command these options, as the one argument ``name`` that ``make`` makes of them.
+def _group(name: str, make: Callable[..., object], *options: Decorator) -> Decorator:
+    """Return a decorator that gives a command these options as one argument, ``name``, that ``make`` makes of them."""
 
-    In the help they stand in the order written.
-    """
-
-    def decorate(command: _Command) -> _Command:
+    def decorate(command: Any) -> Any:
         before = {param.name for param in getattr(command, "__click_params__", ())}
 
         @functools.wraps(command)
@@ -65,22 +62,44 @@ def _group(name: str, make: Callable[..., object], *options: Callable[[Any], Any
             mine = {key: given.pop(key) for key in names}
             return command(**given, **{name: make(**mine)})
 
-        decorated = functools.reduce(lambda inner, option: option(inner), reversed(options), run)
-        names = {param.name for param in decorated.__click_params__} - before  # type: ignore[attr-defined]  # click's
-        return cast("_Command", decorated)
+        # Reversed, so that they stand in the help in the order written.
+        decorated: Any = functools.reduce(lambda inner, option: option(inner), reversed(options), run)
+        names = {param.name for param in decorated.__click_params__} - before
+        return decorated
 
     return decorate
 
 
-def _option(*names: str, **settings: Any) -> Callable[[Any], Any]:
-    long = next(name for name in names if name.startswith("--")).split("/")[0]
+def env_option(*names: str, **settings: Any) -> Decorator:
+    """Return an option whose value may also come from ``MMSYNC_…``, by the first of its long names."""
+    long = next(name for name in names if name.startswith("--"))
     variable = f"MMSYNC_{long.removeprefix('--').replace('-', '_').upper()}"
     return click.option(*names, envvar=settings.pop("envvar", variable), show_envvar=True, **settings)
 
 
-def jobs_option(text: str) -> Callable[[Any], Any]:
+def number_option(name: str, limits: click.ParamType[Any], default: float, metavar: str, text: str) -> Decorator:
+    """Return an option for a number within limits."""
+    return click.option(name, type=limits, default=default, show_default=True, metavar=metavar, help=text)
+
+
+def enum_option(*names: str, values: Sequence[str], text: str) -> Decorator:
+    """Return an option for one of these values; the first is the default."""
+    return click.option(*names, type=click.Choice(values), default=values[0], show_default=True, help=text)
+
+
+def to_option(text: str) -> Decorator:
+    """Return ``--to``, the folder to write to, with this help."""
+    return click.option("--to", "folder", metavar="DIR", default=".", show_default=True, help=text)
+
+
+def jobs_option(text: str) -> Decorator:
     """Return ``--jobs`` with this help."""
-    return _option("--jobs", type=click.IntRange(1, 256), default=8, show_default=True, metavar="N", help=text)
+    return env_option("--jobs", type=click.IntRange(1, 256), default=8, show_default=True, metavar="N", help=text)
+
+
+def format_option(*formats: str) -> Decorator:
+    """Return ``--format`` with these values; the first is the default."""
+    return enum_option("--format", "output_format", values=formats, text="What stdout gets.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,40 +111,22 @@ class ManifestOptions:
     is_default: bool = False  # whether nobody named a manifest: ``models.yaml`` is meant, where there is one
 
 
-def _manifest(manifests: tuple[str, ...], models_dirs: tuple[str, ...]) -> ManifestOptions:
-    source = click.get_current_context().get_parameter_source("manifests")
-    return ManifestOptions(manifests, models_dirs, source is click.core.ParameterSource.DEFAULT)
+def _manifest(file: tuple[str, ...], models_dir: tuple[str, ...]) -> ManifestOptions:
+    source = click.get_current_context().get_parameter_source("file")
+    return ManifestOptions(file, models_dir, source is click.core.ParameterSource.DEFAULT)
 
 
-def _selection(target: tuple[str, ...], exclude: tuple[str, ...], shard: tuple[int, int] | None) -> Selection:
-    return Selection(target, exclude, shard)
-
-
-def _options(
-    target: tuple[str, ...],
-    exclude: tuple[str, ...],
-    shard: tuple[int, int] | None,
-    *,
-    prune: bool,
-    max_delete: int,
-    max_delete_percent: int,
-    allow_empty: bool,
-    verify: Verify,
-    jobs: int,
-) -> Options:
-    guards = Guards(max_delete, max_delete_percent, allow_empty)
-    return Options(Selection(target, exclude, shard), guards, prune, verify, jobs)
+def _options(max_delete: int, max_delete_percent: int, *, allow_empty: bool, **rest: Any) -> Options:
+    selection = Selection(**{name: rest.pop(name) for name in ("target", "exclude", "shard")})
+    return Options(selection, Guards(max_delete, max_delete_percent, allow_empty), **rest)
 
 
 def _server(
     url: str | None, token: str | None, profile: str | None, token_file: str | None, **rest: Any
 ) -> ServerOptions:
-    context = click.get_current_context()
-    if url is None and os.environ.get("MMSYNC_URL") is not None and not _is_flag(context, "profile"):
-        raise SettingsError(
-            "MMSYNC_URL is set, but to nothing: an undefined variable of a workflow?",
-            "set it to the server's address, or unset it",
-        )
+    if url is None and os.environ.get("MMSYNC_URL") is not None and not is_flag("profile"):
+        why = "MMSYNC_URL is set, but to nothing: an undefined variable of a workflow?"
+        raise SettingsError(why, "set it to the server's address, or unset it")
     url, profile = one_of("url", url, "profile", profile)
     token, token_file = one_of("token", token, "token_file", token_file)
     return ServerOptions(url=url, token=token, token_file=token_file, profile=profile, **rest)
@@ -134,34 +135,32 @@ def _server(
 def one_of(first: str, one: str | None, second: str, other: str | None) -> tuple[str | None, str | None]:
     """Return both values, of which at most one is given: a flag wins over the other's environment variable.
 
-    Raises:
-        UsageError: Both are flags, or both come from the environment: they contradict each other.
+    Raises `UsageError` where both are flags, or both come from the environment: they contradict each other.
     """
     if one is None or other is None:
         return one, other
-    context = click.get_current_context()
-    ranks = _is_flag(context, first), _is_flag(context, second)
-    if ranks[0] == ranks[1]:
+    if is_flag(first) == is_flag(second):
         flags = [f"--{name.replace('_', '-')}" for name in (first, second)]
         raise click.UsageError(f"{flags[0]} and {flags[1]} contradict each other: give one of them")
-    return (one, None) if ranks[0] else (None, other)
+    return (one, None) if is_flag(first) else (None, other)
 
 
-def _is_flag(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+def is_flag(name: str) -> bool:
+    """Return whether the current command's parameter was given on the command line."""
+    return click.get_current_context().get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
 server_options = _group(
     "server",
     _server,
-    _option("--url", metavar="URL", help="The server, or local:DIR for an embedded one over DIR."),
-    _option("--token", metavar="TOKEN", help="The access token; better from the environment or a file."),
-    _option("--token-file", metavar="FILE", help="A file that holds the token."),
-    _option("--auth-type", type=click.Choice(["standalone", "bearer"]), help="How the token is sent."),
-    _option("--domain", metavar="DOMAIN", help="The domain, for servers before 2.4.0 (LegacyClient)."),
-    _option("--profile", metavar="NAME", help="A profile of modelmanager.ini: URL, token and auth type."),
-    _option("--profiles-path", metavar="PATH", help="Where the profiles are: a file or a folder."),
-    _option(
+    env_option("--url", metavar="URL", help="The server, or local:DIR for an embedded one over DIR."),
+    env_option("--token", metavar="TOKEN", help="The access token; better from the environment or a file."),
+    env_option("--token-file", metavar="FILE", help="A file that holds the token."),
+    env_option("--auth-type", type=click.Choice(["standalone", "bearer"]), help="How the token is sent."),
+    env_option("--domain", metavar="DOMAIN", help="The domain, for servers before 2.4.0 (LegacyClient)."),
+    env_option("--profile", metavar="NAME", help="A profile of modelmanager.ini: URL, token and auth type."),
+    env_option("--profiles-path", metavar="PATH", help="Where the profiles are: a file or a folder."),
+    env_option(
         "--allow-server",
         "allowed",
         multiple=True,
@@ -170,13 +169,13 @@ server_options = _group(
         help="Let the token go to ORIGIN (https://HOST[:PORT], https://*.DOMAIN) where the manifest, a saved plan or a "
         "profile names the server; may be repeated.",
     ),
-    _option(
+    env_option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
         help="To connect, for an answer to begin, and between bytes; 30 if not given.",
     ),
-    _option(
+    env_option(
         "--max-list-bytes",
         type=click.IntRange(min=1),
         metavar="N",
@@ -187,21 +186,18 @@ server_options = _group(
 manifest_options = _group(
     "manifest",
     _manifest,
-    _option(
+    env_option(
         "-f",
         "--file",
-        "manifests",
         multiple=True,
         type=_Paths(),
         metavar="PATH",
-        envvar="MMSYNC_FILE",
         default=("models.yaml",),
         show_default="models.yaml",
         help="A manifest, or a folder of them; may be repeated.",
     ),
-    _option(
+    env_option(
         "--models-dir",
-        "models_dirs",
         multiple=True,
         type=_Paths(),
         metavar="DIR",
@@ -212,33 +208,25 @@ manifest_options = _group(
 _selection_options = (
     click.option("--target", multiple=True, metavar="GLOB", help="Only models whose name matches; may be repeated."),
     click.option("--exclude", multiple=True, metavar="GLOB", help="Not models whose name matches; may be repeated."),
-    _option("--shard", type=Shard(), help="Only the I-th of N parts, by a hash of the name."),
+    env_option("--shard", type=Shard(), help="Only the I-th of N parts, by a hash of the name."),
 )
-selection_options = _group("selection", _selection, *_selection_options)
+selection_options = _group("selection", Selection, *_selection_options)
 
 plan_options = _group(
     "options",
     _options,
     *_selection_options,
     click.option("--prune", is_flag=True, help="Delete models inside scope that no manifest lists."),
-    click.option(
-        "--max-delete",
-        type=click.IntRange(min=0),
-        default=5,
-        show_default=True,
-        metavar="N",
-        help="Refuse to delete more models than this.",
-    ),
-    click.option(
+    number_option("--max-delete", click.IntRange(min=0), 5, "N", "Refuse to delete more models than this."),
+    number_option(
         "--max-delete-percent",
-        type=click.IntRange(0, 100),
-        default=30,
-        show_default=True,
-        metavar="P",
-        help="Refuse to delete more than this share of ten or more owned models.",
+        click.IntRange(0, 100),
+        30,
+        "P",
+        "Refuse to delete more than this share of ten or more owned models.",
     ),
     click.option("--allow-empty", is_flag=True, help="Let a manifest that lists nothing prune."),
-    _option(
+    env_option(
         "--verify",
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
@@ -251,15 +239,3 @@ plan_options = _group(
 )
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
-
-
-def format_option(*formats: str) -> Callable[[_Command], _Command]:
-    """Return ``--format`` with these choices; the first is the default."""
-    return click.option(
-        "--format",
-        "output_format",
-        type=click.Choice(formats),
-        default=formats[0],
-        show_default=True,
-        help="What stdout gets.",
-    )

@@ -38,12 +38,9 @@ def harmless_streams() -> Iterator[None]:
 
     Names, descriptions and errors of others are in all that is written: this is the one place that all of it passes.
     """
-    before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast("TextIO", _Harmless(stream)) for stream in before)
-    try:
+    out, err = (cast("TextIO", _Harmless(stream)) for stream in (sys.stdout, sys.stderr))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield
-    finally:
-        sys.stdout, sys.stderr = before
 
 
 def write_command(line: str) -> None:
@@ -75,14 +72,11 @@ class _Harmless:
         with self._lock:
             self._stream.write(f"::{harmless(line[2:])}\n")
             self._before = ""
-            self.flush()
+            self._stream.flush()
 
     def writelines(self, lines: list[str]) -> None:
         for line in lines:
             self.write(line)
-
-    def flush(self) -> None:
-        self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         if name == "buffer":
@@ -91,20 +85,16 @@ class _Harmless:
 
 
 def settle_streams() -> None:
-    """Flush what is left; where that cannot be, nothing is left for the interpreter to fail on with a code of its own."""
+    """Flush what is left; where that cannot be, leave nothing for the interpreter to fail on with a code of its own."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):
-            _abandon(stream)
+            abandon(stream)
 
 
-def abandon_stdout() -> None:
-    """Send what is still buffered for stdout nowhere: writing it has failed, and must not fail again at the exit."""
-    _abandon(sys.stdout)
-
-
-def _abandon(stream: TextIO) -> None:
+def abandon(stream: TextIO) -> None:
+    """Send what is still buffered for a stream nowhere: writing it has failed, and must not fail again at the exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -112,9 +102,8 @@ def _abandon(stream: TextIO) -> None:
 def answer(text: str) -> None:
     """Write the answer to stdout as it is.
 
-    Raises:
-        MmsyncError: It cannot be written: a full disk, a closed stream.
-        BrokenPipeError: Nobody reads it any more.
+    Raises `BrokenPipeError` if nobody reads it any more, `MmsyncError` if it cannot be written: a full disk, a closed
+    stream.
     """
     try:
         sys.stdout.write(text)
@@ -122,7 +111,7 @@ def answer(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        abandon_stdout()
+        abandon(sys.stdout)
         raise MmsyncError(f"cannot write to standard output: {error.strerror or error}") from error
 
 

@@ -5,11 +5,11 @@ A saved plan never replaces a manifest, a model file, or anything else that is n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -84,15 +84,8 @@ def show(made: Plan, output_format: str, *, show_all: bool = False) -> None:
     publish(made)
 
 
-_HINT = "give another name, or remove it"
-
-
 def _refuse_other(path: str) -> None:
-    """Refuse a file that holds anything but a plan document: what is in it would be lost.
-
-    Raises:
-        SettingsError: It does, or cannot be read to tell.
-    """
+    """Raise `SettingsError` for a file that holds, or may hold, anything but a plan document: it would be lost."""
     if path == "-":
         raise SettingsError("--out -: a plan is saved to a file", "for stdout, give --format json instead")
     try:
@@ -103,28 +96,27 @@ def _refuse_other(path: str) -> None:
         return
     except OSError as error:
         raise _not_saved(path, error) from error
-    raise SettingsError(f"--out {printable(path, 4096)}: there is a file that is no plan; it was left as it is", _HINT)
+    why = f"--out {printable(path, 4096)}: there is a file that is no plan; it was left as it is"
+    raise SettingsError(why, "give another name, or remove it")
 
 
 def _refuse_input(path: str, manifest: Manifest) -> None:
-    """Refuse one of the files that the plan is made from, whatever it holds.
-
-    Raises:
-        SettingsError: It is a manifest or a listed model's file, by whatever name.
-    """
-    shown = printable(path, 4096)
-    if _is_among(path, manifest.paths):
-        raise SettingsError(f"--out {shown} is a manifest; it was left as it is", "give another name")
-    if _is_among(path, (desired.path for desired in manifest.models)):
-        raise SettingsError(f"--out {shown} is a listed model's file; it was left as it is", "give another name")
+    """Raise `SettingsError` for a file that the plan is made from, by whatever name and whatever it holds."""
+    try:
+        there = Path(path).stat()
+    except OSError:
+        return  # what is not there yet can be none of the files that were read
+    inputs = [("a manifest", name) for name in manifest.paths]
+    inputs += [("a listed model's file", desired.path) for desired in manifest.models]
+    for what, name in inputs:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(name), there):  # noqa: PTH116 - a Path for each of ten thousand is slow
+                why = f"--out {printable(path, 4096)} is {what}; it was left as it is"
+                raise SettingsError(why, "give another name")
 
 
 def _save(plan: Plan, path: str) -> None:
-    """Write the plan document whole or not at all: a half-written plan must not be applied.
-
-    Raises:
-        SettingsError: It cannot be written.
-    """
+    """Write the plan document whole or not at all, or raise `SettingsError`: half a plan must not be applied."""
     document = dump(plan_document(plan, version=__version__))
     target = Path(path).resolve()  # a link is written through, not replaced
     try:
@@ -146,21 +138,6 @@ def _is_plan(path: Path) -> bool:
         except (ValueError, RecursionError):
             return False
     return isinstance(document, dict) and "format_version" in document
-
-
-def _is_among(path: str, others: Iterable[str]) -> bool:
-    try:
-        there = Path(path).stat()
-    except OSError:
-        return False  # what is not there yet can be none of the files that were read
-    return any(_is_same(other, there) for other in others)
-
-
-def _is_same(other: str, there: os.stat_result) -> bool:
-    try:
-        return os.path.samestat(os.stat(other), there)  # noqa: PTH116 - a Path for each of ten thousand is slow
-    except OSError:
-        return False
 
 
 def _not_saved(path: str, error: OSError) -> SettingsError:

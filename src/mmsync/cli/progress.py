@@ -9,20 +9,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import IO, Any
 
-from mmsync.apply.outcome import Downloads, Event, Finished, Phase, Progress, Started, Verified
+from mmsync.apply.outcome import Downloads, Event, Finished, Outcome, Phase, Progress, Started
+from mmsync.plan import Change
 from mmsync.report.format import counted, human_bytes, human_seconds
 from mmsync.report.layout import display_name
 
-_BARS_AFTER = 0.4  # seconds: what is over sooner needs no bars
-_REDRAWS = 5  # a second
 _MOST_BARS = 4  # of single models
-_FIRST_LINE = 5.0
-_NEXT_LINE = 10.0
 
 
 @contextmanager
@@ -33,38 +30,89 @@ def progress(
     quiet: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Sink]:
-    """Show the progress of what is done inside.
+    """Show the progress of what is done inside; yield what to call with every event, from any thread.
 
     Args:
-        stream: Where to, stderr as a rule.
         interactive: Whether to draw bars; None asks the stream and ``TERM``.
         quiet: Whether to show nothing at all.
         clock: Seconds, monotonic.
-
-    Yields:
-        What to call with every event; threads may call it at once.
     """
-    if quiet:
-        yield Sink()
-        return
-    safe = _Unfailing(stream)
+    safe = _Unfailing(stream, is_broken=quiet)
     if interactive is None:
         interactive = safe.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
-    sink = _Bars(safe, clock) if interactive else _Lines(safe, clock)
-    try:
+    with closing(_Bars(safe, clock) if interactive and not quiet else Sink(safe, clock)) as sink:
         yield sink
-    finally:
-        sink.close()
+
+
+@dataclass(slots=True)
+class _Totals:
+    """Counts of one phase."""
+
+    phase: Phase
+    models: int = 0  # done
+    ended: int = 0  # bytes of these
+    current: dict[str, tuple[int, int]] = field(default_factory=dict)  # in flight: name → (bytes done, bytes in all)
+    expected_models: int = 0
+    expected_bytes: int = 0
+
+    def bytes(self) -> tuple[int, int]:
+        """Return the bytes done, and the bytes in all."""
+        total = self.ended + sum(total for _, total in self.current.values())
+        return self.ended + sum(done for done, _ in self.current.values()), max(self.expected_bytes, total)
+
+    def end(self, name: str, size: int) -> None:
+        self.current.pop(name, None)
+        self.models += 1
+        self.ended += size
 
 
 class Sink:
-    """A taker of events; this one shows nothing."""
+    """A taker of events. One plain line now and then is written by the thread whose event finds it due.
+
+    A run hashes, verifies and uploads one after the other: the phase last heard of is shown.
+    """
+
+    first, every = 5.0, 10.0  # seconds before the first line, and between two
+
+    def __init__(self, stream: _Unfailing, clock: Callable[[], float]) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._due = clock() + self.first
+        self._lock = Lock()
+        self._phases: dict[Phase, _Totals] = {}
+        self._last: _Totals | None = None
+        self._before: tuple[Phase, float, int] | None = None  # what the last line was about, when, and the bytes done
 
     def __call__(self, event: Event) -> None:
         """Take one event of an apply, or a ``Progress`` of hashing and verifying."""
+        with self._lock:
+            match event:
+                case Started(change):
+                    self._phase("uploading").current[change.name] = (0, _upload_size(change))
+                case Finished(Outcome(change)):
+                    # Ended whatever became of it: what failed is not waited for any more.
+                    self._phase("uploading").end(change.name, _upload_size(change))
+                case Progress(name, phase, done, total) if phase != "uploading" and done >= total:
+                    self._phase(phase).end(name, total)  # nothing else tells the end of these
+                case Progress(name, phase, done, total):
+                    self._phase(phase).current[name] = (done, total)
+                case Downloads(models, total):
+                    totals = self._phase("verifying")
+                    totals.expected_models, totals.expected_bytes = models, total
+                    self._announce(
+                        f"Downloading {counted(models, 'model')} ({human_bytes(total)}) of the size of their files, to "
+                        "compare them; the ledger remembers what they hold (with --verify never they are left alone "
+                        "instead)"
+                    )
+            if self._last is not None and (now := self._clock()) >= self._due:
+                self._due = now + self.every
+                self._show(self._last, now)
 
     def expect(self, phase: Phase, *, models: int = 0, total_bytes: int = 0) -> None:
         """Say what a phase will come to, so that time left can be told."""
+        with self._lock:
+            totals = self._phases.setdefault(phase, _Totals(phase))
+            totals.expected_models, totals.expected_bytes = models, total_bytes
 
     def notice(self, sentence: str) -> bool:
         """Show a sentence above what is drawn, until that is taken away; return False where nothing is drawn.
@@ -77,78 +125,6 @@ class Sink:
     def close(self) -> None:
         """Take away what is drawn."""
 
-
-@dataclass(slots=True)
-class _Totals:
-    """One phase: models and bytes done, what is in flight as name → (bytes done, bytes in all), what is expected."""
-
-    phase: Phase
-    models: int = 0
-    ended: int = 0
-    current: dict[str, tuple[int, int]] = field(default_factory=dict)
-    expected_models: int = 0
-    expected_bytes: int = 0
-
-    @property
-    def done(self) -> int:
-        return self.ended + sum(done for done, _ in self.current.values())
-
-    @property
-    def total(self) -> int:
-        return max(self.expected_bytes, self.ended + sum(total for _, total in self.current.values()))
-
-    def end(self, name: str, size: int) -> None:
-        self.current.pop(name, None)
-        self.models += 1
-        self.ended += size
-
-
-class _Counting(Sink):
-    """Counts of every phase. A run hashes, verifies and uploads one after the other: the last heard of is shown."""
-
-    def __init__(self, stream: _Unfailing, clock: Callable[[], float]) -> None:
-        self._stream = stream
-        self._clock = clock
-        self._lock = Lock()
-        self._phases: dict[Phase, _Totals] = {}
-        self._last: _Totals | None = None
-
-    def __call__(self, event: Event) -> None:
-        with self._lock:
-            match event:
-                case Started(change):
-                    size = change.after.size if change.after and change.uploads else 0
-                    self._phase("uploading").current[change.name] = (0, size)
-                case Progress(name, phase, done, total):
-                    totals = self._phase(phase)
-                    if phase != "uploading" and done >= total:
-                        totals.end(name, total)  # nothing else tells the end of these
-                    else:
-                        totals.current[name] = (done, total)
-                case Downloads(models, total):
-                    totals = self._phase("verifying")
-                    totals.expected_models, totals.expected_bytes = models, total
-                    self._announce(
-                        f"Downloading {counted(models, 'model')} ({human_bytes(total)}) of the size of their files, to "
-                        "compare them; the ledger remembers what they hold (with --verify never they are left alone "
-                        "instead)"
-                    )
-                case Finished(outcome):
-                    # Ended whatever became of it: what failed is not waited for any more.
-                    change = outcome.change
-                    self._phase("uploading").end(
-                        change.name, change.after.size if change.after and change.uploads else 0
-                    )
-                case Verified():
-                    pass
-            if self._last is not None:
-                self._show(self._last)
-
-    def expect(self, phase: Phase, *, models: int = 0, total_bytes: int = 0) -> None:
-        with self._lock:
-            totals = self._phases.setdefault(phase, _Totals(phase))
-            totals.expected_models, totals.expected_bytes = models, total_bytes
-
     def _phase(self, phase: Phase) -> _Totals:
         self._last = self._phases.setdefault(phase, _Totals(phase))
         return self._last
@@ -157,28 +133,12 @@ class _Counting(Sink):
         self._stream.write(f"{sentence}\n")
         self._stream.flush()
 
-    def _show(self, totals: _Totals) -> None:
-        raise NotImplementedError
-
-
-class _Lines(_Counting):
-    """One plain line now and then, written by the thread whose event finds it due."""
-
-    def __init__(self, stream: _Unfailing, clock: Callable[[], float]) -> None:
-        super().__init__(stream, clock)
-        self._due = clock() + _FIRST_LINE
-        self._before: tuple[Phase, float, int] | None = None  # what the last line was about, when, and the bytes done
-
-    def _show(self, totals: _Totals) -> None:
-        now = self._clock()
-        if now < self._due:
-            return
-        self._due = now + _NEXT_LINE
+    def _show(self, totals: _Totals, now: float) -> None:
         count = counted(totals.models, "model")
         if totals.expected_models:
             count = f"{totals.models:,} of {counted(totals.expected_models, 'model')}"
         parts = [f"{totals.phase.capitalize()}: {count}"]
-        done, total = totals.done, totals.total
+        done, total = totals.bytes()
         if total:
             parts.append(f"{human_bytes(done)} of {human_bytes(total)}")
             if self._before and self._before[0] == totals.phase and done > self._before[2]:
@@ -190,12 +150,17 @@ class _Lines(_Counting):
         self._announce(", ".join(parts))
 
 
-class _Bars(_Counting):
+def _upload_size(change: Change) -> int:
+    return change.after.size if change.after and change.uploads else 0
+
+
+class _Bars(Sink):
     """Bars drawn by ``rich.progress``, which is loaded once there is something worth watching."""
+
+    first, every = 0.4, 0.2  # seconds before the first bar (what is over sooner needs none), and between two redraws
 
     def __init__(self, stream: _Unfailing, clock: Callable[[], float]) -> None:
         super().__init__(stream, clock)
-        self._due = clock() + _BARS_AFTER
         self._drawn: Any = None  # rich's Progress
         self._tasks: dict[str, Any] = {}  # a bar for the phase, whose key is "", and for each of a few models
         self._notice = ""
@@ -219,26 +184,20 @@ class _Bars(_Counting):
             with suppress(Exception):  # the same
                 self._drawn.console.print(sentence, markup=False, highlight=False)  # above the bars
 
-    def _show(self, totals: _Totals) -> None:
-        now = self._clock()
-        if now >= self._due:
-            self._due = now + 1 / _REDRAWS
-            with suppress(Exception):  # the same
-                if self._drawn is None:
-                    self._start()
-                self._update(totals)
-
-    def _update(self, totals: _Totals) -> None:
-        shown = [name for name, (_, total) in totals.current.items() if total][:_MOST_BARS]
-        for name in [name for name in self._tasks if name and name not in shown]:
-            self._drawn.remove_task(self._tasks.pop(name))
-        models = f"{totals.models:,}" + (f"/{totals.expected_models:,}" if totals.expected_models else "")
-        rows = [("", f"{totals.phase.capitalize()} {models}", totals.done, totals.total)]
-        rows += [(name, f"  {display_name(name)}", *totals.current[name]) for name in shown]
-        for key, label, done, total in rows:
-            if key not in self._tasks:
-                self._tasks[key] = self._drawn.add_task(label, total=total, first=not key)
-            self._drawn.update(self._tasks[key], description=label, completed=done, total=total)
+    def _show(self, totals: _Totals, _now: float) -> None:
+        with suppress(Exception):  # the same
+            if self._drawn is None:
+                self._start()
+            shown = [name for name, (_, total) in totals.current.items() if total][:_MOST_BARS]
+            models = f"{totals.models:,}" + (f"/{totals.expected_models:,}" if totals.expected_models else "")
+            rows = [("", f"{totals.phase.capitalize()} {models}", *totals.bytes())]
+            rows += [(name, f"  {display_name(name)}", *totals.current[name]) for name in shown]
+            for name in self._tasks.keys() - {"", *shown}:
+                self._drawn.remove_task(self._tasks.pop(name))
+            for key, label, done, total in rows:
+                if key not in self._tasks:
+                    self._tasks[key] = self._drawn.add_task(label, total=total, first=not key)
+                self._drawn.update(self._tasks[key], description=label, completed=done, total=total)
 
     def _start(self) -> None:
         from rich import console as terminal, progress as bars, table, text  # noqa: PLC0415 - longer than many a run
@@ -271,7 +230,7 @@ class _Bars(_Counting):
             First(bars.TimeRemainingColumn()),
             console=console,
             expand=True,
-            refresh_per_second=_REDRAWS,
+            refresh_per_second=1 / self.every,
             get_time=self._clock,
             transient=True,
             redirect_stdout=False,  # stdout is the answer, and goes elsewhere
@@ -284,30 +243,28 @@ class _Bars(_Counting):
 class _Unfailing:
     """A stream that swallows what cannot be written, and from then on everything."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str], *, is_broken: bool) -> None:
         self._stream = stream
-        self._is_broken = False
+        self._is_broken = is_broken
 
     @property
     def encoding(self) -> str:
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
-        self._try(lambda: self._stream.write(text))
+        self._try(self._stream.write, text)
         return len(text)
 
     def flush(self) -> None:
         self._try(self._stream.flush)
 
     def isatty(self) -> bool:
-        try:
-            return self._stream.isatty()
-        except (OSError, ValueError):
-            return False
+        return bool(self._try(self._stream.isatty))
 
-    def _try(self, call: Callable[[], object]) -> None:
+    def _try(self, call: Callable[..., object], *args: str) -> object:
         if not self._is_broken:
             try:
-                call()
+                return call(*args)
             except (OSError, ValueError):  # gone, closed, or of an encoding that cannot say it
                 self._is_broken = True
+        return None

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -32,7 +31,7 @@ Examples:
 @click.argument("names", metavar="[NAME...]", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every model the server lists.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Not models whose name matches; may be repeated.")
-@click.option("--to", "folder", metavar="DIR", default=".", show_default=True, help="Where to; made where missing.")
+@opt.to_option("Where to; made where missing.")
 @click.option("--force", is_flag=True, help="Replace files of another content.")
 @opt.jobs_option("How many at a time.")
 @opt.format_option("text", "json")
@@ -77,7 +76,19 @@ def pull(
 def _tell(done: Sequence[Download], output_format: str) -> None:
     """Print what is there now, then what is not."""
     if output_format == "json":
-        answer(json.dumps({"format_version": "1", "files": [_entry(each) for each in done]}, indent=2) + "\n")
+        files = [
+            {
+                "name": each.file.observed.name,
+                "engine": each.file.observed.engine,
+                "file": str(each.file.path),
+                "status": each.status,
+                "sha256": each.sha256 or None,
+                "size": each.size if each.sha256 else None,
+                "message": each.message,
+            }
+            for each in done
+        ]
+        answer(json.dumps({"format_version": "1", "files": files}, indent=2) + "\n")
     elif there := [each for each in done if each.ok]:
         answer("".join(f"{each.sha256}  {printable(str(each.file.path), 4096)}\n" for each in there))
     for each in done:
@@ -87,16 +98,3 @@ def _tell(done: Sequence[Download], output_format: str) -> None:
     parts = [f"{written:,} downloaded"] + [f"{there_already:,} already there"] * bool(there_already)
     failed = len(done) - written - there_already
     click.echo(", ".join(parts + [f"{failed:,} not"] * bool(failed)) + ".", err=True)
-
-
-def _entry(each: Download) -> dict[str, Any]:
-    model = each.file.observed
-    return {
-        "name": model.name,
-        "engine": model.engine,
-        "file": str(each.file.path),
-        "status": each.status,
-        "sha256": each.sha256 or None,
-        "size": each.size if each.sha256 else None,
-        "message": each.message,
-    }

@@ -24,12 +24,11 @@ from mmsync.types import Diagnostic
 
 
 def complain(diagnostics: Iterable[Diagnostic], *, annotated: bool = False) -> None:
-    """Write diagnostics to stderr, and under GitHub Actions as annotations too, unless they are ``annotated`` already."""
+    """Write diagnostics to stderr, and under GitHub Actions as annotations too, unless ``annotated`` already."""
     diagnostics = [diagnostic for diagnostic in diagnostics if diagnostic.severity != "info"]
     with contextlib.suppress(OSError):
-        click.echo(
-            render_diagnostics(diagnostics, width=columns(sys.stderr), colour=colour(sys.stderr)), nl=False, err=True
-        )
+        text = render_diagnostics(diagnostics, width=columns(sys.stderr), colour=colour(sys.stderr))
+        click.echo(text, nl=False, err=True)
     if not annotated and os.environ.get("GITHUB_ACTIONS") == "true":
         _annotate(diagnostics)
 
@@ -45,7 +44,6 @@ def publish(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> None:
     """Under GitHub Actions, write the report to the step summary, the counts to the outputs, and annotations."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
-
     digest = plan_digest(plan)
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         report = render(plan, outcomes, digest=digest).encode("utf-8", "replace")
@@ -74,10 +72,10 @@ def _append(path: str, data: bytes) -> None:
 
 
 def _in_repository(file: str) -> str:
-    root = os.environ.get("GITHUB_WORKSPACE", "")
-    with contextlib.suppress(OSError, ValueError):  # the working folder was removed
-        path = os.path.join(os.path.realpath(os.path.dirname(file) or "."), os.path.basename(file))
-        root = os.path.realpath(root) if root else ""
-        if root and path.startswith(f"{root.rstrip('/')}/"):
-            return os.path.relpath(path, root)
+    if root := os.environ.get("GITHUB_WORKSPACE"):
+        with contextlib.suppress(OSError, ValueError):  # the working folder was removed
+            path = os.path.join(os.path.realpath(os.path.dirname(file) or "."), os.path.basename(file))
+            root = os.path.realpath(root)
+            if path.startswith(f"{root.rstrip('/')}/"):
+                return os.path.relpath(path, root)
     return os.path.normpath(file)

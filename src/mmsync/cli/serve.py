@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import shlex
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -15,9 +15,6 @@ from mmsync.cli.settings import ServerOptions, read_token
 from mmsync.connection import is_loopback
 from mmsync.errors import MmsyncError
 
-if TYPE_CHECKING:
-    from mmsync.server import Address, Generation
-
 
 @click.command("serve")
 @click.argument("folder", metavar="[DIR]", default=".model-manager")
@@ -25,31 +22,15 @@ if TYPE_CHECKING:
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="The port; 0 takes a free one."
 )
-@click.option(
-    "--token",
-    envvar="MMSYNC_TOKEN",
-    show_envvar=True,
-    metavar="TOKEN",
-    help="The token to ask for; without one, one is made.",
-)
-@click.option(
-    "--token-file",
-    envvar="MMSYNC_TOKEN_FILE",
-    show_envvar=True,
-    metavar="FILE",
-    help="A file that holds the token.",
-)
-@click.option(
+@opt.env_option("--token", metavar="TOKEN", help="The token to ask for; without one, one is made.")
+@opt.env_option("--token-file", metavar="FILE", help="A file that holds the token.")
+@opt.enum_option(
     "--generation",
-    type=click.Choice(["both", "latest", "legacy"]),
-    default="both",
-    show_default=True,
-    help="Which servers to be: latest (2.4.0 and later), legacy (before, with domains), or both.",
+    values=["both", "latest", "legacy"],
+    text="Which servers to be: latest (2.4.0 and later), legacy (before, with domains), or both.",
 )
 @click.option("--prefix", default="", metavar="PATH", help="A path to answer under as well, such as /mlmodelmanager.")
-def serve(
-    folder: str, host: str, port: int, token: str | None, token_file: str | None, generation: Generation, prefix: str
-) -> int:
+def serve(folder: str, host: str, token: str | None, token_file: str | None, **settings: Any) -> int:
     """Run the embedded Model Manager server over DIR (.model-manager if not given) until interrupted.
 
     stdout tells where it answers, and the token where it made one, as lines to put into the environment.
@@ -59,7 +40,7 @@ def serve(
     if not is_loopback(host):
         warn(f"listening on {host}: other machines reach it over plain http, and the token with every request")
 
-    def announce(address: Address) -> None:
+    def announce(address: server.Address) -> None:
         answer(f"MMSYNC_URL={address.url}\n" + ("" if token else f"MMSYNC_TOKEN={address.token}\n"))
         # The token itself stands on stdout where it was made, and nowhere else.
         click.echo(
@@ -70,15 +51,8 @@ def serve(
         )
 
     try:
-        number = server.serve(
-            folder,
-            host=host,
-            port=port,
-            token=token,
-            generation=generation,
-            prefix=prefix,
-            on_ready=announce,
-        )
+        # The rest, port, generation and prefix, are named there as they are here.
+        number = server.serve(folder, host=host, token=token, on_ready=announce, **settings)
     except MmsyncError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
             error.hint = "--port 0 takes a free one"
@@ -88,11 +62,7 @@ def serve(
 
 def _token_source(token: str | None) -> str:
     """Say where the token came from, where nobody typed it: it is not the one last made, and not shown."""
-    if token is None:
+    if token is None or opt.is_flag("token") or opt.is_flag("token_file"):
         return ""
-    context = click.get_current_context()
-    for name in ("token", "token_file"):
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            return ""
-    variable = "MMSYNC_TOKEN" if context.params["token"] is not None else "MMSYNC_TOKEN_FILE"
+    variable = "MMSYNC_TOKEN" if click.get_current_context().params["token"] is not None else "MMSYNC_TOKEN_FILE"
     return f" with the token of {variable} (environment)"

@@ -23,23 +23,15 @@ from mmsync.types import ServerName
 
 
 def read(options: ManifestOptions, *, check_files: bool = True) -> Manifest:
-    """Read the manifests that were named; in a job of a CI service no link may lead out of their folders.
-
-    Raises:
-        ManifestError: They are in error.
-    """
-    return read_manifest(
-        options.paths, models_dirs=options.models_dirs if check_files else (), check_files=check_files, confined=in_ci()
-    )
+    """Read the named manifests, or raise `ManifestError`; in a CI job no link may lead out of their folders."""
+    return read_manifest(options.paths, models_dirs=options.models_dirs, check_files=check_files, confined=in_ci())
 
 
 def manifest_if_any(options: ManifestOptions) -> Manifest | None:
     """Read the manifest; None where none was named and there is no usable models.yaml.
 
-    Model files are not looked at, unless a discover rule needs them to say what the models are.
-
-    Raises:
-        ManifestError: A manifest that was named is wrong.
+    Model files are not looked at, unless a discover rule needs them to say what the models are. Raises
+    `ManifestError` if a manifest that was named is wrong.
     """
     if options.is_default and not all(os.path.lexists(path) for path in options.paths):
         return None
@@ -56,24 +48,15 @@ def manifest_if_any(options: ManifestOptions) -> Manifest | None:
 
 @contextlib.contextmanager
 def connected(
-    target: Target,
-    *,
-    jobs: int,
-    exclusive: bool = False,
-    lock_timeout: float = 600.0,
-    if_missing: IfMissing = "make",
+    target: Target, *, jobs: int, if_missing: IfMissing, lock_timeout: float | None = None
 ) -> Iterator[Connection]:
-    """Open the server and the ledger for the length of the body.
+    """Open the server, for so many requests at a time, and the ledger for the length of the body.
 
-    Args:
-        jobs: How many requests go on at a time.
-        exclusive: Whether to hold the machine's lock for this server.
-        lock_timeout: Seconds to wait for it.
-        if_missing: What becomes of a ``local:`` folder that is not there.
+    The machine's lock for this server is held meanwhile, and waited for ``lock_timeout`` seconds; None holds none.
     """
     with contextlib.ExitStack() as stack:
         client, server = stack.enter_context(open_client(target, jobs=jobs, warn=warn, if_missing=if_missing))
-        if exclusive:
+        if lock_timeout is not None:
             stack.enter_context(server_lock(lock_folder(), server, timeout=lock_timeout, on_wait=warn))
         ledger = stack.enter_context(open_ledger(warn))
         stack.enter_context(_located(server.url))
@@ -92,28 +75,15 @@ def _located(url: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def planned(
-    desired: Manifest,
-    options: Options,
-    target: Target,
-    *,
-    quiet: bool,
-    exclusive: bool = False,
-    lock_timeout: float = 0.0,
+    desired: Manifest, options: Options, target: Target, *, quiet: bool, lock_timeout: float | None = None
 ) -> Iterator[tuple[Plan, Connection]]:
     """Open the server, make the plan while progress is shown, and keep the connection open for the body.
 
-    Args:
-        quiet: Whether to show no progress.
-        exclusive: Whether to hold the machine's lock for the server, from before it is observed.
-        lock_timeout: Seconds to wait for it.
+    With a ``lock_timeout``, as `connected` has it, the plan may be applied: the lock is held from before the server is
+    observed. Without one, a plan leaves nothing behind.
     """
-    with connected(
-        target,
-        jobs=options.jobs,
-        exclusive=exclusive,
-        lock_timeout=lock_timeout,
-        if_missing="make" if exclusive else "imagine",  # a plan leaves nothing behind
-    ) as connection:
+    if_missing: IfMissing = "imagine" if lock_timeout is None else "make"
+    with connected(target, jobs=options.jobs, if_missing=if_missing, lock_timeout=lock_timeout) as connection:
         with progress(sys.stderr, quiet=quiet) as sink:
             plan = make_plan(desired, connection, options, on_event=sink)
         yield plan, connection
@@ -122,41 +92,31 @@ def planned(
 class PersistentConnection:
     """Opens the server anew when its address or token is another than last time, which is asked at each use.
 
-    Args:
-        jobs: How many requests go on at a time.
-        warn: Told of a token that is sent in the clear.
+    ``warn`` is told of a token that is sent in the clear.
     """
 
     def __init__(self, given: ServerOptions, *, jobs: int, warn: Callable[[str], None]) -> None:
         self._given = given
         self._jobs = jobs
         self._warn = warn
-        self._target: Target | None = None
         self._open = contextlib.ExitStack()
-        self._client: tuple[Client, ServerName] | None = None
+        self._client: tuple[Target, Client, ServerName] | None = None
 
     @contextlib.contextmanager
     def connect(self, settings: ServerSettings, warn: Callable[[str], None]) -> Iterator[Connection]:
-        """Open what a reconcile needs: the client, and a ledger of its own.
+        """Open what a reconcile needs: the client, and a ledger of its own, which tells ``warn`` what it has to say.
 
-        Args:
-            settings: The manifest's ``server``.
-            warn: Told what the ledger has to say, each time it has to.
-
-        Raises:
-            SettingsError: No server or token is named, or the token file cannot be read.
+        Raises `SettingsError` if no server or token is named, or the token file cannot be read.
         """
         target = resolve(self._given, settings, self._warn)
-        if target != self._target or self._client is None:
+        if self._client is None or target != self._client[0]:
             self.close()
-            self._client = self._open.enter_context(open_client(target, jobs=self._jobs, warn=self._warn))
-            self._target = target
-        client, server = self._client
+            self._client = target, *self._open.enter_context(open_client(target, jobs=self._jobs, warn=self._warn))
+        _, client, server = self._client
         with _located(server.url), open_ledger(warn) as ledger:
             yield Connection(client, server, ledger)
 
     def close(self) -> None:
         """Close the client, and the embedded server if there is one."""
-        self._client = self._target = None
+        self._client = None
         self._open.close()
-        self._open = contextlib.ExitStack()

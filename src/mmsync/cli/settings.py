@@ -36,16 +36,14 @@ _PATTERN = re.compile(
 
 def origin(url: str) -> str | None:
     """Return scheme, host and port of an address, the usual port left out; None where it is no plain address."""
-    parts = _parts(url)
-    if parts is None:
+    if (parts := _parts(url)) is None:
         return None
     scheme, host, port = parts
     return f"{scheme}://{host}" + (f":{port}" if port != _PORTS[scheme] else "")
 
 
 def _parts(url: str) -> tuple[str, str, str] | None:
-    found = _ADDRESS.fullmatch(url)
-    if found is None:
+    if (found := _ADDRESS.fullmatch(url)) is None:
         return None
     scheme = found["scheme"].lower()
     return scheme, found["host"].lower(), found["port"] or _PORTS[scheme]
@@ -54,31 +52,22 @@ def _parts(url: str) -> tuple[str, str, str] | None:
 class AllowedServers:
     """The origins the operator allows beyond what flags and environment name.
 
-    Args:
-        patterns: Each ``[SCHEME://]HOST[:PORT]``. Without a scheme https is meant, without a port the scheme's usual
-            one; ``*`` as port is any, and ``*.`` before the host any host below it.
-
-    Raises:
-        SettingsError: One of them is not of that form.
+    Each pattern is ``[SCHEME://]HOST[:PORT]``; one of another form raises `SettingsError`. Without a scheme https is
+    meant, without a port the scheme's usual one; ``*`` as port is any, and ``*.`` before the host any host below it.
     """
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._patterns: list[tuple[str, bool, str, str]] = []
-        for pattern in (part for text in patterns for part in re.split(r"[\s,]+", text) if part):
+        for pattern in re.findall(r"[^\s,]+", " ".join(patterns)):
             found = _PATTERN.fullmatch(pattern)
             if found is None:
-                raise SettingsError(
-                    f"--allow-server {printable(pattern)}: not the origin of a server",
-                    "write https://HOST, https://HOST:PORT or https://*.DOMAIN",
-                )
+                hint = "write https://HOST, https://HOST:PORT or https://*.DOMAIN"
+                raise SettingsError(f"--allow-server {printable(pattern)}: not the origin of a server", hint)
             scheme = (found["scheme"] or "https").lower()
             self._patterns.append((scheme, bool(found["any"]), found["host"].lower(), found["port"] or _PORTS[scheme]))
 
     def __contains__(self, url: str) -> bool:
-        parts = _parts(url)
-        if parts is None:
-            return False
-        scheme, host, port = parts
+        scheme, host, port = _parts(url) or ("", "", "")  # what is no plain address is in no pattern
         return any(
             scheme == its_scheme
             and its_port in ("*", port)
@@ -100,21 +89,12 @@ class ServerOptions:
     profiles_path: str | None = None
     timeout: float | None = None
     max_list_bytes: int | None = None
-    # patterns of origins that may be sent the token although a manifest, a saved plan or a profile named them (see
-    # `AllowedServers`)
+    # patterns (see `AllowedServers`) of what may get the token although a manifest, a saved plan or a profile names it
     allowed: tuple[str, ...] = ()
 
     def with_token(self) -> ServerOptions:
-        """Return the same with the token file read: what can be read only once, a pipe, is not read again.
-
-        Raises:
-            SettingsError: It cannot be read, or holds no token.
-        """
+        """Return the same with the token file read (a pipe can be read only once); raises what `read_token` raises."""
         return self if self.token_file is None else replace(self, token=read_token(self), token_file=None)
-
-    def as_settings(self) -> ServerSettings:
-        """Return the part of them that may stand in a manifest."""
-        return ServerSettings(self.url, self.profile, self.auth_type, self.domain)
 
 
 def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callable[[str], None] = output.warn) -> Target:
@@ -124,17 +104,17 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callabl
     profile's URL; to any other only if its origin is allowed. The same holds for what a manifest says of the tenant
     and of how the token is sent.
 
-    Raises:
-        SettingsError: Nothing names a server or a token, the profile or the token file cannot be read, or the token
-            may not go to the server.
+    Raises `SettingsError` if nothing names a server or a token, the profile or the token file cannot be read, or the
+    token may not go to the server.
     """
     allowed = AllowedServers(given.allowed)
     token = read_token(given, warn)
+    manifest = manifest or ServerSettings()
     url, profile, auth_type, domain = given.url, given.profile, given.auth_type, given.domain
-    named_here = manifest is not None and url is None and profile is None  # by whoever wrote the manifest or the plan
-    if manifest is not None and named_here:
+    named_by_manifest = url is None and profile is None  # or by a saved plan
+    if named_by_manifest:
         url, profile = manifest.url, manifest.profile
-    place = "" if manifest is None or manifest.source is None else str(manifest.source)
+    place = str(manifest.source or "")
     if profile is not None and url is None:
         values = _profile(profile, given.profiles_path, warn)
         url = values["url"]
@@ -142,30 +122,25 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callabl
             _may_be_told(url, f"profile {profile} names it", allowed, profile=True)
         token = token or values["token"]
         auth_type = auth_type or values["auth_type"]
-    elif named_here and url and url[: len(LOCAL)].lower() == LOCAL:
-        url = _confined(url, place, manifest.source.file if manifest and manifest.source else "")
-    elif named_here and url and token:
+    elif named_by_manifest and url and url[: len(LOCAL)].lower() == LOCAL:
+        url = _confined(url, place, manifest.source.file if manifest.source else "")
+    elif named_by_manifest and url and token:
         _may_be_told(url, f"{place} names it", allowed)
     if not url:
-        raise SettingsError(
-            "no server is named",
-            "give --url or --profile, set MMSYNC_URL, or name one under server: in the manifest; "
-            "--url local:FOLDER runs an embedded one",
-        )
+        hint = "give --url or --profile, set MMSYNC_URL, or name one under server: in the manifest"
+        raise SettingsError("no server is named", f"{hint}; --url local:FOLDER runs an embedded one")
     if url.startswith(LOCAL):
         if not url.removeprefix(LOCAL):
             raise SettingsError("--url local: needs a folder", "for example --url local:.model-manager")
     elif not token:
-        raise TokenSettingsError(
-            f"no token for {masked_url(url)}", "set MMSYNC_TOKEN, or give --token-file or --profile"
-        )
-    if manifest is not None:
-        if token and not named_here and url not in allowed:
-            _same(url, place, "auth_type", auth_type or "standalone", None if auth_type else manifest.auth_type)
-            _same(url, place, "domain", "none", manifest.domain if domain is None else None)
-        auth_type = auth_type or manifest.auth_type
-        domain = manifest.domain if domain is None else domain
-    return Target(url, token or "", auth_type or "standalone", domain or None, given.timeout, given.max_list_bytes)
+        hint = "set MMSYNC_TOKEN, or give --token-file or --profile"
+        raise TokenSettingsError(f"no token for {masked_url(url)}", hint)
+    if token and not named_by_manifest and url not in allowed:
+        _same(url, place, "auth_type", auth_type or "standalone", None if auth_type else manifest.auth_type)
+        _same(url, place, "domain", "none", manifest.domain if domain is None else None)
+    auth_type = auth_type or manifest.auth_type or "standalone"
+    domain = manifest.domain if domain is None else domain
+    return Target(url, token or "", auth_type, domain or None, given.timeout, given.max_list_bytes)
 
 
 def _may_be_told(url: str, who: str, allowed: AllowedServers, *, profile: bool = False) -> None:
@@ -174,10 +149,8 @@ def _may_be_told(url: str, who: str, allowed: AllowedServers, *, profile: bool =
     place = origin(url)
     shown = masked_url(url)
     if place is None:
-        raise TokenSettingsError(
-            f"the token is not sent to {shown}: {who}, not you, and it is not a plain address",
-            "if the server is yours, give its address as --url or MMSYNC_URL",
-        )
+        why = f"the token is not sent to {shown}: {who}, not you, and it is not a plain address"
+        raise TokenSettingsError(why, "if the server is yours, give its address as --url or MMSYNC_URL")
     hint = "unset MMSYNC_TOKEN to use the profile's own token" if profile else f"set MMSYNC_URL={shown}"
     raise TokenSettingsError(
         f"the token that flag or environment give is not sent to {shown}: {who}, and not flag or environment",
@@ -201,10 +174,8 @@ def _confined(url: str, where: str, file: str) -> str:
     home = Path(file).parent
     folder = (home / url[len(LOCAL) :]).resolve()
     if not folder.is_relative_to(home.resolve()):
-        raise SettingsError(
-            f"{where}: the server's folder {printable(url)} is outside the folder of {file}",
-            "if you want it there, give it as --url",
-        )
+        why = f"{where}: the server's folder {printable(url)} is outside the folder of {file}"
+        raise SettingsError(why, "if you want it there, give it as --url")
     return f"{LOCAL}{folder}"
 
 
@@ -218,8 +189,7 @@ def cache_folder() -> Path | None:
 
     None where nothing tells which that is: a user id without a name or a home, as containers give.
     """
-    given = os.environ.get("MMSYNC_CACHE_DIR")
-    if given:
+    if given := os.environ.get("MMSYNC_CACHE_DIR"):
         return expanded(given)
     from platformdirs import user_cache_path  # noqa: PLC0415 - 5 ms, for nothing where the variable is set
 
@@ -249,8 +219,7 @@ def open_ledger(warn: Callable[[str], None]) -> Ledger:
 
 def lock_folder(warn: Callable[[str], None] = output.warn) -> Path:
     """Return the folder of the locks: one for all of this user's mmsyncs on the machine, whatever their ledgers."""
-    given = os.environ.get("MMSYNC_LOCK_DIR")
-    if given:
+    if given := os.environ.get("MMSYNC_LOCK_DIR"):
         _warn_if_shared(expanded(given), "MMSYNC_LOCK_DIR", warn)
         return expanded(given)
     # Not the cache folder: two ledgers must still take turns. gettempdir() would follow TMPDIR, which differs
@@ -261,7 +230,7 @@ def lock_folder(warn: Callable[[str], None] = output.warn) -> Path:
 
 
 def _profile(name: str, place: str | None, warn: Callable[[str], None]) -> Profile:
-    """Read a profile from the place that was named, or else from the home folder: never from a folder one happens to be in."""
+    """Read a profile from the place named, or else from the home folder: never from a folder one happens to be in."""
     from mmsync.client import error as errors, profile as profiles  # noqa: PLC0415 - 100 ms, and few have profiles
 
     if place is None:
@@ -275,17 +244,14 @@ def _profile(name: str, place: str | None, warn: Callable[[str], None]) -> Profi
         if file.is_dir():
             file /= profiles.PROFILES_FILE
     if not file.is_file():
-        raise SettingsError(
-            f"no profile file {_display(file)}",
-            "--profiles-path names another place; --url and MMSYNC_TOKEN do without a profile",
-        )
+        hint = "--profiles-path names another place; --url and MMSYNC_TOKEN do without a profile"
+        raise SettingsError(f"no profile file {_display(file)}", hint)
     _warn_if_open(file, "the profile file", warn)
     try:
         return profiles.read_profile(name, str(file))
     except errors.ProfileValueRequired as error:
-        raise SettingsError(
-            f"profile {name} has no {error.msg.strip(chr(39))}", f"add it in {_display(file)}"
-        ) from error
+        why = f"profile {name} has no {error.msg.strip(chr(39))}"
+        raise SettingsError(why, f"add it in {_display(file)}") from error
     except errors.ProfileError as error:
         hint = error.hint or f"profiles are read from {_display(file)}; --profiles-path names another place"
         raise SettingsError(f"profile {name}: {error.msg}", hint) from error
@@ -299,33 +265,29 @@ def _display(file: Path) -> str:
 def read_token(given: ServerOptions, warn: Callable[[str], None] = output.warn) -> str | None:
     """Return the token that flags and environment give, or None.
 
-    Raises:
-        SettingsError: The token file cannot be read, or what it or the flag gives cannot be a token.
+    Raises `SettingsError` if the token file cannot be read, or what it or the flag gives cannot be a token.
     """
-    if given.token is not None:
-        return _clean(given.token, "the token")
-    if given.token_file is None:
-        return None
-    path = expanded(given.token_file)
-    try:
-        _warn_if_open(path, "the token file", warn)
-        text = path.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        hint = "correct --token-file, or set MMSYNC_TOKEN"
-        raise TokenSettingsError(f"cannot read the token file {path}: {reason}", hint) from error
-    return _clean(text, f"the token file {path}")
-
-
-def _clean(text: str, what: str) -> str:
-    token = text.strip()
+    token, what = given.token, "the token"
+    if token is None:
+        if given.token_file is None:
+            return None
+        path = expanded(given.token_file)
+        what = f"the token file {path}"
+        try:
+            _warn_if_open(path, "the token file", warn)
+            token = path.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not text"
+            raise TokenSettingsError(
+                f"cannot read {what}: {reason}", "correct --token-file, or set MMSYNC_TOKEN"
+            ) from error
+    token = token.strip()
     if not token:
         raise TokenSettingsError(f"{what} is empty", "put the server's access token there")
     if not (token.isascii() and token.isprintable()):
         # The token itself is not shown: only that it cannot be one.
-        raise TokenSettingsError(
-            f"{what} holds characters that a token cannot have", "it must be one line of printable ASCII"
-        )
+        why = f"{what} holds characters that a token cannot have"
+        raise TokenSettingsError(why, "it must be one line of printable ASCII")
     return token
 
 

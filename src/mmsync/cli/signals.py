@@ -17,45 +17,29 @@ _NOTICE = "Stopping: what is in flight finishes (10 s), nothing new begins. Agai
 
 
 class Stopping:
-    """A stop that was asked for, and the signal that did.
-
-    Attributes:
-        signal: The first signal's number, or None.
-        draw: Shows a notice among what is drawn on the terminal; returns False where nothing is drawn.
-        in_flight: Names of what has begun and not ended, kept by whoever does the work.
-    """
+    """A stop that was asked for, and the signal that did."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
-        self.signal: int | None = None
+        self.signal: int | None = None  # the first signal's number
+        # Shows a notice among what is drawn on the terminal; returns False where nothing is drawn.
         self.draw: Callable[[str], bool] = lambda _notice: False
-        self.in_flight: dict[str, None] = {}
+        self.in_flight: dict[str, None] = {}  # names of what has begun and not ended, kept by whoever does the work
 
     def is_set(self) -> bool:
         """Return whether to start nothing new."""
-        return self._event.is_set()
+        return self.signal is not None
 
-    @property
-    def exit_code(self) -> int | None:
-        """128 + the signal's number, or None where none came."""
-        return None if self.signal is None else 128 + self.signal
-
-    def ask(self, number: int, frame: FrameType | None) -> None:
+    def ask(self, number: int, _frame: FrameType | None) -> None:
         """Note the first signal; at the second, leave without waiting for anything."""
-        del frame
-        if self._event.is_set():
-            _write(f"Stopped at once. {self._left_open()}")
+        if self.is_set():
+            left_open = "Nothing was in flight."
+            if names := list(self.in_flight):
+                left_open = f"Whether the server has them is not known: {few(names, 5)}. The next plan tells."
+            _write(f"Stopped at once. {left_open}")
             os._exit(128 + number)
         self.signal = number
-        self._event.set()
         if not self.draw(_NOTICE):
             _write(_NOTICE)
-
-    def _left_open(self) -> str:
-        names = list(self.in_flight)
-        if not names:
-            return "Nothing was in flight."
-        return f"Whether the server has them is not known: {few(names, 5)}. The next plan tells."
 
 
 def _write(line: str) -> None:
@@ -84,10 +68,9 @@ def end_on_sigterm() -> None:
 
     Without a handler it would do nothing at all to the first process of a container.
     """
-    signal.signal(signal.SIGTERM, _leave)
 
+    def leave(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, lambda *_: os._exit(ExitCode.TERMINATED))
+        sys.exit(ExitCode.TERMINATED)
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    del frame
-    signal.signal(number, lambda *_: os._exit(ExitCode.TERMINATED))
-    sys.exit(ExitCode.TERMINATED)
+    signal.signal(signal.SIGTERM, leave)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
 
 import click
 
@@ -59,9 +59,22 @@ def validate(manifest: ManifestOptions, *, no_files: bool, strict: bool, output_
                 diagnostics += check_files(found, ledger, now_ns=time.time_ns(), on_event=sink)
     except ManifestError as error:
         diagnostics = list(error.diagnostics)
-    errors = sum(each.severity == "error" for each in diagnostics)
+    counts = Counter(each.severity for each in diagnostics)
+    errors = counts["error"]
     if output_format == "json":
-        answer(_document(found, diagnostics, manifest.paths))
+        document = {
+            "format_version": "1",
+            "mmsync_version": __version__,
+            "valid": not errors,
+            "manifests": list(found.paths if found else manifest.paths),
+            "summary": {
+                "models": len(found.models) if found else None,
+                "errors": errors,
+                "warnings": counts["warning"],
+            },
+            "diagnostics": [diagnostic_entry(each) for each in diagnostics],  # as in the plan document
+        }
+        answer(json.dumps(document, indent=2) + "\n")
     else:
         complain(diagnostics)
         _tell(found, errors, len(diagnostics) - errors)
@@ -79,30 +92,8 @@ def _tell(manifest: Manifest | None, errors: int, warnings: int) -> None:
     passed = sum(not (desired.inspect and is_known(desired.engine)) for desired in manifest.models)
     if passed:
         verb = "was" if passed == 1 else "were"
-        answer(
-            f"{counted(passed, 'model')} {verb} not looked into: no format is known for the engine, or inspect: false.\n"
-        )
-
-
-def _document(manifest: Manifest | None, diagnostics: Sequence[Diagnostic], asked: Sequence[str]) -> str:
-    """Return the findings as JSON; diagnostics are as in the plan document."""
-    counts = {
-        severity: sum(diagnostic.severity == severity for diagnostic in diagnostics)
-        for severity in ("error", "warning")
-    }
-    document = {
-        "format_version": "1",
-        "mmsync_version": __version__,
-        "valid": not counts["error"],
-        "manifests": list(manifest.paths if manifest else asked),
-        "summary": {
-            "models": len(manifest.models) if manifest else None,
-            "errors": counts["error"],
-            "warnings": counts["warning"],
-        },
-        "diagnostics": [diagnostic_entry(diagnostic) for diagnostic in diagnostics],
-    }
-    return json.dumps(document, indent=2) + "\n"
+        why = "no format is known for the engine, or inspect: false"
+        answer(f"{counted(passed, 'model')} {verb} not looked into: {why}.\n")
 
 
 @click.command("schema")

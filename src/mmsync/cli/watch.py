@@ -10,9 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import click
 
@@ -35,15 +34,12 @@ from mmsync.watch.reporting import Log
 from mmsync.watch.systemd import Service
 from mmsync.watch.watcher import Watcher
 
-_Command = TypeVar("_Command", bound="Callable[..., Any]")
-
 _LAST_MOMENT = 13  # seconds after a signal: the grace of what is in flight, and a little to break it off
-_LOCK_TIMEOUT = 5.0  # seconds to wait for another mmsync; after that the round is made again later
+_LOCK_TIMEOUT = 5.0  # seconds to wait for another mmsync; after that the reconcile is made again later
 
 
-def _seconds(name: str, default: float, text: str) -> Callable[[_Command], _Command]:
-    positive = click.FloatRange(min=0, min_open=True)
-    return click.option(name, type=positive, default=default, show_default=True, metavar="SECONDS", help=text)
+def _seconds(name: str, default: float, text: str) -> opt.Decorator:
+    return opt.number_option(name, click.FloatRange(min=0, min_open=True), default, "SECONDS", text)
 
 
 @click.command("watch")
@@ -52,13 +48,7 @@ def _seconds(name: str, default: float, text: str) -> Callable[[_Command], _Comm
 @_seconds("--settle", 2.0, "How long a file must stay as it is before it is taken.")
 @_seconds("--interval", 300.0, "Time between two full reconciles, give or take a tenth.")
 @_seconds("--poll", 10.0, "Time between two looks where no file events come from.")
-@click.option(
-    "--on-drift",
-    type=click.Choice(["fix", "report"]),
-    default="fix",
-    show_default=True,
-    help="What to do about changes made outside mmsync.",
-)
+@opt.enum_option("--on-drift", values=["fix", "report"], text="What to do about changes made outside mmsync.")
 @click.option("--once", is_flag=True, help="Make one pass over settled files and exit as apply would.")
 @click.option(
     "--on-change",
@@ -66,12 +56,8 @@ def _seconds(name: str, default: float, text: str) -> Callable[[_Command], _Comm
     help="Run COMMAND (split into words, no shell; use sh -c for one) after each round that changed a model and "
     "whenever a problem begins, changes or ends, with a JSON report on stdin.",
 )
-@click.option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How stderr is written: for people, or one JSON object a line.",
+@opt.enum_option(
+    "--log-format", values=["text", "json"], text="How stderr is written: for people, or one JSON object a line."
 )
 @opt.server_options
 def watch(
@@ -79,13 +65,9 @@ def watch(
     options: Options,
     server: ServerOptions,
     *,
-    settle: float,
-    interval: float,
-    poll: float,
-    on_drift: Literal["fix", "report"],
-    once: bool,
     on_change: str | None,
     log_format: str,
+    **settings: Any,
 ) -> int:
     """Keep the server in step with a models folder, for ever.
 
@@ -99,13 +81,9 @@ def watch(
         manifests=manifest.paths,
         models_dirs=manifest.models_dirs,
         options=options,
-        settle=settle,
-        interval=interval,
-        poll=poll,
-        on_drift=on_drift,
-        once=once,
         extra_files=(str(token_file),) if server.token_file else (),
         server=masked_url(server.url) if server.url else f"profile {server.profile or 'or server of the manifest'}",
+        **settings,  # settle, interval, poll, on_drift and once are named there as they are here
     )
     words = None if on_change is None else parse_command(on_change)
     log = Log(_write_line, time.time, as_json=log_format == "json")
@@ -124,23 +102,31 @@ def _outside(
 ) -> Iterator[Dependencies]:
     """Put together what the watcher meets the world with."""
     trigger = Trigger(time.sleep)
+    private = None
 
     def warn(sentence: str) -> None:
         log("notice", sentence, level="warning")
 
+    def log_thread_end(failed: threading.ExceptHookArgs) -> None:
+        """Log the end of a thread that nobody awaits, in place of a trace on stderr."""
+        warn(f"a thread ended: {failed.exc_type.__name__}: {printable(str(failed.exc_value), 200)}")
+
+    with contextlib.suppress(SettingsError):  # no folder can be made, as in a read-only container
+        private = private_folder(lock_folder(warn))
     with contextlib.ExitStack() as stack:
         connection = PersistentConnection(server, jobs=options.options.jobs, warn=warn)
         stack.callback(connection.close)
         on_change = OnChange(words, os.environ, log) if words else None
         if on_change is not None:
             stack.callback(on_change.close, 10.0)
-        stack.enter_context(_threads_told(log))
+        stack.callback(setattr, threading, "excepthook", threading.excepthook)
+        threading.excepthook = log_thread_end
         yield Dependencies(
             server=Server(
                 connection.connect,
                 lambda name: server_lock(lock_folder(warn), name, timeout=_LOCK_TIMEOUT, on_wait=warn),
             ),
-            events=EventSource(trigger.set, options.poll, private_folder=_private_folder(warn)),
+            events=EventSource(trigger.set, options.poll, private_folder=private),
             trigger=trigger,
             control=Control(trigger),
             log=log,
@@ -151,28 +137,6 @@ def _outside(
             effort=time.thread_time,
             chance=random.random,
         )
-
-
-def _private_folder(warn: Callable[[str], None]) -> Path | None:
-    """Return the folder of the locks; None where none can be made, as in a read-only container."""
-    with contextlib.suppress(SettingsError):
-        return private_folder(lock_folder(warn))
-    return None
-
-
-@contextlib.contextmanager
-def _threads_told(log: Log) -> Iterator[None]:
-    """Put the end of a thread that nobody awaits into the log, in place of a trace on stderr."""
-
-    def tell(failed: threading.ExceptHookArgs) -> None:
-        what = f"{failed.exc_type.__name__}: {printable(str(failed.exc_value), 200)}"
-        log("notice", f"a thread ended: {what}", level="warning")
-
-    before, threading.excepthook = threading.excepthook, tell
-    try:
-        yield
-    finally:
-        threading.excepthook = before
 
 
 @contextlib.contextmanager
@@ -192,13 +156,12 @@ def _signals(outside: Dependencies) -> Iterator[None]:
         signal.alarm(_LAST_MOMENT)
         control.stop(number)
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        leave(128 + control.signal)
-
-    def reconcile(_number: int, _frame: FrameType | None) -> None:
-        control.reconcile_now()
-
-    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reconcile, signal.SIGALRM: end}
+    handlers: dict[int, Callable[[int, FrameType | None], None]] = {
+        signal.SIGTERM: stop,
+        signal.SIGINT: stop,
+        signal.SIGHUP: lambda *_: control.reconcile_now(),
+        signal.SIGALRM: lambda *_: leave(128 + control.signal),
+    }
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import unicodedata
-from types import EllipsisType
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
+from collections.abc import Callable, Mapping
+from types import EllipsisType, TracebackType
+from typing import Any, BinaryIO, NoReturn, Self, cast
 
 from mmsync.client._download import FileTarget, fetch_detail, fetch_image
 from mmsync.client._multipart import FileForm
 from mmsync.client._responses import MAX_LIST_BYTES, length_of, read_answer, read_model_list
 from mmsync.client.api import Api, EndpointRenderer, LatestEndpointRenderer, LegacyEndpointRenderer
-from mmsync.client.downloader import FileSystemDownloader, get_default_downloader
+from mmsync.client.auth import AuthCallable
+from mmsync.client.downloader import DownloaderCallable, FileSystemDownloader, PartialFile, get_default_downloader
 from mmsync.client.error import (
     EndpointNotFound,
     ModelAlreadyExists,
@@ -21,28 +24,14 @@ from mmsync.client.error import (
     TokenError,
     UnexpectedResponse,
 )
-from mmsync.client.types import save_body
+from mmsync.client.retry import RetryPolicy
+from mmsync.client.types import DERIVED, ImageContent, Model, ModelDetail, ModelReview, save_body
 from mmsync.printable import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from types import TracebackType
-    from typing import Self
-
-    from mmsync.client._download import Target
-    from mmsync.client.auth import AuthCallable
-    from mmsync.client.downloader import DownloaderCallable
-    from mmsync.client.retry import RetryPolicy
-    from mmsync.client.types import ImageContent, Model, ModelDetail, ModelReview
-
-    BeforeSave = Callable[[ModelReview, ModelDetail | None], ModelDetail | None]
 
 # What a downloader of somebody's own is handed in memory at most, as base64.
 _IN_MEMORY = 4 << 30
 # Details up to this many bytes are read as a whole; longer ones may hold an image and are read as they come.
 _SMALL = 1 << 20
-# What the server works out from a model's bytes, and may leave out of a detail.
-_DERIVED = frozenset({"outputType", "fields", "clusters", "category", "runtimeSize"})
 
 
 class Client:
@@ -68,11 +57,11 @@ class Client:
     Attributes:
         endpoints: The addresses of the server.
         api: What sends the requests.
-        downloader: Where downloaded files go.
-        max_list_bytes: The longest list of models that is read.
     """
 
     endpoints: EndpointRenderer
+    # What is null in an answer for a model that is not there, its id always being said.
+    _empty_if_missing: tuple[str, ...] = ("id", "name", "engine")
 
     def __init__(
         self,
@@ -100,8 +89,7 @@ class Client:
         """Return every model the server lists, as it lists them; hidden ones are not among them.
 
         Raises:
-            UnexpectedResponse: The answer is not a list of objects with a name each, or is longer than
-                ``max_list_bytes``.
+            UnexpectedResponse: It is no list of objects with a name each, or is longer than ``max_list_bytes``.
             ModelManagerError: Any other failure.
         """
         url = self.endpoints.models()
@@ -111,7 +99,6 @@ class Client:
         """Return one model, without ``image``.
 
         Args:
-            name: Its name.
             download_file: Whether to hand its bytes to the downloader; ``file`` then says where they went.
 
         Raises:
@@ -120,25 +107,21 @@ class Client:
             ValueError: The bytes were asked for and the server has none, or no engine or name for them.
             OSError: The file cannot be written.
         """
-        model = self._downloaded(name) if download_file else self.find_detail(name)
+        model = cast("dict[str, Any] | None", self._downloaded(name) if download_file else self.find_detail(name))
         if model is None:
             raise ModelNotFound(name)
-        found = cast("dict[str, Any]", model)
-        found.pop("image", None)
-        return found
+        model.pop("image", None)
+        return model
 
     def find_model(self, name: str, download_file: bool | None = None) -> dict[str, Any] | None:  # noqa: FBT001 - the official signature
         """Return what `get_model` returns, or None where there is no model of that name.
 
         Raises:
-            ModelManagerError: As `get_model`, but for `ModelNotFound`.
-            ValueError: As `get_model`.
-            OSError: As `get_model`.
+            ModelManagerError, ValueError, OSError: As `get_model`, but for `ModelNotFound`.
         """
-        try:
+        with contextlib.suppress(ModelNotFound):
             return self.get_model(name, download_file=download_file)
-        except ModelNotFound:
-            return None
+        return None
 
     def find_detail(self, name: str) -> ModelDetail | None:
         """Return one model with ``image`` as {id, size}, never with its bytes; None where there is none of that name.
@@ -146,8 +129,7 @@ class Client:
         Raises:
             ModelManagerError: Any failure.
         """
-        detail, _ = self._detail(name, self.endpoints.model(name), {"fast": True})
-        return detail
+        return self._detail(name, self.endpoints.model(name), {"fast": True})[0]
 
     def download_image(
         self, name: str, file: BinaryIO | None = None, *, on_progress: Callable[[int, int], object] | None = None
@@ -155,7 +137,6 @@ class Client:
         """Read a model's bytes in constant memory and return what they are.
 
         Args:
-            name: The model's name.
             file: Gets the bytes if given: a file opened for writing in binary mode. After a broken connection it
                 is cut back to where it stood and written again; one that cannot seek makes that an error.
             on_progress: Called with (bytes done, bytes in all or an estimate of it). What it raises ends the
@@ -183,7 +164,7 @@ class Client:
         force: bool | None = None,  # noqa: FBT001 - the official signature
         *,
         detail: ModelDetail | EllipsisType | None = ...,
-        before_save: BeforeSave | None = None,
+        before_save: Callable[[ModelReview, ModelDetail | None], ModelDetail | None] | None = None,
         expected_sha256: str | None = None,
         unchanged_since: tuple[int, ...] | None = None,
         on_progress: Callable[[int, int], object] | None = None,
@@ -191,8 +172,6 @@ class Client:
         """Make the server hold a file as the model ``name``.
 
         Args:
-            name: The model's name.
-            engine: The engine's code.
             model_file: The file; ``~`` is expanded.
             description: The text; None leaves that of an existing model.
             force: Whether an existing model may be replaced. Its id, ``hidden`` and ``parentId`` stay.
@@ -201,9 +180,7 @@ class Client:
                 anything changes; returns the model to be saved over, None for none. What it raises ends the call with
                 nothing changed and comes out as it is. With it, a model that somebody else has made meanwhile is not
                 replaced.
-            expected_sha256: As for `upload_image`.
-            unchanged_since: As for `upload_image`.
-            on_progress: As for `upload_image`.
+            expected_sha256, unchanged_since, on_progress: As for `upload_image`.
 
         Raises:
             ModelAlreadyExists: There is one of that name, and not ``force``; nothing was uploaded. With
@@ -226,14 +203,14 @@ class Client:
         body = save_body(name, engine, description, review, stored)
         try:
             self.save_model(body)
-        except TokenError:
-            raise
         except ModelManagerError as error:
             # An update that is refused has failed; a page in place of the answer says nothing of what was done. Where
             # a model was to be created, somebody may have made one of that name while the file was sent.
-            if (stored or not force) and not isinstance(error, UnexpectedResponse):
+            if isinstance(error, TokenError) or ((stored or not force) and not isinstance(error, UnexpectedResponse)):
                 raise
-            now = self._unless_unread(name)
+            now = None
+            with contextlib.suppress(ModelManagerError):
+                now = self.find_detail(name)
             if now is None:
                 raise
             if _shows(now, body) or _is_same((now.get("image") or {}).get("id"), review.get("imageId")):
@@ -259,7 +236,6 @@ class Client:
         expected, to have that digest: it is hashed while it is sent. Otherwise the server never has a complete request.
 
         Args:
-            engine: The engine's code.
             model_file: The file; ``~`` is expanded.
             expected_sha256: The digest it must have, in hex; None takes it as it is.
             unchanged_since: ``(st_dev, st_ino, st_size, st_mtime_ns, st_ctime_ns)`` it must have at the start; the
@@ -274,24 +250,33 @@ class Client:
             ModelManagerError: Any other failure.
             OSError: The file cannot be read.
         """
-        with FileForm(
+        form = FileForm(
             os.path.expanduser(model_file),  # noqa: PTH111 - Path.expanduser raises where there is no home
             engine,
             expected_sha256=expected_sha256,
             unchanged_since=unchanged_since,
             on_progress=on_progress,
-        ) as form:
-            review = self.api.retry.run(lambda: self._uploaded(form))
+        )
+        with contextlib.closing(form):
+
+            def attempt() -> Any:
+                response = self.api.request(self.endpoints.image_upload(), method="post", form=form)
+                # An early refusal (a bad token, a file too large) says why; an early success cannot be one.
+                if form.started and not form.complete and response.ok:
+                    response.close()
+                    what = "The server answered before it had the whole file"
+                    raise UnexpectedResponse(msg=what, status=response.status_code)
+                return read_answer(response)
+
+            review = self.api.retry.run(attempt)
         if not isinstance(review, dict):
             raise UnexpectedResponse(msg="The server's review of the file is not an object", status=200)
         if not review.get("valid"):
             why = printable(str(review.get("errorDetail") or ""), 500)
             raise ModelRefused(msg=why or "The server refused the file without saying why", status=200)
-        size = review.get("size")
-        if isinstance(size, int) and size != form.size:
-            raise UnexpectedResponse(
-                msg=f"The server's review is of a file of {size} bytes; the one sent has {form.size}", status=200
-            )
+        if isinstance(size := review.get("size"), int) and size != form.size:
+            what = f"The server's review is of a file of {size} bytes; the one sent has {form.size}"
+            raise UnexpectedResponse(msg=what, status=200)
         return cast("ModelReview", review)
 
     def save_model(self, body: ModelDetail | dict[str, Any]) -> None:
@@ -315,8 +300,6 @@ class Client:
         """Change nothing but the text: the stored model is saved again with its image's id; nothing is uploaded.
 
         Args:
-            name: The model's name.
-            description: The text.
             detail: The model as `find_detail` returned it a moment ago; read again if None.
 
         Raises:
@@ -330,13 +313,12 @@ class Client:
         image = stored.get("image") or {}
         for what, said in (("image id", image.get("id")), ("engine", stored.get("engine"))):
             if said is None:
-                raise UnexpectedResponse(
-                    msg=f"The server does not say the {what} of '{printable(name, 200)}'", status=200
-                )
+                shown = printable(name, 200)
+                raise UnexpectedResponse(msg=f"The server does not say the {what} of '{shown}'", status=200)
         review = {**stored, "imageId": image["id"], "size": image.get("size")}
         body = save_body(name, stored["engine"], description, review, stored)
         # What the server did not say is not overwritten with nothing.
-        self.save_model({key: value for key, value in body.items() if key not in _DERIVED or key in stored})
+        self.save_model({key: value for key, value in body.items() if key not in DERIVED or key in stored})
 
     def delete_model(self, name: str) -> None:
         """Delete a model. Some servers offer no such request.
@@ -351,7 +333,9 @@ class Client:
         if self.find_detail(name) is None:
             raise ModelNotFound(name)
         try:
-            self.api.retry.run(lambda: self.api.delete(url) or True, lambda lost: self._deleted(name, lost))
+            self.api.retry.run(
+                lambda: self.api.delete(url) or True, lambda lost: True if self._read_back(name, lost) is None else None
+            )
         except EndpointNotFound as error:
             error.hint = "this server offers no deletion of models; delete it in the server's own interface"
             raise
@@ -378,26 +362,23 @@ class Client:
     def _checked(self, detail: Any, name: str) -> Any:
         """Return a detail, or None for what the server sends in place of a missing model.
 
-        Raises:
-            UnexpectedResponse: It is no detail, or that of another model than asked for.
+        Raises `UnexpectedResponse` if it is no detail, or that of another model than asked for.
         """
         if not detail and not isinstance(detail, (bool, int, float)):
             return None
         if not isinstance(detail, dict):
             raise UnexpectedResponse(msg="The server's description of a model is not an object", status=200)
-        if self._is_missing(detail):
+        if "id" in detail and all(detail.get(key) is None for key in self._empty_if_missing):
             return None
         there = detail.get("name")
-        if isinstance(there, str) and _normal(there) != _normal(name):
+        # A server may store a name composed, and without the white space around it.
+        if isinstance(there, str) and len({unicodedata.normalize("NFC", each).strip() for each in (there, name)}) > 1:
             asked, came = printable(name, 200), printable(there, 200)
             raise UnexpectedResponse(msg=f"The server was asked for '{asked}' and answered with '{came}'", status=200)
         return detail
 
-    def _is_missing(self, detail: dict[str, Any]) -> bool:
-        return "id" in detail and all(detail.get(key) is None for key in ("id", "name", "engine"))
-
     def _fetch(
-        self, name: str, target: Target, on_progress: Callable[[int, int], object] | None = None
+        self, name: str, target: FileTarget | PartialFile, on_progress: Callable[[int, int], object] | None = None
     ) -> tuple[Any, ImageContent | None]:
         """Return the detail, None if missing, and what its bytes were, which went to ``target``."""
         url = self.endpoints.model(name)
@@ -436,29 +417,14 @@ class Client:
             model["file"] = downloader(model)
         return model
 
-    def _uploaded(self, form: FileForm) -> Any:
-        response = self.api.request(self.endpoints.image_upload(), method="post", form=form)
-        # An early refusal (a bad token, a file too large) says why; an early success cannot be one.
-        if form.started and not form.complete and response.ok:
-            response.close()
-            raise UnexpectedResponse(
-                msg="The server answered before it had the whole file", status=response.status_code
-            )
-        return read_answer(response)
-
     def _saved(self, body: dict[str, Any], lost: ModelManagerError) -> bool | None:
         """Return True if the model is there as it was sent, None if it may be sent again."""
         detail = self._read_back(str(body.get("name") or ""), lost)
-        if detail is None:
-            return None
-        if _shows(detail, body):
+        if detail is not None and _shows(detail, body):
             return True
-        if body.get("id") is not None and _is_same(detail.get("id"), body["id"]):
+        if detail is None or (body.get("id") is not None and _is_same(detail.get("id"), body["id"])):
             return None
         raise ModelAlreadyExists(str(body.get("name"))) from lost
-
-    def _deleted(self, name: str, lost: ModelManagerError) -> bool | None:
-        return True if self._read_back(name, lost) is None else None
 
     def _read_back(self, name: str, lost: ModelManagerError) -> Any:
         try:
@@ -468,13 +434,6 @@ class Client:
             raise lost from unread
         self.api.transport.close_idle()
         return detail
-
-    def _unless_unread(self, name: str) -> ModelDetail | None:
-        """Return a model after a save that failed; None where there is none, or it cannot be read."""
-        try:
-            return self.find_detail(name)
-        except ModelManagerError:
-            return None
 
     def close(self) -> None:
         """Close idle connections."""
@@ -493,15 +452,9 @@ class Client:
 
 
 class LegacyClient(Client):
-    """A client of servers before 2.4.0, which must be told the domain.
+    """A client of servers before 2.4.0, which must be told the domain; further keywords are those of `Client`."""
 
-    Args:
-        url: The server's address.
-        domain: The domain.
-        auth: The authentication.
-        downloader: Where downloaded files go; the current directory if None.
-        kwargs: The further keywords of `Client`.
-    """
+    _empty_if_missing = ("id",)
 
     def __init__(
         self, url: str, domain: str, auth: AuthCallable, *, downloader: DownloaderCallable | None = None, **kwargs: Any
@@ -517,9 +470,6 @@ class LegacyClient(Client):
 
         The official client asks for ``?fast=True``; the published description knows only ``/fast``. A server that
         sends the bytes all the same is asked at ``/fast`` from then on.
-
-        Raises:
-            ModelManagerError: Any failure.
         """
         url = self.endpoints.model(name)
         if self._at_fast is None:
@@ -528,19 +478,10 @@ class LegacyClient(Client):
                 return detail
             self._at_fast = True
         if self._at_fast:
-            try:
+            with contextlib.suppress(EndpointNotFound):
                 return self._detail(name, f"{url}/fast", {})[0]
-            except EndpointNotFound:
-                self._at_fast = False
+            self._at_fast = False
         return self._detail(name, url, {"fast": True})[0]
-
-    def _is_missing(self, detail: dict[str, Any]) -> bool:
-        return "id" in detail and detail["id"] is None
-
-
-def _normal(name: str) -> str:
-    """Return the name as any server may store it: composed, without white space around it."""
-    return unicodedata.normalize("NFC", name).strip()
 
 
 def _shows(detail: Mapping[str, Any], body: Mapping[str, Any]) -> bool:

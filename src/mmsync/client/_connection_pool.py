@@ -32,29 +32,23 @@ class TooSlow(TimeoutError):
 class _Pace:
     """Seconds waited for a server and the bytes that came of them. Work done between two waits does not count."""
 
-    def __init__(self, socket: socket.socket, *, whole: str = "") -> None:
+    def __init__(self, socket: socket.socket, whole: str = "") -> None:
         self._socket = socket
-        self.whole = whole  # what must come within one time-out, however many bytes it has; empty asks for the rate
-        self._waited = 0.0
-        self._count = 0
+        self.start(whole)
 
     def start(self, whole: str = "") -> None:
-        """Begin anew, with something else."""
-        self.whole, self._waited, self._count = whole, 0.0, 0
+        """Begin anew: ``whole`` must come within one time-out, however many bytes it has; empty asks for the rate."""
+        self._whole, self._waited, self._count = whole, 0.0, 0
 
     def add(self, seconds: float, count: int) -> None:
-        """Count ``count`` bytes after a wait.
-
-        Raises:
-            TooSlow: They are too few.
-        """
+        """Count ``count`` bytes after a wait; raise `TooSlow` if they are too few."""
         self._waited += seconds
         self._count += count
         limit = self._socket.gettimeout()
         if not limit or self._waited < limit:
             return
-        if self.whole:
-            raise TooSlow(f"{self.whole} did not come within {limit:g} s")
+        if self._whole:
+            raise TooSlow(f"{self._whole} did not come within {limit:g} s")
         if self._count < limit * _MIN_RATE:
             raise TooSlow(f"{self._count} bytes in {self._waited:.3g} s, fewer than {_MIN_RATE} a second")
         self.start()
@@ -65,7 +59,7 @@ class _PacedReader(io.RawIOBase):
 
     def __init__(self, raw: io.RawIOBase, pace: _Pace) -> None:
         self._raw = raw
-        self.pace = pace
+        self._pace = pace
 
     def readable(self) -> bool:
         return True
@@ -74,7 +68,7 @@ class _PacedReader(io.RawIOBase):
         began = time.monotonic()
         count = self._raw.readinto(buffer)
         if count:
-            self.pace.add(time.monotonic() - began, count)
+            self._pace.add(time.monotonic() - began, count)
         return count
 
     def close(self) -> None:
@@ -82,29 +76,21 @@ class _PacedReader(io.RawIOBase):
         super().close()
 
 
-class _Lines:
-    """The reading end of a connection while its answer's headers are read."""
+class _Lines(io.BufferedReader):
+    """The buffer over the reading end of a connection; it keeps the line that was read last."""
 
-    def __init__(self, source: Any) -> None:
-        self.source = source
-        self.last = b"\n"
+    last = b"\n"
 
-    def readline(self, limit: int = -1) -> bytes:
-        self.last = self.source.readline(limit)
+    def readline(self, size: int | None = -1) -> bytes:
+        self.last = super().readline(size)
         return self.last
-
-    def close(self) -> None:
-        self.source.close()
-
-    def flush(self) -> None:
-        self.source.flush()
 
 
 class _Response(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self._pace = _Pace(sock, whole="the head of the answer")
-        self.fp = io.BufferedReader(_PacedReader(self.fp.detach(), self._pace))
+        self._pace = _Pace(sock, "the head of the answer")
+        self.fp = self._lines = _Lines(_PacedReader(self.fp.detach(), self._pace))
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(_MAX_INTERIM):
@@ -115,29 +101,24 @@ class _Response(HTTPResponse):
         raise HTTPException(f"more than {_MAX_INTERIM} interim answers")
 
     def begin(self) -> None:
-        lines = _Lines(self.fp)
-        self.fp = lines  # type: ignore[assignment]  # http.client only reads lines of it until the headers end
         try:
-            super().begin()
+            super().begin()  # reads nothing but lines
         except BaseException:
             self.close()  # http.client leaves that to the collection of garbage where the connection broke
             raise
-        finally:
-            if self.fp is not None:
-                self.fp = lines.source
-        if not lines.last.endswith(b"\n"):
+        if not self._lines.last.endswith(b"\n"):
             raise RemoteDisconnected("the headers of the answer were cut short")
         self._pace.start()
 
 
-class _Sending:
-    """The sending of a connection that watches the pace; http.client gives each piece one time-out, whatever its size."""
+class _Connection(HTTPConnection):
+    """A connection that watches the pace of sending: http.client gives each piece one time-out, whatever its size."""
 
-    sock: Any
+    response_class = _Response
 
     def send(self, data: Any) -> None:
         if self.sock is None or not isinstance(data, bytes):
-            super().send(data)  # type: ignore[misc]  # the connection's
+            super().send(data)
             return
         pace, rest = _Pace(self.sock), memoryview(data)
         while rest:
@@ -150,15 +131,13 @@ class _Sending:
             pace.add(time.monotonic() - began, count)
 
 
-class _Connection(_Sending, HTTPConnection):
-    response_class = _Response
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
 
 
-class _SecureConnection(_Sending, HTTPSConnection):
-    response_class = _Response
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
 
-
-class _Quiet(HTTPConnectionPool):
     def _put_conn(self, conn: Any) -> None:
         # More threads than idle connections kept is no error; urllib3 would warn of each one closed.
         if conn is not None and self.pool is not None and self.pool.full():
@@ -181,11 +160,7 @@ class _Quiet(HTTPConnectionPool):
                 idle.put(connection, block=False)
 
 
-class _Pool(_Quiet):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(_Quiet, HTTPSConnectionPool):
+class _SecurePool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
@@ -206,7 +181,7 @@ class Adapter(HTTPAdapter):
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             for key in list(manager.pools.keys()):
                 pool = manager.pools.get(key)
-                if isinstance(pool, _Quiet):
+                if isinstance(pool, _Pool):
                     pool.close_idle()
 
     def after_fork(self) -> None:
@@ -222,8 +197,7 @@ class Adapter(HTTPAdapter):
                 # What closes the pool when it is collected would wait for a lock whose holder is gone.
                 pool.pool.__init__(pool.pool.maxsize)
         self.proxy_manager = {}
-        args, kwargs = self._made_with
-        self.init_poolmanager(*args, **kwargs)
+        self.init_poolmanager(*self._made_with[0], **self._made_with[1])
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Make the pool of connections through a proxy."""

@@ -6,34 +6,21 @@ import binascii
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mmsync.client._responses import body_chunks, length_of, unexpected
+from mmsync.client._responses import body_chunks, length_of, parsed, unexpected
+from mmsync.client.downloader import PartialFile
 from mmsync.client.error import TransportError, UnexpectedResponse
 from mmsync.client.types import ImageContent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Protocol
-
     import requests
-
-    class Target(Protocol):
-        """A taker of downloaded bytes."""
-
-        def write(self, data: bytes, /) -> object:
-            """Take the next bytes."""
-
-        def rewind(self) -> bool:
-            """Forget what was written, so that a download can start again; return whether that is possible."""
-
 
 # The limit of all that is not the image: the detail of a model with very many clusters is below it.
 _MAX_REST = 64 << 20
 _TOKEN = re.compile(rb'["{}\[\],:]')
 _STRING_MARK = re.compile(rb'["\\]')
-_ESCAPES = ((rb"\/", b"/"), (rb"\n", b""), (rb"\r", b""), (rb"\t", b""))
-_UNICODE_ESCAPE = re.compile(rb"\\u00([0-7][0-9a-fA-F])")
 _LONGEST_ESCAPE = len(rb"\u0041")
 _WHITE = b" \t\r\n"
 _QUOTE, _BRACE, _COMMA, _PADDING = b'"{,='
@@ -44,19 +31,11 @@ class Malformed(ValueError):
 
 
 class ImageSplitter:
-    """Takes the body in pieces of any size.
-
-    Args:
-        sink: Gets the decoded bytes of the image, in order.
-
-    Attributes:
-        found: Whether the image's string was met.
-        declared: The image's size as said before its bytes; None where it was not.
-    """
+    """Takes the body in pieces of any size; ``sink`` gets the decoded bytes of the image, in order."""
 
     def __init__(self, sink: Callable[[bytes], object]) -> None:
-        self.found = False
-        self.declared: int | None = None
+        self.found = False  # whether the image's string was met
+        self.declared: int | None = None  # the image's size where it was said before its bytes
         self._object = 0  # where in the rest the image's object begins
         self._sink = sink
         self._rest = bytearray()
@@ -71,11 +50,7 @@ class ImageSplitter:
         self._padded = False  # base64 has ended
 
     def feed(self, piece: bytes) -> None:
-        """Take the next piece.
-
-        Raises:
-            Malformed: The image is not base64, stands there twice, or what is not the image is over 64 MiB.
-        """
+        """Take the next piece; `Malformed` if the image is not base64 or there twice, or over 64 MiB are not of it."""
         at = 0
         while at < len(piece):
             if self._in_image:
@@ -89,15 +64,11 @@ class ImageSplitter:
 
     @property
     def is_open(self) -> bool:
-        """Return whether the body began as an object and has not come to its end."""
+        """Whether the body began as an object and has not come to its end."""
         return bool(self._stack) or self._in_image or self._string >= 0
 
     def finish(self) -> Any:
-        """Return the value of the body, with an empty string for the image; None for an empty body.
-
-        Raises:
-            Malformed: The body is not JSON.
-        """
+        """Return the body's value, "" being the image, or None if it is empty; raise `Malformed` if it is not JSON."""
         if not self._rest.strip():
             return None
         try:
@@ -116,7 +87,8 @@ class ImageSplitter:
                     if self.found:
                         raise Malformed("holds the image twice")
                     self.found = self._in_image = True
-                    self.declared = self._declared()
+                    size = (parsed(self._rest[self._object :] + b'"}') or {}).get("size")
+                    self.declared = size if isinstance(size, int) and not isinstance(size, bool) else None
                 else:
                     self._string = len(self._rest) - 1
                 return at
@@ -126,24 +98,13 @@ class ImageSplitter:
                 self._stack.append(mark)
                 self._keys.append(None)
                 self._at_key = mark == _BRACE
-            elif mark in b"}]":
-                if self._stack:
+            else:
+                if mark in b"}]" and self._stack:
                     self._stack.pop()
                     self._keys.pop()
-                self._at_key = False
-            elif mark == _COMMA:
-                self._at_key = bool(self._stack) and self._stack[-1] == _BRACE
-            else:
-                self._at_key = False
+                self._at_key = mark == _COMMA and bool(self._stack) and self._stack[-1] == _BRACE
         self._rest += piece[start:]
         return len(piece)
-
-    def _declared(self) -> int | None:
-        try:
-            size = json.loads(self._rest[self._object :] + b'"}').get("size")
-        except (ValueError, RecursionError):
-            return None
-        return size if isinstance(size, int) and not isinstance(size, bool) else None
 
     def _in_string(self, piece: bytes, start: int) -> int:
         """Go to the end of the open string or of the piece; return where."""
@@ -154,19 +115,13 @@ class ImageSplitter:
             if piece[match.start()] == _QUOTE:
                 self._rest += piece[start:at]
                 if self._at_key and len(self._keys) <= 2:  # noqa: PLR2004 - the image is two objects deep
-                    self._keys[-1] = self._decoded_key()
+                    self._keys[-1] = parsed(self._rest[self._string :])
                 self._string = -1
                 return at
             at += 1
         self._skip = max(at - len(piece), 0)
         self._rest += piece[start:]
         return len(piece)
-
-    def _decoded_key(self) -> object:
-        try:
-            return json.loads(self._rest[self._string :])
-        except ValueError:
-            return None
 
     def _image(self, piece: bytes, start: int) -> int:
         """Decode base64 up to the closing quote or the end of the piece; return where."""
@@ -194,12 +149,11 @@ class ImageSplitter:
             # The piece may end within an escape; a letter u asks for four digits more.
             if last >= 0 and (last == len(text) - 1 or text[last + 1 : last + 2] == b"u"):
                 text, self._escape = text[:last], text[last:]
-        for escape, plain in _ESCAPES:
-            text = text.replace(escape, plain)
-        text = _UNICODE_ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), text)
-        if b"\\" in text:
-            raise Malformed("holds an image that is not base64")
-        return text.translate(None, _WHITE)
+        try:
+            plain: str = json.loads(f'"{text.decode()}"', strict=False)
+            return plain.encode().translate(None, _WHITE)
+        except ValueError as error:
+            raise Malformed("holds an image that is not base64") from error
 
     def _decode(self, text: memoryview) -> None:
         if not text:
@@ -214,21 +168,12 @@ class ImageSplitter:
             raise Malformed("holds an image that is not base64") from error
 
 
-_CHUNK = 1 << 17
-_UNLIMITED = 1 << 62
 # Bytes of an image that are taken before its size must be known, and those dropped that nobody asked for.
 _UNDECLARED, _UNASKED = 64 << 20, 1 << 30
 
 
 class FileTarget:
-    """A caller's file, or nothing at all, as what a download is written to.
-
-    Args:
-        file: Opened for writing in binary mode, or None.
-
-    Raises:
-        TypeError: It is a path, or anything else that bytes cannot be written to.
-    """
+    """A caller's file, open for writing in binary mode, or nothing at all; `TypeError` for a path and the like."""
 
     def __init__(self, file: BinaryIO | None) -> None:
         if file is not None and not hasattr(file, "write"):
@@ -250,34 +195,26 @@ class FileTarget:
 
     def rewind(self) -> bool:
         """Cut the file back to where the download began; False where it cannot seek."""
-        if self._file is None or not self._touched:
-            return True
-        if self._start is None:
-            return False
-        self._file.seek(self._start)
-        self._file.truncate()
+        if self._file is not None and self._touched:
+            if self._start is None:
+                return False
+            self._file.seek(self._start)
+            self._file.truncate()
         return True
 
 
 def fetch_image(
     response: requests.Response,
-    target: Target,
+    target: FileTarget | PartialFile,
     on_progress: Callable[[int, int], object] | None = None,
     size_of: Callable[[], object] = lambda: None,
 ) -> tuple[Any, ImageContent | None]:
-    """Read a detail with its bytes; write those to ``target``.
+    """Read a detail with its bytes and write those to ``target``; return it with "" for them, and what they were.
 
-    Args:
-        target: Gets the bytes.
-        on_progress: Called with (bytes done, bytes in all or an estimate of it).
-        size_of: Asks the server for the image's size, where neither that nor the answer's length was said.
-
-    Returns:
-        The detail, with an empty string for the bytes, and what they were; None for them where there were none.
-
-    Raises:
-        TransportError: The answer was cut short.
-        UnexpectedResponse: It is not JSON, the bytes are not base64, or not as many as the server says.
+    That is None where there were none. ``on_progress`` is called with (bytes done, bytes in all or an estimate of it);
+    ``size_of`` asks the server for the image's size, where neither that nor the answer's length was said. Raises
+    `TransportError` if the answer was cut short, `UnexpectedResponse` if it is not JSON, or if the bytes are not
+    base64 or not as many as the server says.
     """
     digest, done = hashlib.sha256(), 0
     total = length_of(response) * 3 // 4
@@ -292,7 +229,7 @@ def fetch_image(
             limit = size_of()
             if not isinstance(limit, int):
                 raise UnexpectedResponse(msg="The server does not say how large the image is", status=200)
-        _stop_past(limit, done, response)
+        _check_size(done, limit, response)
         digest.update(data)
         target.write(data)
         if on_progress is not None:
@@ -305,20 +242,16 @@ def fetch_image(
     image = detail["image"]
     if not isinstance(image, dict):
         raise unexpected(response, "holds the image twice")
-    size = image.get("size")
-    if isinstance(size, int) and size != done:
-        raise _another_size(done, size, response)
+    _check_size(done, image.get("size"), response, is_all=True)
     return detail, ImageContent(digest.hexdigest(), done, image.get("id"))
 
 
-def _stop_past(limit: object, done: int, response: requests.Response) -> None:
-    if isinstance(limit, int) and done > limit:
-        raise _another_size(f"more than {limit}", limit, response)
-
-
-def _another_size(sent: object, size: int, response: requests.Response) -> UnexpectedResponse:
-    said = f"The server sent {sent} bytes of an image it says has {size}"
-    return UnexpectedResponse(msg=said, status=response.status_code)
+def _check_size(done: int, size: object, response: requests.Response, *, is_all: bool = False) -> None:
+    """Raise where the server says a size, and sent more bytes than that or, in all, fewer."""
+    if isinstance(size, int) and (done != size if is_all else done > size):
+        sent = f"{done}" if is_all else f"more than {size}"
+        said = f"The server sent {sent} bytes of an image it says has {size}"
+        raise UnexpectedResponse(msg=said, status=response.status_code)
 
 
 class _BytesCame(Exception):
@@ -326,17 +259,10 @@ class _BytesCame(Exception):
 
 
 def fetch_detail(response: requests.Response, *, stop_at_bytes: bool) -> tuple[Any, bool]:
-    """Read a detail that should come without its bytes; drop them where they come all the same.
+    """Read a detail that should come without its bytes, drop them if they come; return it and whether they came.
 
-    Args:
-        stop_at_bytes: Give up, and return None for the detail, as soon as bytes come.
-
-    Returns:
-        The detail, and whether bytes came.
-
-    Raises:
-        TransportError: The answer was cut short.
-        UnexpectedResponse: It is not JSON.
+    With ``stop_at_bytes`` it gives up, and returns None for the detail, as soon as bytes come. Raises
+    `TransportError` if the answer was cut short, `UnexpectedResponse` if it is not JSON.
     """
     done = 0
 
@@ -345,7 +271,7 @@ def fetch_detail(response: requests.Response, *, stop_at_bytes: bool) -> tuple[A
         if stop_at_bytes:
             raise _BytesCame
         done += len(data)
-        _stop_past(_UNASKED if splitter.declared is None else splitter.declared, done, response)
+        _check_size(done, _UNASKED if splitter.declared is None else splitter.declared, response)
 
     splitter = ImageSplitter(take)
     try:
@@ -357,7 +283,7 @@ def fetch_detail(response: requests.Response, *, stop_at_bytes: bool) -> tuple[A
 
 def _split(response: requests.Response, splitter: ImageSplitter) -> Any:
     try:
-        for chunk in body_chunks(response, _UNLIMITED, size=_CHUNK):
+        for chunk in body_chunks(response, limit=1 << 62, size=1 << 17):  # what is too long, the splitter says
             splitter.feed(chunk)
         if splitter.is_open:
             raise TransportError("The answer was cut short")

@@ -1,4 +1,7 @@
-"""The clients' methods as functions, for a single call: each makes a `Client`, uses it and closes it."""
+"""The clients' methods as functions, for a single call: each makes a `Client`, uses it and closes it.
+
+The address, the token and the arguments that the method of that name lacks are those of `create_client_from_token`.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,6 @@ def create_client_from_token(
     """Return a `Client` that sends ``token``.
 
     Args:
-        url: The server's address.
-        token: The token.
         auth_type: `BEARER` or `STANDALONE` of `mmsync.client.auth`; the latter if None.
         download_path: The folder downloads go to; the current directory if None.
         kwargs: Further keywords of `Client`.
@@ -41,7 +42,6 @@ def create_client_from_profile(profile: str, path: str | os.PathLike[str] | None
     """Return a `Client` as a profile describes it.
 
     Args:
-        profile: The profile's name.
         path: Where to look first; see `mmsync.client.profile.read_profile_from_file`.
         kwargs: Further keywords of `Client`.
 
@@ -49,18 +49,11 @@ def create_client_from_profile(profile: str, path: str | os.PathLike[str] | None
         ProfileError: No file, no such profile, a malformed file or value.
         ProfileValueRequired: ``url`` or ``token`` is missing.
     """
-    found = read_profile_from_file(profile, path=path)
-    return create_client_from_token(
-        found["url"],
-        found["token"],
-        auth_type=found["auth_type"],
-        download_path=found["download_path"],
-        **kwargs,
-    )
+    return create_client_from_token(**read_profile_from_file(profile, path=path), **kwargs)
 
 
 def get_models(url: str, token: str, auth_type: str | None = None, **kwargs: Any) -> list[Model]:
-    """Return every model the server lists. See `Client.get_models`, and `create_client_from_token` for what comes before the name."""
+    """Return every model the server lists: `Client.get_models`."""
     with create_client_from_token(url, token, auth_type=auth_type, **kwargs) as client:
         return client.get_models()
 
@@ -73,7 +66,7 @@ def get_model(
     download_path: str | os.PathLike[str] | None = None,
     **kwargs: Any,
 ) -> dict[str, Any]:
-    """Return one model; with ``download_path``, download it there. See `Client.get_model`, and `create_client_from_token` for what comes before the name."""
+    """Return one model; with ``download_path``, download it there: `Client.get_model`."""
     with create_client_from_token(url, token, auth_type=auth_type, download_path=download_path, **kwargs) as client:
         return client.get_model(name, download_file=bool(download_path))
 
@@ -86,7 +79,7 @@ def find_model(
     download_path: str | os.PathLike[str] | None = None,
     **kwargs: Any,
 ) -> dict[str, Any] | None:
-    """Return one model, or None; otherwise as `get_model`. See `Client.find_model`, and `create_client_from_token` for what comes before the name."""
+    """Return one model, or None where there is none; otherwise as `get_model`: `Client.find_model`."""
     with create_client_from_token(url, token, auth_type=auth_type, download_path=download_path, **kwargs) as client:
         return client.find_model(name, download_file=bool(download_path))
 
@@ -102,6 +95,6 @@ def add_model(  # noqa: PLR0917 - the official signature
     force: bool | None = None,  # noqa: FBT001 - the official signature
     **kwargs: Any,
 ) -> None:
-    """Make the server hold a file as the model ``name``. See `Client.add_model`, and `create_client_from_token` for what comes before the name."""
+    """Make the server hold a file as the model ``name``: `Client.add_model`."""
     with create_client_from_token(url, token, auth_type=auth_type, **kwargs) as client:
         client.add_model(name, engine, model_file, description=description, force=force)

@@ -12,8 +12,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from queue import Empty, Queue
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from mmsync.client.error import FileChanged
 from mmsync.parallel import start
@@ -21,6 +20,11 @@ from mmsync.types import FileKey, file_key
 
 _Item = TypeVar("_Item")
 _END = object()
+# Large enough that system calls and turns of the loop cost next to nothing, small enough to stay in the cache between
+# being read, hashed and sent.
+_PIECE = 1 << 18
+# From this size on a file is read and hashed by a second thread while the first one sends: neither waits for the other.
+_WORTH_A_THREAD = 4 << 20
 
 
 def prefetched(items: Iterable[_Item], count: int = 4) -> Iterator[_Item]:
@@ -40,7 +44,7 @@ def prefetched(items: Iterable[_Item], count: int = 4) -> Iterator[_Item]:
                     return
             made.put(_END)
         except BaseException as error:  # noqa: BLE001 - handed over whole, to be raised where it can be dealt with
-            made.put(_Failure(error))
+            made.put(error)
 
     thread = threading.Thread(target=make, name="mmsync-ahead", daemon=True)
     if not start([thread]):
@@ -48,8 +52,8 @@ def prefetched(items: Iterable[_Item], count: int = 4) -> Iterator[_Item]:
         return
     try:
         while (item := made.get()) is not _END:
-            if isinstance(item, _Failure):
-                raise item.error
+            if isinstance(item, BaseException):
+                raise item
             yield item  # type: ignore[misc]  # what else is in the queue came from the items
     finally:
         given_up.set()
@@ -60,51 +64,24 @@ def prefetched(items: Iterable[_Item], count: int = 4) -> Iterator[_Item]:
                 thread.join(0.01)
 
 
-class _Failure:
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-# Large enough that system calls and turns of the loop cost next to nothing, small enough to stay in the cache between
-# being read, hashed and sent.
-_PIECE = 1 << 18
-# From this size on a file is read and hashed by a second thread while the first one sends: neither waits for the other.
-_WORTH_A_THREAD = 4 << 20
-
-
 class FormAborted(Exception):
-    """Ends a request in the middle of its body. Never an OSError: urllib3 takes those for the connection's.
-
-    Attributes:
-        cause: What to raise to the caller.
-    """
+    """Ends a request in the middle of its body. Never an OSError: urllib3 takes those for the connection's."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__()
-        self.cause = cause
+        self.cause = cause  # what to raise to the caller
 
 
 class FileForm:
-    """A multipart/form-data body with the field ``engine`` and the file part ``fileName``.
+    """A multipart/form-data body with the field ``engine``, left out where it is None, and the file part ``fileName``.
 
     Each iteration sends the file anew from its start. The last bytes are held back until the file has proved to be
-    the one expected, so a server never sees a complete request with another.
+    the one expected, so a server never sees a complete request with another: to have the digest ``expected_sha256``,
+    where one is given, and before anything is sent the stamp ``unchanged_since``, or its beginning. ``on_progress`` is
+    called with (bytes done, bytes in all) of the file before each chunk is sent, the last included.
 
-    Args:
-        path: The file; ``~`` is not expanded here.
-        expected_sha256: The digest it must have, or None for whatever it holds.
-        unchanged_since: The stamp it must have before anything is sent, or its beginning, or None.
-        on_progress: Called with (bytes done, bytes in all) of the file before each chunk is sent, the last included.
-
-    Raises:
-        OSError: The file cannot be opened, or is not a regular file.
-        FileChanged: It is not the one of ``unchanged_since``.
-
-    Attributes:
-        content_type: The value of the header ``Content-Type``.
-        size: Bytes of the file.
-        started: Whether the last iteration began; a stand-in for a server may answer without reading.
-        complete: Whether the last iteration handed out its last bytes.
+    Raises `OSError` if the file cannot be opened or is not a regular one (``~`` is not expanded here), `FileChanged`
+    if it is not the one of ``unchanged_since``.
     """
 
     def __init__(
@@ -117,22 +94,25 @@ class FileForm:
         on_progress: Callable[[int, int], object] | None = None,
     ) -> None:
         self.path = os.fspath(path)
-        self.started = self.complete = False
+        self.started = False  # whether the last iteration began; a stand-in for a server may answer without reading
+        self.complete = False  # whether the last iteration handed out its last bytes
         self._sending: Generator[bytes, None, None] | None = None
         self._expected = expected_sha256.lower() if expected_sha256 else None
         self._on_progress = on_progress
         # O_NONBLOCK: a pipe must be refused, not waited on.
         self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            self._stamp = _regular(self._file, self.path)
-            _compare(self._stamp, unchanged_since, self.path)
+            self._stamp = _checked(self._file, self.path, unchanged_since)
         except BaseException:
             self.close()
             raise
         self.size = self._stamp.size
         boundary = secrets.token_hex(16)
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        self._head = _head(boundary, engine, self.path)
+        part = f"--{boundary}\r\nContent-Disposition: form-data; name="
+        head = "" if engine is None else f'{part}"engine"\r\n\r\n{engine}\r\n'
+        head += f'{part}"fileName"; filename="{_quoted(self.path)}"\r\nContent-Type: application/octet-stream\r\n\r\n'
+        self._head = head.encode("utf-8", "backslashreplace")
         self._tail = f"\r\n--{boundary}--\r\n".encode()
 
     def __len__(self) -> int:
@@ -156,9 +136,7 @@ class FileForm:
         self.started, self.complete = True, False
         try:
             yield from self._chunks()
-        except FormAborted:
-            raise
-        except GeneratorExit:
+        except (FormAborted, GeneratorExit):
             raise
         except BaseException as cause:
             raise FormAborted(cause) from cause
@@ -228,39 +206,18 @@ class FileForm:
             os.close(self._file)
             self._file = -1
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def _regular(file: int, path: str) -> FileKey:
-    """Return the stamp of an open file, which must be a regular one."""
+def _checked(file: int, path: str, unchanged_since: tuple[int, ...] | None) -> FileKey:
+    """Return the stamp of an open file, which must be a regular one and have, or begin with, the one expected."""
     found = os.fstat(file)
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "Not a regular file", path)
-    return file_key(found)
-
-
-def _compare(stamp: FileKey, unchanged_since: tuple[int, ...] | None, path: str) -> None:
-    if unchanged_since is not None and tuple(unchanged_since) != tuple(stamp)[: len(unchanged_since)]:
+    stamp = file_key(found)
+    if unchanged_since is not None and tuple(unchanged_since) != stamp[: len(unchanged_since)]:
         raise FileChanged(path, "it is not the file that was looked at before")
-
-
-def _head(boundary: str, engine: str | None, path: str) -> bytes:
-    parts = []
-    if engine is not None:
-        parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="engine"\r\n\r\n{engine}\r\n')
-    parts.append(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="fileName"; filename="{_quoted(path)}"\r\n'
-        "Content-Type: application/octet-stream\r\n\r\n"
-    )
-    return "".join(parts).encode("utf-8", "backslashreplace")
+    return stamp
 
 
 def _quoted(path: str) -> str:
@@ -269,9 +226,8 @@ def _quoted(path: str) -> str:
     As browsers send it (WHATWG HTML, multipart/form-data): UTF-8, with ``"`` and line ends percent-encoded. A
     backslash is encoded too, since some parsers take it for an escape, and so is a byte that is not UTF-8.
     """
-    name = Path(path).name
     return re.sub(
         '[\x00-\x1f\x7f"\\\\\ud800-\udfff]',
         lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogateescape")),
-        name,
+        Path(path).name,
     )

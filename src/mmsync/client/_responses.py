@@ -25,16 +25,21 @@ _NOT_OFFERED = frozenset({404, 405})
 _UNKNOWN_ENGINE_STATUS = 500
 
 
-def decode_response(response: requests.Response) -> Any:
-    """Return the JSON value of a response read as a whole, or None where its body is not JSON."""
+def parsed(text: bytes | bytearray) -> Any:
+    """Return the value of a JSON text, or None where it is not JSON."""
     try:
-        return json.loads(response.content)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
+def decode_response(response: requests.Response) -> Any:
+    """Return the JSON value of a response, None where it is not JSON; only users of the official client call this."""
+    return parsed(response.content)
+
+
 def validate_or_raise_error(status_code: int, response: Any, *, reason: str = "") -> None:
-    """Return for a 2xx status; raise the server's error for any other.
+    """Return for a 2xx status, raise the server's error for any other; only users of the official client call this.
 
     Args:
         response: The decoded body. An object's ``code``, ``msg`` and ``cid`` make the error; without them it is
@@ -45,7 +50,7 @@ def validate_or_raise_error(status_code: int, response: Any, *, reason: str = ""
         ModelManagerError: Any other.
     """
     if not is_success(status_code):
-        raise _made_of(status_code, response, reason)
+        raise _error_from(status_code, response, reason)
 
 
 def is_success(status_code: int) -> bool:
@@ -53,7 +58,8 @@ def is_success(status_code: int) -> bool:
     return 200 <= status_code < 300  # noqa: PLR2004 - the range of HTTP's successes
 
 
-def _made_of(status: int, body: Any, reason: str) -> ModelManagerError:
+def _error_from(status: int, body: Any, reason: str) -> ModelManagerError:
+    """Return the error that a decoded body tells of, or, where it is no object or lacks a code or text, the status."""
     told = body if isinstance(body, dict) else {}
     code = told.get("code")
     if isinstance(code, str) and code.isascii() and code[:9].isdigit():
@@ -74,20 +80,18 @@ def _made_of(status: int, body: Any, reason: str) -> ModelManagerError:
 def error_of(response: requests.Response) -> ModelManagerError:
     """Return the error a response that is no success stands for; its body is read, or given up."""
     try:
-        body: Any = json.loads(_body(response, _MAX_ERROR))
-    except (ValueError, RecursionError, ModelManagerError):
+        body = parsed(b"".join(body_chunks(response, _MAX_ERROR)))
+    except ModelManagerError:
         body = None
-    return _made_of(response.status_code, body, response.reason or "")
+    return _error_from(response.status_code, body, response.reason or "")
 
 
 def read_answer(response: requests.Response, limit: int = _MAX_JSON) -> Any:
     """Return the JSON value of a success of at most ``limit`` bytes, or None where its body is empty.
 
-    Raises:
-        UnexpectedResponse: The body is not JSON.
-        TransportError: It was cut short.
+    Raises `UnexpectedResponse` if the body is not JSON, `TransportError` if it was cut short.
     """
-    content = _body(response, limit)
+    content = b"".join(body_chunks(response, limit))
     if not content.strip():
         return None
     try:
@@ -115,9 +119,8 @@ def unexpected(response: requests.Response, what: str) -> UnexpectedResponse:
 def body_chunks(response: requests.Response, limit: int, hint: str = "", *, size: int = _CHUNK) -> Iterator[bytes]:
     """Yield the decoded body in pieces of about ``size`` bytes, leaving the connection fit for the next request.
 
-    Raises:
-        UnexpectedResponse: It is longer than ``limit`` bytes, with ``hint``, or far longer than what came on the wire.
-        TransportError: It was cut short, or came too slowly.
+    Raises `UnexpectedResponse` if it is longer than ``limit`` bytes, with ``hint``, or far longer than what came on
+    the wire; `TransportError` if it was cut short, or came too slowly.
     """
     done = 0
     chunks = response.iter_content(size)
@@ -131,17 +134,12 @@ def body_chunks(response: requests.Response, limit: int, hint: str = "", *, size
         bloated = done > _SHORT and done > _MAX_RATIO * response.raw.tell()
         if done > limit or bloated:
             response.close()
-            what = f"A body that unpacks to more than {_MAX_RATIO} times its length"
-            raise UnexpectedResponse(
-                msg=what if bloated else f"A body of more than {limit} bytes",
-                status=response.status_code,
-                hint="" if bloated else hint,
+            what = (
+                f"that unpacks to more than {_MAX_RATIO} times its length" if bloated else f"of more than {limit} bytes"
             )
+            told = "" if bloated else hint
+            raise UnexpectedResponse(msg=f"A body {what}", status=response.status_code, hint=told)
         yield chunk
-
-
-def _body(response: requests.Response, limit: int) -> bytes:
-    return b"".join(body_chunks(response, limit))
 
 
 MAX_LIST_BYTES = 64 << 20
@@ -157,62 +155,42 @@ _SHORTEST_ROW, _SHORTEST_VALUE = 64, 12
 def read_model_list(response: requests.Response, limit: int) -> list[Model]:
     """Return the rows of a list of at most ``limit`` bytes.
 
-    Raises:
-        UnexpectedResponse: It is not JSON, not a list of objects with a name each, longer than ``limit``, or holds
-            more rows or values than a real list of that length can.
-        TransportError: It was cut short.
+    Raises `UnexpectedResponse` if it is not JSON, not a list of objects with a name each, longer than ``limit``, or
+    holds more rows or values than a real list of that length can; `TransportError` if it was cut short.
     """
     rows: list[Model] = []
-    rest, enough, values = bytearray(), _BATCH, 0
+    with response:
+        for batch in _batches(response, limit):
+            if not isinstance(batch, list) or not all(isinstance(row, dict) for row in batch):
+                raise UnexpectedResponse(msg="The server's list of models is not a list of objects", status=200)
+            if not all(isinstance(row.get("name"), str) for row in batch):
+                raise UnexpectedResponse(msg="The server's list of models has a row without a name", status=200)
+            rows += batch
+            if len(rows) > limit // _SHORTEST_ROW:
+                what = f"The server lists more than {limit // _SHORTEST_ROW} models"
+                raise UnexpectedResponse(msg=what, status=200, hint=_HINT)
+    return rows
+
+
+def _batches(response: requests.Response, limit: int) -> Iterator[Any]:
+    """Yield the list in parts as they come, each parsed as a list of its own; None for an empty body."""
+    rest, enough, values, is_first = bytearray(), _BATCH, 0, True
     for chunk in body_chunks(response, limit, _HINT):
         rest += chunk
         values += chunk.count(b",")
         if values > limit // _SHORTEST_VALUE:
-            response.close()
             raise UnexpectedResponse(msg="The server's list of models holds too many values", status=200, hint=_HINT)
         if len(rest) < enough:
             continue
         end = rest.rfind(b"},") + 1
-        batch = _parsed(rest[:end] + b"]", first=not rows) if end else None
-        if batch is None:
-            enough = 2 * len(
-                rest
-            )  # cut inside a row, or no list at all: it is parsed again when there is twice as much
+        batch = parsed(rest[:end] + b"]")
+        if batch is None:  # cut inside a row, or no list at all: it is parsed again when there is twice as much
+            enough = 2 * len(rest)
             continue
-        _take(rows, batch, limit, response)
-        del rest[:end]
-        enough = _BATCH
-    if not rest.strip():
-        raise _no_list()
-    batch = _parsed(rest, first=not rows)
-    if batch is None:
+        yield batch
+        rest[: end + 1] = b"["  # in place of the comma before the next row
+        enough, is_first = _BATCH, False
+    batch = parsed(rest)
+    if rest.strip() and (batch is None or not (batch or is_first)):  # nothing after a comma is no JSON
         raise unexpected(response, "is not JSON")
-    _take(rows, batch, limit, response)
-    return rows
-
-
-def _parsed(text: bytearray, *, first: bool) -> Any:
-    """Return the value of a part of the list that ends like one; a later part begins with the comma before its rows."""
-    try:
-        value = json.loads(text if first else b"[" + text[1:])
-    except (ValueError, RecursionError):
-        return None
-    return value if first or value else None
-
-
-def _take(rows: list[Model], batch: Any, limit: int, response: requests.Response) -> None:
-    if not isinstance(batch, list) or not all(isinstance(row, dict) for row in batch):
-        response.close()
-        raise _no_list()
-    if not all(isinstance(row.get("name"), str) for row in batch):
-        response.close()
-        raise UnexpectedResponse(msg="The server's list of models has a row without a name", status=200)
-    rows += batch
-    if len(rows) > limit // _SHORTEST_ROW:
-        response.close()
-        what = f"The server lists more than {limit // _SHORTEST_ROW} models"
-        raise UnexpectedResponse(msg=what, status=200, hint=_HINT)
-
-
-def _no_list() -> UnexpectedResponse:
-    return UnexpectedResponse(msg="The server's list of models is not a list of objects", status=200)
+    yield batch

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import BadStatusLine, HTTPException, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -26,9 +26,6 @@ from mmsync.client.error import ModelManagerError, RedirectRefused, TransportErr
 from mmsync.client.validator import normalise_url
 from mmsync.printable import masked_url, printable
 
-if TYPE_CHECKING:
-    from mmsync.client._multipart import FileForm
-
 _NEVER_CONNECTED = (NewConnectionError, ConnectTimeoutError)
 _NETWORK = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _HOPELESS = (requests.exceptions.SSLError, requests.exceptions.InvalidProxyURL)
@@ -43,15 +40,10 @@ def translated(url: str, form: FileForm | None = None) -> Iterator[None]:
 
     What a form's file or callback raised comes out unchanged.
     """
-    cause: BaseException
     try:
         yield
-    except ModelManagerError:
-        raise
     except FormAborted as aborted:
-        cause = aborted.cause
-        if not isinstance(cause, ModelManagerError):
-            raise cause from None
+        raise aborted.cause from aborted.cause.__cause__
     except (requests.RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
         # The request travels with requests' errors, and in it the token: leave it behind.
         if isinstance(error, requests.RequestException):
@@ -59,14 +51,11 @@ def translated(url: str, form: FileForm | None = None) -> Iterator[None]:
         # A request whose last bytes were held back never was a complete one.
         unsent = form is not None and form.started and not form.complete
         raise _mapped(error, url, unsent=unsent) from error
-    else:
-        return
-    raise cause
 
 
 def _mapped(error: Exception, url: str, *, unsent: bool) -> ModelManagerError:
     place = masked_url("{0.scheme}://{0.netloc}".format(urlsplit(url)))
-    reason = _innermost(error)
+    *_, reason = _chain(error)
     said = printable(str(getattr(reason, "strerror", None) or reason) or type(reason).__name__, 300)
     if isinstance(error, (LocationValueError, requests.exceptions.InvalidURL)):
         return ModelManagerError(msg=said)
@@ -79,26 +68,23 @@ def _mapped(error: Exception, url: str, *, unsent: bool) -> ModelManagerError:
         return TransportError(f"The proxy to {place} failed: {said}", sent=False, connected=False)
     if isinstance(error, requests.ConnectTimeout) or any(isinstance(link, _NEVER_CONNECTED) for link in _chain(error)):
         return TransportError(f"Cannot connect to {place}: {said}", sent=False, connected=False)
-    if isinstance(reason, TooSlow):
-        return TransportError(f"The server at {place} is too slow: {said}", sent=not unsent, timed_out=True)
     if isinstance(error, requests.Timeout) or isinstance(reason, TimeoutError):
-        return TransportError(f"No answer from {place} in time: {said}", sent=not unsent, timed_out=True)
+        what = (
+            f"The server at {place} is too slow" if isinstance(reason, TooSlow) else f"No answer from {place} in time"
+        )
+        return TransportError(f"{what}: {said}", sent=not unsent, timed_out=True)
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return TransportError(f"The answer from {place} cannot be decoded: {said}")
     if isinstance(error, (*_NETWORK, HTTPError, HTTPException, ConnectionError, TimeoutError)):
-        return _broken(place, reason, said, unsent=unsent)
-    return ModelManagerError(msg=said)
-
-
-def _broken(place: str, reason: BaseException, said: str, *, unsent: bool) -> TransportError:
-    if isinstance(reason, BadStatusLine) and str(reason).startswith(_TLS_ALERT):
-        hint = "write https:// in the address"
-        return TransportError(f"{place} answers with TLS, not with http", sent=False, again=False, hint=hint)
-    hint = ""
-    if isinstance(reason, (RemoteDisconnected, ConnectionResetError)):
+        if isinstance(reason, BadStatusLine) and str(reason).startswith(_TLS_ALERT):
+            hint = "write https:// in the address"
+            return TransportError(f"{place} answers with TLS, not with http", sent=False, again=False, hint=hint)
         other = "https" if place.startswith("http:") else "http"
         hint = f"try again; if it stays so, check the address: a port for {other} breaks off like this"
-    return TransportError(f"The connection to {place} broke: {said}", sent=not unsent, hint=hint)
+        broke_off = isinstance(reason, (RemoteDisconnected, ConnectionResetError))
+        what = f"The connection to {place} broke: {said}"
+        return TransportError(what, sent=not unsent, hint=hint if broke_off else "")
+    return ModelManagerError(msg=said)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -108,14 +94,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while isinstance(link, BaseException) and id(link) not in seen:
         seen.add(id(link))
         yield link
-        first = link.args[0] if link.args else None
-        inner = next((arg for arg in link.args if isinstance(arg, BaseException)), first)
-        link = getattr(link, "reason", None) or (inner if isinstance(inner, BaseException) else None) or link.__cause__
-
-
-def _innermost(error: BaseException) -> BaseException:
-    *_, last = _chain(error)
-    return last
+        inner = next((arg for arg in link.args if isinstance(arg, BaseException)), None)
+        link = getattr(link, "reason", None) or inner or link.__cause__
 
 
 _ADDRESS = re.compile(
@@ -123,52 +103,39 @@ _ADDRESS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
-_MAX_PORT = 65_535
 
 
 def check_proxy(url: str, proxies: Mapping[str, str]) -> None:
-    """Refuse the proxy that requests to ``url`` would take if it cannot be one; the error names where it comes from.
+    """Raise `ModelManagerError` if the proxy that requests to ``url`` would take cannot be one.
 
-    Raises:
-        ModelManagerError: Its address is malformed, or of a kind that needs a package which is not installed.
+    Its address is malformed, or of a kind that needs a package which is not installed; the error names where it
+    comes from.
     """
     proxy = select_proxy(url, dict(proxies))
     if not proxy:
         return
-    where = f"the proxy {masked_url(proxy)} ({_source(url, proxy)})"
+    variable = f"{urlsplit(url).scheme}_proxy"
+    names = (variable, variable.upper(), "all_proxy", "ALL_PROXY")
+    source = next((name for name in names if os.environ.get(name) == proxy), "from proxies=")
     found = _ADDRESS.fullmatch(proxy)
     scheme = (found["scheme"] or "http").lower() if found else ""
-    if (
-        found is None
-        or (found["user"] and not found["scheme"])
-        or int(found["port"] or 1) not in range(1, _MAX_PORT + 1)
-    ):
-        raise ModelManagerError(msg=f"{where} is not an address", hint="write http://HOST:PORT")
-    if re.search(r"[/?#\s]", found["user"] or ""):
-        raise ModelManagerError(
-            msg=f"{where} has a sign in its user or password that an address cannot hold",
-            hint="write / as %2F, # as %23 and ? as %3F",
-        )
-    if scheme in _SOCKS:
-        if importlib.util.find_spec("socks") is None:
-            raise ModelManagerError(
-                msg=f"{where} speaks SOCKS, for which a package is missing", hint="pip install PySocks"
-            )
-    elif scheme not in ("http", "https"):
-        raise ModelManagerError(
-            msg=f"{where} is of no kind that is known", hint="write http://, https:// or socks5h://"
-        )
-
-
-def _source(url: str, proxy: str) -> str:
-    scheme = urlsplit(url).scheme
-    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
-    return next((name for name in names if os.environ.get(name) == proxy), "from proxies=")
+    if not found or (found["user"] and not found["scheme"]) or int(found["port"] or 1) not in range(1, 65_536):
+        wrong, hint = "is not an address", "write http://HOST:PORT"
+    elif re.search(r"[/?#\s]", found["user"] or ""):
+        wrong = "has a sign in its user or password that an address cannot hold"
+        hint = "write / as %2F, # as %23 and ? as %3F"
+    elif scheme in _SOCKS and importlib.util.find_spec("socks") is None:
+        wrong, hint = "speaks SOCKS, for which a package is missing", "pip install PySocks"
+    elif scheme not in ("http", "https", *_SOCKS):
+        wrong, hint = "is of no kind that is known", "write http://, https:// or socks5h://"
+    else:
+        return
+    raise ModelManagerError(msg=f"the proxy {masked_url(proxy)} ({source}) {wrong}", hint=hint)
 
 
 _MAX_REDIRECTS = 10
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPING_METHOD = frozenset({307, 308})
+_REDIRECTS = _KEEPING_METHOD | {301, 302, 303}
 
 
 class _Session(requests.Session):
@@ -178,9 +145,9 @@ class _Session(requests.Session):
         super().__init__()
         self.trust_env = False
         self.headers["User-Agent"] = f"mmsync/{__version__} {requests.utils.default_user_agent()}"
-        adapter = Adapter(pool_maxsize=pool_size)
-        self.mount("http://", adapter)
-        self.mount("https://", adapter)
+        self.adapter = Adapter(pool_maxsize=pool_size)
+        self.mount("http://", self.adapter)
+        self.mount("https://", self.adapter)
         self.keep_no_cookies()
 
     def keep_no_cookies(self) -> None:
@@ -195,23 +162,13 @@ class _Session(requests.Session):
 
 
 class Transport:
-    """A pool of connections to one server. Safe in threads.
-
-    Args:
-        pool_size: How many idle connections are kept; with at most as many threads, each has its own.
-
-    Attributes:
-        session: The session underneath.
-    """
+    """A pool of connections to one server, safe in threads; as many as ``pool_size`` of them have one each."""
 
     def __init__(self, pool_size: int) -> None:
         self.session = _Session(pool_size)
-        self._settings: dict[tuple[str, str], dict[str, Any]] = {}
+        # By scheme and host: what the caller gave, and what became of it.
+        self._settings: dict[tuple[str, str], tuple[list[Any] | None, dict[str, Any]]] = {}
         _transports.add(self)
-
-    def close(self) -> None:
-        """Close idle connections."""
-        self.session.close()
 
     def close_idle(self) -> None:
         """Close the connections nobody uses right now; the next request is sent on a new one.
@@ -219,52 +176,33 @@ class Transport:
         A server may end a connection it kept just when a request is on its way. A read is simply sent again; a write
         has to be read back first, and should not meet the same end on the connection of that very reading.
         """
-        for adapter in self.session.adapters.values():
-            if isinstance(adapter, Adapter):
-                adapter.close_idle()
-
-    def after_fork(self) -> None:
-        """Drop the parent's connections in a child process, and the locks that its threads may have held."""
-        for adapter in self.session.adapters.values():
-            if isinstance(adapter, Adapter):
-                adapter.after_fork()
-        self.session.keep_no_cookies()
+        self.session.adapter.close_idle()
 
     def send(
         self, method: str, url: str, options: Mapping[str, Any], form: FileForm | None = None
     ) -> requests.Response:
         """Send one request and return its answer with the body unread; redirects within the origin are followed.
 
-        Args:
-            url: Where to.
-            options: Keywords of ``requests.request``.
-            form: The file to send as the body, instead of what the options say.
-
-        Raises:
-            TransportError: The way failed.
-            RedirectRefused: The server points elsewhere, or a write may not follow.
-            ModelManagerError: The request cannot be made of these options.
-            BaseException: What the form's file or progress callback raised, unchanged.
+        ``options`` are keywords of ``requests.request``; ``form`` is sent as the body instead of what they say. Raises
+        `TransportError` if the way failed, `RedirectRefused` if the server points elsewhere or a write may not
+        follow, `ModelManagerError` if the request cannot be made of these options, and unchanged what the form's file
+        or progress callback raised.
         """
         for _ in range(_MAX_REDIRECTS + 1):
-            response = self._send_once(method, url, options, form)
+            with translated(url, form):
+                response = self.session.send(
+                    self._prepared(method, url, options, form),
+                    stream=True,
+                    allow_redirects=False,
+                    timeout=options.get("timeout"),
+                    **self._settings_for(url, options),
+                )
             location = response.headers.get("Location")
             if response.status_code not in _REDIRECTS or not location or not options.get("allow_redirects", True):
                 return response
             response.close()
             url = _followed(method, url, location, response.status_code)
         raise RedirectRefused(msg=f"More than {_MAX_REDIRECTS} redirects", status=response.status_code)
-
-    def _send_once(self, method: str, url: str, options: Mapping[str, Any], form: FileForm | None) -> requests.Response:
-        with translated(url, form):
-            request = self._prepared(method, url, options, form)
-            return self.session.send(
-                request,
-                stream=True,
-                allow_redirects=False,
-                timeout=options.get("timeout"),
-                **self._settings_for(url, options),
-            )
 
     def _prepared(
         self, method: str, url: str, options: Mapping[str, Any], form: FileForm | None
@@ -273,38 +211,38 @@ class Transport:
         headers.update(options.get("headers") or {})
         if form is not None:
             headers["Content-Type"] = form.content_type
-        cookies = options.get("cookies") or {}
-        if isinstance(cookies, dict):
-            cookies = cookiejar_from_dict(cookies)  # type: ignore[no-untyped-call]  # untyped in types-requests
         request = requests.PreparedRequest()
         request.prepare(
             method=method.upper(),
             url=url,
             headers={name: value for name, value in headers.items() if value is not None},
             data=form if form is not None else options.get("data"),
-            files=options.get("files"),
-            json=options.get("json"),
-            params=options.get("params"),
-            auth=options.get("auth"),
-            cookies=cookies,
-            hooks=options.get("hooks") or {},
+            **{name: options.get(name) for name in ("files", "json", "params", "auth", "cookies", "hooks")},
         )
-        _check_headers(request)
+        # http.client would refuse these headers too, and show the token in its message.
+        for name, value in request.headers.items():
+            try:
+                raw = value if isinstance(value, bytes) else str(value).encode("latin-1")  # type: ignore[unreachable]  # an authentication may set bytes
+            except UnicodeError:
+                raw = b"\n"
+            if b"\n" in raw or b"\r" in raw or b"\0" in raw:
+                what = (
+                    f"The header {printable(str(name), 60)} holds a line end or another character that cannot be sent"
+                )
+                raise ModelManagerError(msg=what)
         return request
 
     def _settings_for(self, url: str, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return proxies, verify and cert for ``url``: keywords first, then the environment, read once an origin."""
-        parts = urlsplit(url)
-        key = (parts.scheme, parts.netloc)
+        key = urlsplit(url)[:2]  # scheme and host
         own = [options.get(name) for name in ("proxies", "verify", "cert")]
-        found = self._settings.get(key)
-        if found is None or found["own"] != own:
+        before, kept = self._settings.get(key, (None, {}))
+        if before != own:
             with requests.Session() as reader:
-                settings = reader.merge_environment_settings(url, dict(own[0] or {}), None, own[1], own[2])
-            kept = {name: settings.get(name) for name in ("proxies", "verify", "cert")}
-            check_proxy(url, dict(kept["proxies"] or {}))  # type: ignore[call-overload]  # a mapping, says requests
-            found = self._settings[key] = {"own": own, "kept": kept}
-        kept = found["kept"]
+                merged = reader.merge_environment_settings(url, dict(own[0] or {}), None, own[1], own[2])
+            kept = {name: merged.get(name) for name in ("proxies", "verify", "cert")}
+            check_proxy(url, dict(kept["proxies"] or {}))
+            self._settings[key] = own, kept
         # A copy: requests fills in what it misses.
         return {**kept, "proxies": dict(kept["proxies"] or {})}
 
@@ -314,24 +252,13 @@ _transports: weakref.WeakSet[Transport] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
+    """Drop the parent's connections in a child process, and the locks that its threads may have held."""
     for transport in list(_transports):
-        transport.after_fork()
+        transport.session.adapter.after_fork()
+        transport.session.keep_no_cookies()
 
 
 os.register_at_fork(after_in_child=_after_fork)
-
-
-def _check_headers(request: requests.PreparedRequest) -> None:
-    """Raise where a header cannot be sent. http.client would say so too, and show the token in its message."""
-    for name, value in request.headers.items():
-        try:
-            raw = value if isinstance(value, bytes) else str(value).encode("latin-1")  # type: ignore[unreachable]  # an authentication may set bytes
-        except UnicodeError:
-            raw = b"\n"
-        if b"\n" in raw or b"\r" in raw or b"\0" in raw:
-            raise ModelManagerError(
-                msg=f"The header {printable(str(name), 60)} holds a line end or another character that cannot be sent"
-            )
 
 
 def _followed(method: str, url: str, location: str, status: int) -> str:
@@ -344,16 +271,11 @@ def _followed(method: str, url: str, location: str, status: int) -> str:
         raise RedirectRefused(msg=f"The server redirects to {printable(location, 200)}", status=status) from None
     shown = printable(masked_url(target), 200)
     if not same:
-        raise RedirectRefused(
-            msg=f"The server redirects to another origin, {shown}: refused, the token would follow",
-            status=status,
-            hint="if that is the right address, use it as the server's address",
-        )
-    if method.upper() not in ("GET", "HEAD") and status not in _KEEPING_METHOD:
-        raise RedirectRefused(
-            msg=f"The server redirects a write to {shown} with status {status}, which would lose its body",
-            status=status,
-            hint="use the address it points to as the server's address",
-        )
-    # A fragment is the reader's business, never the server's.
-    return target.partition("#")[0]
+        what = f"to another origin, {shown}: refused, the token would follow"
+        hint = "if that is the right address, use it as the server's address"
+    elif method.upper() not in ("GET", "HEAD") and status not in _KEEPING_METHOD:
+        what = f"a write to {shown} with status {status}, which would lose its body"
+        hint = "use the address it points to as the server's address"
+    else:
+        return target.partition("#")[0]  # a fragment is the reader's business, never the server's
+    raise RedirectRefused(msg=f"The server redirects {what}", status=status, hint=hint)

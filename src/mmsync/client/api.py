@@ -6,8 +6,10 @@ import abc
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from mmsync.client._multipart import FileForm
 from mmsync.client._responses import decode_response, error_of, is_success, read_answer, validate_or_raise_error
 from mmsync.client._transport import Transport
+from mmsync.client.auth import AuthCallable
 from mmsync.client.error import ModelManagerError, UnexpectedResponse
 from mmsync.client.retry import RetryPolicy
 from mmsync.client.validator import is_valid_url
@@ -16,34 +18,15 @@ from mmsync.printable import masked_url
 if TYPE_CHECKING:
     import requests
 
-    from mmsync.client._multipart import FileForm
-    from mmsync.client.auth import AuthCallable
-
 __all__ = ["Api", "decode_response", "valid_methods", "validate_or_raise_error"]
 
 valid_methods = ("get", "post", "patch", "put", "delete")
 
 _DEFAULT_TIMEOUT = 30
 _PARTIAL = 206
-# What requests.request takes besides the method and the address.
-_OPTIONS = frozenset(
-    [
-        "params",
-        "data",
-        "json",
-        "headers",
-        "cookies",
-        "files",
-        "auth",
-        "timeout",
-        "allow_redirects",
-        "proxies",
-        "hooks",
-        "stream",
-        "verify",
-        "cert",
-    ]
-)
+# What requests.request takes besides the method and the address: what is sent, and how.
+_CONTENT = frozenset({"params", "data", "json", "headers", "cookies", "files", "auth", "hooks"})
+_OPTIONS = _CONTENT | {"timeout", "allow_redirects", "proxies", "stream", "verify", "cert"}
 
 
 class Api:
@@ -53,20 +36,16 @@ class Api:
     ``requests.request`` and win over those given here.
 
     Args:
-        auth: The authentication, or None.
         pool_size: How many idle connections are kept.
-        retry: When requests are repeated.
         kwargs: Keywords of ``requests.request`` for every request; ``timeout`` is 30 s where it is not given.
 
     Raises:
         TypeError: A keyword is not one of requests'.
 
     Attributes:
-        auth: The authentication.
         timeout: Seconds, or a pair of (connect, read) seconds: for a connection, for the head of an answer, and
             between two bytes. A body or an upload that goes on for longer needs 4 KiB a second.
         request_options: The other keywords.
-        retry: When requests are repeated.
         hints: What to tell the reader of an error, by HTTP status.
         transport: What carries the requests.
     """
@@ -79,10 +58,7 @@ class Api:
         self.timeout = kwargs.pop("timeout", None) or _DEFAULT_TIMEOUT
         self.request_options = kwargs
         self.retry = retry or RetryPolicy()
-        self.hints = {
-            401: "check the token and the authentication type",
-            403: "check the token and the authentication type",
-        }
+        self.hints = dict.fromkeys((401, 403), "check the token and the authentication type")
         self.transport = Transport(pool_size)
 
     def get(self, endpoint: str, **kwargs: Any) -> Any:
@@ -118,7 +94,6 @@ class Api:
         """Send one request, once, and return its successful answer with the body unread.
 
         Args:
-            endpoint: Where to.
             method: The HTTP method, in any case.
             form: A file to send as the body.
             kwargs: Keywords of ``requests.request`` for this request.
@@ -137,13 +112,10 @@ class Api:
             )
         if is_success(response.status_code):
             return response
-        raise self._error(response)
-
-    def _error(self, response: requests.Response) -> ModelManagerError:
         error = error_of(response)
         error.retry_after = self.retry.retry_after(response.headers.get("Retry-After"))
         error.hint = error.hint or self.hints.get(response.status_code, "")
-        return error
+        raise error
 
     def build_request_options(self, **kwargs: Any) -> dict[str, Any]:
         """Return the keywords of a request: those given here over those of the object."""
@@ -151,13 +123,12 @@ class Api:
 
     def close(self) -> None:
         """Close idle connections. A later request opens new ones."""
-        self.transport.close()
+        self.transport.session.close()
 
 
 def _check_options(options: dict[str, Any]) -> None:
-    unknown = sorted(set(options) - _OPTIONS)
-    if unknown:
-        raise TypeError(f"{unknown[0]!r} is not a keyword of requests")
+    if unknown := options.keys() - _OPTIONS:
+        raise TypeError(f"{min(unknown)!r} is not a keyword of requests")
 
 
 class EndpointRenderer(abc.ABC):
@@ -215,11 +186,7 @@ class LatestEndpointRenderer(EndpointRenderer):
 
 
 class LegacyEndpointRenderer(EndpointRenderer):
-    """The addresses of a server before 2.4.0, which stand under a domain.
-
-    Attributes:
-        domain: The domain, as given.
-    """
+    """The addresses of a server before 2.4.0, which stand under a domain."""
 
     wrong_generation = (
         "check the path of the address and the domain; if those are right, the server may be 2.4.0 or later: leave "

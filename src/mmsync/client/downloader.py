@@ -106,32 +106,25 @@ class FileSystemDownloader(Downloader):
         name, engine = model.get("name"), model.get("engine")
         if not name or not engine:
             raise ValueError("Invalid model")
-        return os.path.join(self.path, _file_name(str(name), get_default_engine_extension(str(engine))))
+        extension = get_default_engine_extension(str(engine))
+        safe = _UNSAFE.sub(
+            lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass")), str(name)
+        )
+        raw, room = safe.encode(), _LONGEST_NAME - len(extension)
+        if len(raw) > room:
+            mark = "~" + hashlib.sha256(raw).hexdigest()[:16]
+            safe = raw[: room - len(mark)].decode("utf-8", "ignore") + mark
+        return os.path.join(self.path, safe + extension)
 
     def open(self) -> PartialFile:
         """Return a file in the folder that gets its name once it is complete."""
         return PartialFile(self)
 
 
-def _file_name(name: str, extension: str) -> str:
-    safe = _UNSAFE.sub(
-        lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass")), name
-    )
-    raw = safe.encode()
-    room = _LONGEST_NAME - len(extension)
-    if len(raw) > room:
-        mark = "~" + hashlib.sha256(raw).hexdigest()[:16]
-        safe = raw[: room - len(mark)].decode("utf-8", "ignore") + mark
-    return safe + extension
-
-
 class PartialFile(contextlib.ExitStack):
     """A download under way: a hidden file of its own in the downloader's folder, gone unless it is kept.
 
     Made when the first bytes are written, so that what needs no file leaves no trace.
-
-    Args:
-        downloader: Says the folder and the final name.
     """
 
     def __init__(self, downloader: FileSystemDownloader) -> None:

@@ -23,6 +23,7 @@ none carries a token.
 
 from __future__ import annotations
 
+from copyreg import __newobj__  # type: ignore[attr-defined]  # typeshed lacks it
 from typing import Any
 
 from mmsync.errors import MmsyncError
@@ -59,6 +60,8 @@ class ModelManagerError(MmsyncError):
         retry_after: Seconds the server asks to wait (``Retry-After``), where it did.
     """
 
+    _permanent: bool | None = None  # what `permanent` is whatever the status; None goes by that
+
     def __init__(
         self,
         code: int | None = None,
@@ -72,21 +75,18 @@ class ModelManagerError(MmsyncError):
         super().__init__(msg)
         self.code = code or 0
         self.msg = msg or ""
-        self.status = status
-        self.cid = cid
-        self.hint = hint
-        self.retry_after = retry_after
+        self.status, self.cid, self.hint, self.retry_after = status, cid, hint, retry_after
 
     @classmethod
     def from_code(cls, code: int, msg: str | None = None) -> ModelManagerError:
         """Return the error a server's code stands for: 5 is a `TokenError`, any other one of this class."""
-        if code == TOKEN_CODE:
-            return TokenError()
-        return cls(code=code, msg=msg)
+        return TokenError() if code == TOKEN_CODE else cls(code=code, msg=msg)
 
     @property
     def permanent(self) -> bool:
         """Return whether trying the same again is pointless until something of the request changes."""
+        if self._permanent is not None:
+            return self._permanent
         return self.status is not None and 400 <= self.status < 500 and self.status not in _CURABLE  # noqa: PLR2004 - the range HTTP gives to errors of the request
 
     @property
@@ -99,14 +99,7 @@ class ModelManagerError(MmsyncError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Subclasses differ in what their constructors take; none of that needs to be called again.
-        return _restore, (type(self), self.args, self.__dict__)
-
-
-def _restore(kind: type[ModelManagerError], args: tuple[Any, ...], state: dict[str, Any]) -> ModelManagerError:
-    error = kind.__new__(kind)
-    error.args = args
-    error.__dict__.update(state)
-    return error
+        return __newobj__, (type(self), *self.args), self.__dict__
 
 
 TOKEN_CODE = 5
@@ -131,13 +124,10 @@ class ModelNotFound(ModelManagerError):
 class ModelAlreadyExists(ModelManagerError):
     """The server has a model of that name already."""
 
+    _permanent = True  # only ``force`` or another name helps
+
     def __init__(self, model: str) -> None:
         super().__init__(msg=f"'{model}'")
-
-    @property
-    def permanent(self) -> bool:
-        """Always: only ``force`` or another name helps."""
-        return True
 
 
 class ProfileError(ModelManagerError):
@@ -162,19 +152,13 @@ class ProfileValueRequired(ModelManagerError):
 class ModelRefused(ModelManagerError):
     """The server took the file, reviewed it and found it not valid; nothing was saved."""
 
-    @property
-    def permanent(self) -> bool:
-        """Always: the same bytes are refused again."""
-        return True
+    _permanent = True  # the same bytes are refused again
 
 
 class UnknownEngine(ModelManagerError):
     """The server knows no engine of that name (its HTTP 500 with ``No enum constant``); nothing was saved."""
 
-    @property
-    def permanent(self) -> bool:
-        """Always: the same engine is refused again."""
-        return True
+    _permanent = True  # the same engine is refused again
 
 
 class FileChanged(ModelManagerError):
@@ -189,9 +173,7 @@ class FileChanged(ModelManagerError):
         self, path: str, reason: str, hint: str = "nothing was saved; run again once nobody writes the file"
     ) -> None:
         super().__init__(msg=f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
-        self.hint = hint
+        self.path, self.reason, self.hint = path, reason, hint
 
 
 class TransportError(ModelManagerError):
@@ -202,6 +184,8 @@ class TransportError(ModelManagerError):
         connected: False where no connection to the server could be made.
         timed_out: True where the server was given up for its silence.
     """
+
+    _permanent = False  # networks recover
 
     def __init__(
         self,
@@ -214,20 +198,12 @@ class TransportError(ModelManagerError):
         hint: str = "",
     ) -> None:
         super().__init__(msg=msg, hint=hint)
-        self.sent = sent
-        self.connected = connected
-        self.timed_out = timed_out
-        self._again = again
+        self.sent, self.connected, self.timed_out, self._again = sent, connected, timed_out, again
 
     @property
     def transient(self) -> bool:
         """False for what another try cannot mend, such as a certificate that is not trusted."""
         return self._again
-
-    @property
-    def permanent(self) -> bool:
-        """Never: networks recover."""
-        return False
 
 
 class UnexpectedResponse(ModelManagerError):
@@ -237,10 +213,7 @@ class UnexpectedResponse(ModelManagerError):
 class RedirectRefused(ModelManagerError):
     """The server points somewhere the token must not go, or a write may not follow."""
 
-    @property
-    def permanent(self) -> bool:
-        """Never for the model's sake: the address is wrong, not the request."""
-        return False
+    _permanent = False  # the address is wrong, not the request
 
 
 class EndpointNotFound(ModelManagerError):

@@ -56,7 +56,14 @@ def read_profile_from_file(profile: str, path: str | os.PathLike[str] | None = N
         ProfileError: No file, no such profile, a malformed file, an invalid address or authentication type.
         ProfileValueRequired: ``url`` or ``token`` is missing or empty.
     """
-    return read_profile(profile, resolve_profile_file(*_search(os.path.expanduser(path or ""))))
+    start = os.path.expanduser(path or "")
+    folders = [".", os.path.expanduser("~")]
+    is_file = os.path.isfile(start) or (start.endswith(".ini") and not os.path.isdir(start))
+    is_name = os.path.basename(start) == start and any(os.path.isfile(os.path.join(each, start)) for each in folders)
+    folder, name = os.path.split(start) if is_file or is_name else (start, None)
+    if folder:
+        folders = list(dict.fromkeys([folder, *folders]))
+    return read_profile(profile, resolve_profile_file(folders, name or None))
 
 
 def read_profile(profile: str, file: str) -> Profile:
@@ -72,48 +79,26 @@ def read_profile(profile: str, file: str) -> Profile:
             config.read_file(lines, source=file)
         if profile not in config:
             raise ProfileError(f"Missing profile '{profile}'")
-        return _checked(config[profile])
+        values = config[profile]
+        url = get_required_profile_value(values, "url")
+        if not is_valid_url(url):
+            raise ProfileError(f"Invalid url: '{masked_url(url)}'")
+        token = get_required_profile_value(values, "token")
+        auth_type = values.get("auth_type", get_default_auth_type())
+        if not validate_auth_type(auth_type):
+            raise ProfileError(f"Invalid auth type '{auth_type}'")
+        folder = values.get("download_path")
+        return Profile(url=url, token=token, auth_type=auth_type, download_path=folder and os.path.expanduser(folder))
     except configparser.Error as error:
-        malformed = _malformed(file, error)
+        numbers = [number for number, _ in getattr(error, "errors", ())] or [getattr(error, "lineno", None)]
+        places = "".join(f", line {number}" for number in numbers if number)
+        malformed = ProfileError(f"{file}: malformed ({type(error).__name__}{places})")
+        if isinstance(error, configparser.InterpolationError):
+            malformed.hint = "a percent sign is written twice"
     except (OSError, UnicodeError) as error:
         raise ProfileError(f"Cannot read {file}: {error}") from error
     # Not raised from the parser's error: that quotes the line or the value, which may be the token's.
     raise malformed
-
-
-def _checked(values: configparser.SectionProxy) -> Profile:
-    url = get_required_profile_value(values, "url")
-    if not is_valid_url(url):
-        raise ProfileError(f"Invalid url: '{masked_url(url)}'")
-    token = get_required_profile_value(values, "token")
-    auth_type = values.get("auth_type", get_default_auth_type())
-    if not validate_auth_type(auth_type):
-        raise ProfileError(f"Invalid auth type '{auth_type}'")
-    download_path = values.get("download_path")
-    if download_path:
-        download_path = os.path.expanduser(download_path)
-    return {"url": url, "token": token, "auth_type": auth_type, "download_path": download_path}
-
-
-def _search(path: str) -> tuple[list[str], str | None]:
-    """Return the folders to look in, and the name of the file to look for (None for the default one)."""
-    folders = [".", os.path.expanduser("~")]
-    folder, name = path, None
-    if os.path.isfile(path) or (path.endswith(".ini") and not os.path.isdir(path)):
-        folder, name = os.path.split(path)
-    elif os.path.basename(path) == path and any(os.path.isfile(os.path.join(place, path)) for place in folders):
-        folder, name = "", path
-    if folder:
-        folders = list(dict.fromkeys([folder, *folders]))
-    return folders, name or None
-
-
-def _malformed(file: str, error: configparser.Error) -> ProfileError:
-    lines = [number for number, _ in getattr(error, "errors", ())] or [getattr(error, "lineno", None)]
-    places = "".join(f", line {number}" for number in lines if number)
-    malformed = ProfileError(f"{file}: malformed ({type(error).__name__}{places})")
-    malformed.hint = "a percent sign is written twice" if isinstance(error, configparser.InterpolationError) else ""
-    return malformed
 
 
 def get_required_profile_value(section: configparser.SectionProxy, key: str) -> str:
@@ -138,6 +123,6 @@ def resolve_profile_file(paths: Sequence[str | os.PathLike[str]], file_name: str
         file = os.path.join(path, file_name or PROFILES_FILE)
         if os.path.isfile(file):
             return file
-    malformed = ProfileError(f"File not found in paths: {list(paths)}")  # the official client's words
-    malformed.searched = tuple(os.fspath(path) for path in paths)
-    raise malformed
+    missing = ProfileError(f"File not found in paths: {list(paths)}")  # the official client's words
+    missing.searched = tuple(os.fspath(path) for path in paths)
+    raise missing

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TypeVar
 
 from mmsync.client.error import ModelManagerError, TransportError
@@ -14,9 +15,6 @@ from mmsync.client.error import ModelManagerError, TransportError
 __all__ = ["RetryPolicy"]
 
 _Answer = TypeVar("_Answer")
-
-# 429: the server turned the request away without looking into it (RFC 6585).
-_REFUSED_UNREAD = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +99,14 @@ class RetryPolicy:
                 limit = min(self.connect_attempts, self.attempts) if unconnected else self.attempts
                 late = self.monotonic() + wait - failed > (self.connect_deadline if unconnected else self.deadline)
                 again = tried < limit and not late
-                may_have_arrived = lost.sent if lost else error.status != _REFUSED_UNREAD
+                # Too many requests: the server turned this one away without looking into it (RFC 6585).
+                may_have_arrived = lost.sent if lost else error.status != HTTPStatus.TOO_MANY_REQUESTS
                 if not error.transient or not (again or (settled and may_have_arrived)):
                     raise
                 last = error
             if again:
                 self.sleep(wait)
-            if settled and may_have_arrived:
-                answer = settled(last)
-                if answer is not None:
-                    return answer
+            if settled and may_have_arrived and (answer := settled(last)) is not None:
+                return answer
             if not again:
                 raise last

@@ -95,18 +95,16 @@ class ImageContent(NamedTuple):
     image_id: int | str | None
 
 
+DERIVED = ("outputType", "fields", "clusters", "category", "runtimeSize")
+"""What the server works out from a model's bytes, and may leave out of a detail."""
+
+
 def save_body(
-    name: str,
-    engine: str,
-    description: str | None,
-    review: Mapping[str, Any],
-    stored: Mapping[str, Any] | None,
+    name: str, engine: str, description: str | None, review: Mapping[str, Any], stored: Mapping[str, Any] | None
 ) -> ModelDetail:
     """Return what to save so that ``name`` holds the reviewed file.
 
     Args:
-        name: The model's name.
-        engine: The engine's code.
         description: The text, or None to keep the stored one.
         review: The review of the uploaded file.
         stored: The model as the server holds it, for an update; None or empty to create it.
@@ -120,11 +118,7 @@ def save_body(
         "engine": engine,
         "description": description,
         "image": {"id": review.get("imageId"), "size": review.get("size")},
-        "outputType": review.get("outputType"),
-        "fields": review.get("fields"),
-        "clusters": review.get("clusters"),
-        "category": review.get("category"),
-        "runtimeSize": review.get("runtimeSize"),
+        **{key: review.get(key) for key in DERIVED},
         "hidden": False,
     }
     if stored:

@@ -1,8 +1,8 @@
 """Allowed paths: a model file must be a regular file inside a folder it may come from.
 
-What is asked is asked of one opened folder or file, not of a path twice: between two looks at a path somebody may put a
-link in its place. Whoever opens the file later compares its device and inode with what was found here. A hard link
-is a file inside like any other, and an admitted folder that is a link admits what it leads to when it is looked at.
+What is asked is asked of one opened folder or file, not of a path twice: in between somebody may put a link in its
+place. Whoever opens the file later compares its device and inode with what was found here. A hard link is a file
+inside like any other, and an admitted folder that is a link admits what it leads to when it is scanned.
 """
 
 # Paths stay text, as the user gave them: Path would rewrite them, and costs ten times the look-up.
@@ -10,6 +10,7 @@ is a file inside like any other, and an admitted folder that is a link admits wh
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shlex
@@ -30,16 +31,11 @@ class Denial(NamedTuple):
 
 
 class AllowedPaths:
-    """Looks model files up, each with one ``lstat`` in its opened folder.
-
-    Attributes:
-        admitted: The folders, links resolved, that files may lie in.
-        stats: What was found, links followed, by the path that was asked for.
-    """
+    """Looks model files up, each with one ``lstat`` in its opened folder."""
 
     def __init__(self, admitted: tuple[str, ...], stats: dict[str, os.stat_result]) -> None:
-        self.admitted = admitted
-        self.stats = stats
+        self.admitted = admitted  # the folders, links resolved, that files may lie in
+        self.stats = stats  # what was found, links followed, by the path that was asked for
         self._folder: _Opened | None = None
         self._folder_path = ""
         # Root reads anything; elsewhere a mode that lets everybody read settles it without asking the kernel again.
@@ -63,7 +59,7 @@ class AllowedPaths:
                 return None
             return self._check_closely(path)
         except (OSError, ValueError) as error:
-            return _in_annex(path) or _cannot(error)
+            return _cannot(path, error)
 
     def _check_closely(self, path: str) -> Denial | None:
         opened = _Opened(path)
@@ -75,7 +71,7 @@ class AllowedPaths:
                 "move it inside, or admit its folder with --models-dir",
             )
         if not stat.S_ISREG(status.st_mode):
-            return Denial("file-not-regular", f"the file is {_kind(status.st_mode)}", "name a model file")
+            return Denial("file-not-regular", f"the file is {kind_of(status)}", "name a model file")
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
             return Denial("file-unreadable", "the file cannot be read: permission denied", "check its permissions")
         self.stats[path] = status
@@ -87,16 +83,12 @@ class AllowedPaths:
 
 
 class _Opened:
-    """A folder or file that was found; closed with its last reference.
-
-    Attributes:
-        descriptor: It, whatever its path leads to by now. Nothing can be read through it.
-        inside: Whether it is an admitted folder or inside one, once that was asked.
-    """
+    """A folder or file that was found, whatever its path leads to by now; closed with its last reference."""
 
     def __init__(self, path: str, flags: int = 0) -> None:
-        self.inside = False
+        self.inside = False  # whether it is an admitted folder or inside one, once that was asked
         self._path = path
+        # Nothing can be read through it.
         self.descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC | flags)
 
     def real(self) -> str:
@@ -112,28 +104,18 @@ class _Opened:
             os.close(self.descriptor)
 
 
-def _kind(mode: int) -> str:
-    if stat.S_ISDIR(mode):
-        return "a folder"
-    if stat.S_ISFIFO(mode):
-        return "a FIFO"
-    if stat.S_ISSOCK(mode):
-        return "a socket"
-    return "a device"
+def kind_of(status: os.stat_result) -> str:
+    """Return what a thing that is no regular file is instead."""
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(status.st_mode), "a device")
 
 
-def _in_annex(path: str) -> Denial | None:
-    """Return what to do about a file that git-annex keeps elsewhere: a link to where it would be."""
-    try:
-        target = os.readlink(path)  # noqa: PTH115 - paths stay text
-    except (OSError, ValueError):
-        return None
-    if ".git/annex/objects/" not in target or os.path.exists(path):  # noqa: PTH110 - the same
-        return None
-    return Denial("file-missing", "the file is in git-annex, and not fetched", f"run git annex get {shlex.quote(path)}")
-
-
-def _cannot(error: OSError | ValueError) -> Denial:
+def _cannot(path: str, error: OSError | ValueError) -> Denial:
+    with contextlib.suppress(OSError, ValueError):
+        # git-annex leaves a link to where it would keep the file.
+        if ".git/annex/objects/" in os.readlink(path) and not os.path.exists(path):  # noqa: PTH110, PTH115 - stay text
+            hint = f"run git annex get {shlex.quote(path)}"
+            return Denial("file-missing", "the file is in git-annex, and not fetched", hint)
     if isinstance(error, (FileNotFoundError, ValueError)):
         return Denial("file-missing", "there is no such file", "check the path; it is relative to the manifest")
     if isinstance(error, NotADirectoryError):

@@ -17,12 +17,7 @@ _NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUP
 
 
 class Draft:
-    """A hidden file that becomes its target when it is complete.
-
-    Attributes:
-        file: Open for writing.
-        path: Where it lies until then.
-    """
+    """A hidden file, open for writing, that becomes its target when it is complete."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self.file = file
@@ -31,9 +26,7 @@ class Draft:
     def become(self, target: Path, *, replace: bool) -> None:
         """Give the complete draft its name.
 
-        Raises:
-            FileExistsError: There is something of that name, and it is not to be replaced.
-            OSError: It cannot be written out or renamed.
+        Raises `FileExistsError` where something has that name and is not to be replaced, else an OSError of the disk.
         """
         self.file.flush()
         os.fsync(self.file.fileno())
@@ -55,25 +48,22 @@ class Draft:
 def draft_in(folder: Path) -> Iterator[Draft]:
     """Open a draft in ``folder``; whatever was not given a name is gone afterwards."""
     _clear_leftovers(folder)
-    path, file = _new_draft(folder)
+    while True:
+        path = folder / f".mmsync-{secrets.token_hex(8)}.partial"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.fdopen(os.open(path, flags, 0o666), "wb")
+        # The lock shows it to be somebody's for as long as this process lives. No locks here: then nobody takes a
+        # draft for left over either.
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.lexists(path):
+            break
+        file.close()  # taken for left over between the two calls
     with file:
         try:
             yield Draft(file, path)
         finally:
             path.unlink(missing_ok=True)
-
-
-def _new_draft(folder: Path) -> tuple[Path, BinaryIO]:
-    """Make a draft that its lock shows to be somebody's, for as long as this process lives."""
-    while True:
-        path = folder / f".mmsync-{secrets.token_hex(8)}.partial"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        file = os.fdopen(os.open(path, flags, 0o666), "wb")
-        with contextlib.suppress(OSError):  # no locks here: then nobody takes a draft for left over either
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.lexists(path):
-            return path, file
-        file.close()  # taken for left over between the two calls
 
 
 @functools.cache  # once a process and folder: our own drafts are locked, those of others are theirs
@@ -91,12 +81,7 @@ def _clear_leftovers(folder: Path) -> None:
 
 
 def write_new(target: Path, text: str, *, replace: bool = False) -> None:
-    """Write a text file whole or not at all.
-
-    Raises:
-        FileExistsError: It is there and not to be replaced.
-        OSError: It cannot be written.
-    """
+    """Write a text file whole or not at all; raises what `Draft.become` does, or an OSError of the disk."""
     with draft_in(target.parent) as draft:
         draft.file.write(text.encode())
         draft.become(target, replace=replace)

@@ -11,34 +11,29 @@ import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import Protocol
 
 from mmsync.errors import FileError
+from mmsync.files.allowed_paths import kind_of
 from mmsync.formats import claims_to_be_pointer
 from mmsync.parallel import parallel_map
 from mmsync.types import Content, Desired, FileKey, file_key
 
-MAX_POINTER_BYTES = 1024
-"""A pointer is never longer: Git LFS itself reads no more to decide."""
+MAX_POINTER_BYTES = 1024  # a pointer is never longer: Git LFS itself reads no more to decide
 
 _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (0|[1-9][0-9]{0,18})\n"
 )
 
 
-class Pointer(NamedTuple):
-    """The file a pointer stands for: its sha256 in lower-case hex and its size in bytes."""
+def read_pointer(data: bytes) -> tuple[str, int] | None:
+    """Return the sha256 in lower-case hex and the size in bytes of the file that the pointer ``data`` stands for.
 
-    sha256: str
-    size: int
-
-
-def read_pointer(data: bytes) -> Pointer | None:
-    """Return the pointer that ``data``, a whole file, is; None where it is anything else, a damaged one included."""
-    if len(data) > MAX_POINTER_BYTES:
-        return None
-    found = _POINTER.fullmatch(data)
-    return Pointer(found[1].decode(), int(found[2])) if found else None
+    None where ``data``, a whole file, is anything else, a damaged pointer included.
+    """
+    found = _POINTER.fullmatch(data) if len(data) <= MAX_POINTER_BYTES else None
+    return (found[1].decode(), int(found[2])) if found else None
 
 
 def pull_command(path: str) -> str:
@@ -59,11 +54,7 @@ _HINTS = {
 
 
 def require_same(path: str, key: FileKey, found: os.stat_result | FileKey) -> None:
-    """Let only the very file pass that was found at the path when it was looked at: what lies there now may be a link.
-
-    Raises:
-        FileError: It is another one.
-    """
+    """Raise `FileError` unless it is the very file found by the scan: a link may lie there by now."""
     there = found if isinstance(found, FileKey) else file_key(found)
     if (key.dev, key.ino) != (there.dev, there.ino):
         raise FileError(path, "was replaced after it was looked at", "wait until it is written, then try again")
@@ -71,7 +62,9 @@ def require_same(path: str, key: FileKey, found: os.stat_result | FileKey) -> No
 
 @contextmanager
 def translated(path: str) -> Iterator[None]:
-    """Turn any OSError met meanwhile into a `FileError` of ``path``."""
+    """Turn any OSError met meanwhile into a `FileError` of ``path``, and refuse a path that none can have."""
+    if "\0" in path:
+        raise FileError(path.replace("\0", "\\0"), "a path cannot hold a NUL character")
     try:
         yield
     except OSError as error:
@@ -83,11 +76,8 @@ def translated(path: str) -> Iterator[None]:
 def opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
     """Open a regular file for reading; give its descriptor and its stat.
 
-    Raises:
-        FileError: It is missing, unreadable, or no regular file (a FIFO or device is refused, never waited for).
+    Raises `FileError` where it is missing, unreadable, or no regular file: a FIFO or device is never waited for.
     """
-    if "\0" in path:
-        raise FileError(path.replace("\0", "\\0"), "a path cannot hold a NUL character")
     with translated(path):
         # O_NONBLOCK: opening a FIFO nobody writes to would wait for ever; on a regular file it has no effect.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
@@ -95,16 +85,10 @@ def opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
         with translated(path):
             status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise FileError(path, f"is {_kind(status.st_mode)}, not a file", "name the model file itself")
+            raise FileError(path, f"is {kind_of(status)}, not a file", "name the model file itself")
         yield descriptor, status
     finally:
         os.close(descriptor)
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISDIR(mode):
-        return "a folder"
-    return "a FIFO" if stat.S_ISFIFO(mode) else "a device"
 
 
 # Measured: 256 KiB to 1 MiB hash equally fast, smaller ones spend time in calls, a whole file in page faults.
@@ -117,15 +101,9 @@ def digest_file(
     """Read the file once and return its content; a Git LFS pointer gives the content it stands for.
 
     The content's key is the stat of the very descriptor that was read, so a file put in its place meanwhile is
-    another one. Memory is constant.
-
-    Args:
-        same_as: What was found at the path when it was looked at; another file there now is an error.
-        on_progress: Called with bytes read and the file's size after each half MiB; what it raises ends the reading
-            and is passed on.
-
-    Raises:
-        FileError: The file is missing, unreadable, no regular file, changed while it was read, or a damaged pointer.
+    another one. Memory is constant. ``on_progress`` is called with bytes read and the file's size after each half MiB;
+    what it raises ends the reading and is passed on. Raises `FileError` where the file cannot be opened, is not the
+    one that was scanned (``same_as``), changes while it is read, or is a damaged pointer.
     """
     with opened(path) as (descriptor, before):
         key = file_key(before)
@@ -137,7 +115,11 @@ def digest_file(
         done = 0
         buffer = memoryview(bytearray(min(_BUFFER_BYTES, size + 1)))
         # One byte more than there should be is asked for, so that a file that grows is seen to.
-        while count := _read(path, descriptor, buffer):
+        while True:
+            with translated(path):  # this alone: what on_progress raises, an OSError included, is no error of the file
+                count = os.readv(descriptor, [buffer])
+            if not count:
+                break
             if done == 0 and size <= MAX_POINTER_BYTES:
                 head = bytes(buffer[:count])
             digest.update(buffer[:count])
@@ -154,14 +136,8 @@ def digest_file(
         pointer = read_pointer(head)
         if pointer is None:
             raise FileError(path, "is a Git LFS pointer of an unknown form", f"fetch the file: {pull_command(path)}")
-        return Content(pointer.sha256, pointer.size, key, lfs=True)
+        return Content(*pointer, key, lfs=True)
     return Content(digest.hexdigest(), size, key)
-
-
-def _read(path: str, descriptor: int, buffer: memoryview) -> int:
-    # Apart from the loop: what on_progress raises, an OSError included, is none of the file's errors.
-    with translated(path):
-        return os.readv(descriptor, [buffer])
 
 
 _MARGIN_NS = 2_000_000_000
@@ -180,7 +156,7 @@ class DigestCache(Protocol):
 
 
 class ToldOnly:
-    """A cache that is told what was read and never asked: every file is read again.
+    """A write-only cache, told what was read and never asked: every file is read again.
 
     A file written through a memory map may change without its stamps moving; no cache can know.
     """
@@ -213,11 +189,11 @@ def read_contents(
 ) -> dict[str, Content | FileError]:
     """Return each model's content, or why there is none, by name in the order of ``desired``.
 
-    Files the cache knows are not opened. Two models with the same file have it read once.
+    Files the cache knows are not opened; it is told of what was read, unless that is too fresh to trust. Two models
+    with the same file have it read once.
 
     Args:
         stats: A recent stat of each file by ``Desired.path``; a missing one is taken here.
-        cache: Asked first, and told of what was read, unless that is too fresh to trust.
         now_ns: When the stats were taken, or a little before (ns since the epoch).
         jobs: How many large files to read at a time.
         on_progress: Called with a model's name, bytes read and bytes in all, in any of the threads; what it raises
@@ -229,7 +205,11 @@ def read_contents(
     # Ten thousand models pass here in every run, and all but a few have been read before.
     for model in desired:
         try:
-            key = file_key(known(model.path) or _stat(model.path))
+            status = known(model.path)
+            if status is None:
+                with translated(model.path):
+                    status = os.stat(model.path)  # noqa: PTH116 - paths stay text
+            key = file_key(status)
         except FileError as error:
             found[model.name] = error
             continue
@@ -239,70 +219,52 @@ def read_contents(
         # The placeholder keeps the results in the order of what was asked.
         found[model.name] = content or _UNREAD
     if waiting:
-        _Reading(waiting, found, on_progress).run(jobs, cache, now_ns)
+        _read_waiting(waiting, found, cache, now_ns, jobs, on_progress)
     return found
 
 
-_Item = tuple["FileKey", "list[Desired]"]
 _UNREAD = FileError("", "was not read")
 
 
-def _stat(path: str) -> os.stat_result:
-    if "\0" in path:
-        raise FileError(path.replace("\0", "\\0"), "a path cannot hold a NUL character")
-    with translated(path):
-        return os.stat(path)  # noqa: PTH116 - paths stay text
+def _read_waiting(
+    waiting: Mapping[FileKey, list[Desired]],
+    found: dict[str, Content | FileError],
+    cache: DigestCache,
+    now_ns: int,
+    jobs: int,
+    on_progress: Callable[[str, int, int], None] | None,
+) -> None:
+    """Read the files the cache does not know into ``found``, the large ones in threads beside the small ones."""
+    contents: list[Content] = []
+    stop = threading.Event()
 
+    def progress(model: Desired, done: int, total: int) -> None:
+        if stop.is_set():
+            raise FileError(model.path, "was not read to its end: the run was stopped")
+        if on_progress is not None:
+            on_progress(model.name, done, total)
 
-class _Reading:
-    """Reads the files the cache does not know, the large ones in threads beside the small ones."""
-
-    def __init__(
-        self,
-        waiting: dict[FileKey, list[Desired]],
-        found: dict[str, Content | FileError],
-        on_progress: Callable[[str, int, int], None] | None,
-    ) -> None:
-        self.waiting = waiting
-        self.found = found
-        self.on_progress = on_progress
-        self.read: list[Content] = []
-        self.stop = threading.Event()
-
-    def run(self, jobs: int, cache: DigestCache, now_ns: int) -> None:
-        large = [item for item in self.waiting.items() if item[0].size > _SMALL_BYTES]
-        small = [item for item in self.waiting.items() if item[0].size <= _SMALL_BYTES]
-        try:
-            if jobs > 1 and len(large) > 1:
-                # The small ones are one piece of work, begun first; each large one is another.
-                for _ in parallel_map(self._some, [small, *([item] for item in large)], jobs=jobs, stop=self.stop):
-                    pass
+    def read(items: Sequence[tuple[FileKey, list[Desired]]]) -> None:
+        for key, models in items:
+            result: Content | FileError
+            try:
+                result = digest_file(models[0].path, same_as=key, on_progress=partial(progress, models[0]))
+            except FileError as error:
+                result = error
             else:
-                self._some(small + large)
-        finally:
-            fresh = [content for content in self.read if not is_racy(content.key, now_ns)]
-            if fresh:
-                cache.put(fresh)
+                contents.append(result)
+            found.update(dict.fromkeys((model.name for model in models), result))
 
-    def _some(self, items: list[_Item]) -> None:
-        for item in items:
-            self._one(*item)
-
-    def _one(self, key: FileKey, models: list[Desired]) -> None:
-        first = models[0]
-
-        def progress(done: int, total: int) -> None:
-            if self.stop.is_set():
-                raise FileError(first.path, "was not read to its end: the run was stopped")
-            if self.on_progress is not None:
-                self.on_progress(first.name, done, total)
-
-        result: Content | FileError
-        try:
-            result = digest_file(first.path, same_as=key, on_progress=progress)
-        except FileError as error:
-            result = error
+    large = [item for item in waiting.items() if item[0].size > _SMALL_BYTES]
+    small = [item for item in waiting.items() if item[0].size <= _SMALL_BYTES]
+    try:
+        if jobs > 1 and len(large) > 1:
+            # The small ones are one piece of work, begun first; each large one is another.
+            for _ in parallel_map(read, [small, *([item] for item in large)], jobs=jobs, stop=stop):
+                pass
         else:
-            self.read.append(result)
-        for model in models:
-            self.found[model.name] = result
+            read(small + large)
+    finally:
+        fresh = [content for content in contents if not is_racy(content.key, now_ns)]
+        if fresh:
+            cache.put(fresh)

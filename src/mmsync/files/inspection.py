@@ -14,7 +14,6 @@ from mmsync.files.digest import is_racy, opened, require_same, translated
 from mmsync.formats import FormatError, claims_to_be_pointer, inspect
 from mmsync.types import Content, Desired, file_key
 
-_HEAD_BYTES = 64 * 1024
 _BIGML_RESOURCE = re.compile(rb'"(?:resource|object)"\s*:')
 
 
@@ -31,21 +30,19 @@ class InspectionCache(Protocol):
 def inspected(
     models: Iterable[Desired], contents: Mapping[str, Content | FileError], cache: InspectionCache, *, now_ns: int
 ) -> dict[str, Content | FileError]:
-    """Return the contents with a `Misfit` in place of each that its engine cannot read.
+    """Return the contents with a `WrongFormat` in place of each that its engine cannot read.
 
     Files of which the cache knows that they fit, Git LFS pointers and models with ``inspect: false`` are not opened.
-
-    Args:
-        models: The models; those of which there is no content are left out.
-        cache: Asked first, and told of files that fit, unless they are too fresh to be sure which content that was.
-        now_ns: The time, ns since the epoch.
+    The cache is told of files that fit, unless they are too fresh at ``now_ns`` (ns since the epoch) to be sure which
+    content that was.
     """
     found, known, learned = dict(contents), cache.fits(), set()
     for desired in models:
         content = contents.get(desired.name)
         if not isinstance(content, Content) or content.lfs or not desired.inspect:
             continue
-        if (content.sha256, desired.engine) in known:
+        fit = (content.sha256, desired.engine)
+        if fit in known:
             continue
         try:
             with opened(desired.path) as (descriptor, before), translated(desired.path):
@@ -61,18 +58,14 @@ def inspected(
             found[desired.name] = error
         else:
             if same and not is_racy(content.key, now_ns):
-                learned.add((content.sha256, desired.engine))
+                learned.add(fit)
     if learned:
         cache.learn_fits(learned)
     return found
 
 
 def format_error(path: str, engine: str) -> FormatError | None:
-    """Return what about the file does not fit the engine, or None where it fits.
-
-    Raises:
-        FileError: The file is missing, unreadable or no regular file.
-    """
+    """Return what about the file does not fit the engine, or None; raises `FileError` where it cannot be opened."""
     with opened(path) as (descriptor, _status), translated(path):
         try:
             inspect(descriptor, engine)
@@ -86,20 +79,16 @@ def guess_engine(path: str) -> str | None:
     """Return the engine whose model the file probably is, by its extension and content, or None.
 
     A Git LFS pointer is judged by its extension alone. JSON and zip files are shared by several engines: only what is
-    a BigML or H2O model by its content is named.
-
-    Raises:
-        FileError: The file is missing, unreadable or no regular file.
+    a BigML or H2O model by its content is named. Raises `FileError` where the file cannot be opened.
     """
     extension = os.path.splitext(path)[1].lower()  # noqa: PTH122 - paths stay text
     with opened(path) as (descriptor, _status), translated(path):
-        head = os.pread(descriptor, _HEAD_BYTES, 0)
+        head = os.pread(descriptor, 64 * 1024, 0)
     by_extension = [engine for engine, extensions in EXTENSIONS.items() if extension in extensions]
     if claims_to_be_pointer(head):
         return by_extension[0] if len(by_extension) == 1 else None
-    return next(
-        (engine for engine in _candidates(head, extension, by_extension) if not format_error(path, engine)), None
-    )
+    candidates = _candidates(head, extension, by_extension)
+    return next((engine for engine in candidates if not format_error(path, engine)), None)
 
 
 def _candidates(head: bytes, extension: str, by_extension: Sequence[str]) -> Sequence[str]:

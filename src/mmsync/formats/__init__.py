@@ -1,6 +1,6 @@
 """Formats of model files: which it is, whole or not, inputs and outputs.
 
-Each format has a module that reads what it must and no more, and either raises `Unfit` or returns the `Signature`.
+Each format has a module that reads what it must and no more, and raises `FormatError` or returns the `Signature`.
 """
 
 from mmsync.formats.detect import INSPECTOR, claims_to_be_pointer, inspect, is_known, signature

@@ -28,24 +28,19 @@ _NUMERIC_INDEX, _NUMERIC_NAME = 2, 4
 
 
 def read_catboost(data: Window) -> Signature:
-    """The features by their place in the training data, the category by the class names.
+    """Return the features by their place in the training data, the category by the class names.
 
-    Raises:
-        Unfit: The magic is missing, or the file ends before the FlatBuffer does. It may go on: models with categorical
-            or text features do.
+    Raises `FormatError` where the magic is missing or the file ends before the FlatBuffer does. It may go on: models
+    with categorical or text features do.
     """
     head = data[:_HEADER]
     if not head.startswith(_MAGIC) and not _MAGIC.startswith(head):
         raise FormatError("it is no CatBoost model (CatBoost's begin with CBM1)")
-    if len(head) < _HEADER or data.size < _HEADER + _unsigned(data, len(_MAGIC)):
+    if len(head) < _HEADER or data.size < _HEADER + data.unpack("<I", len(_MAGIC)):
         raise FormatError("it is no whole CatBoost model (cut off)", cut_off=True)
-    return _describe_if_readable(data)
-
-
-def _describe_if_readable(data: Window) -> Signature:
     # Anything may be in there; an offset that leads outside is a struct.error, text that is no JSON a ValueError.
     with contextlib.suppress(struct.error, IndexError, ValueError, RecursionError):
-        return _describe(_Table(data, _HEADER + _unsigned(data, _HEADER)))
+        return _describe(_Table(data, _HEADER + data.unpack("<I", _HEADER)))
     return Signature()
 
 
@@ -58,8 +53,7 @@ def _describe(core: _Table) -> Signature:
     ):
         for feature in trees.tables(kind) if trees else ():
             place = feature.integer(index)
-            named = Field(name=feature.text(name) or str(place), description=None, type=type_name)
-            features.append((place, named))
+            features.append((place, Field(name=feature.text(name) or str(place), description=None, type=type_name)))
     notes = {note.text(0): note.text(1) for note in core.tables(_CORE_INFO)}
     classes: Any = json.loads(notes.get("class_params") or "{}")
     labels = classes.get("class_names") if isinstance(classes, dict) else None
@@ -84,12 +78,12 @@ class _Table:
         slot = 4 + 2 * place
         if slot + 2 > self._vtable_size:
             return 0
-        offset: int = self._data.unpack("<H", self._vtable + slot)
+        offset = self._data.unpack("<H", self._vtable + slot)
         return self._at + offset if offset else 0
 
     def _target(self, place: int) -> int:
         at = self._field(place)
-        return at + _unsigned(self._data, at) if at else 0
+        return at + self._data.unpack("<I", at) if at else 0
 
     def integer(self, place: int) -> int:
         at = self._field(place)
@@ -97,7 +91,7 @@ class _Table:
 
     def text(self, place: int) -> str:
         at = self._target(place)
-        size = _unsigned(self._data, at) if at else 0
+        size = self._data.unpack("<I", at) if at else 0
         if size > _TEXT_LIMIT:
             raise ValueError("a text too long to be one")
         return self._data[at + 4 : at + 4 + size].decode("utf-8", "replace")
@@ -108,12 +102,8 @@ class _Table:
 
     def tables(self, place: int) -> Iterator[_Table]:
         at = self._target(place)
-        count = _unsigned(self._data, at) if at else 0
+        count = self._data.unpack("<I", at) if at else 0
         if count > _ITEMS_LIMIT:
             raise ValueError("a list too long to be one")
         for slot in range(at + 4, at + 4 + 4 * count, 4):
-            yield _Table(self._data, slot + _unsigned(self._data, slot))
-
-
-def _unsigned(data: Window, at: int) -> int:
-    return data.unpack("<I", at)
+            yield _Table(self._data, slot + self._data.unpack("<I", slot))

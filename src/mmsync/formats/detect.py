@@ -20,10 +20,15 @@ from mmsync.formats.types import FormatError, Signature, Window
 
 _MAX_BYTES = 32 * 1024  # git-annex's own limit on a pointer, the largest of all
 _LFS = re.compile(rb"version https?://(?:git-lfs\.github\.com/spec|hawser\.github\.com/spec|git-media\.io)/v")
-_ANNEX = re.compile(rb"(?:(?:\.\./)*\.git)?/annex/objects/[^\n\0]+\n?")
-_XET = re.compile(rb"# xet version \d")
-_DVC = re.compile(rb"(?:md5: [0-9a-f]+\n|frozen: \w+\n)?outs:\n- (?:md5|hash|etag|size|path|cache): ?", re.MULTILINE)
-_LINK = re.compile(rb"[^\s\0{}\[\]<>]{1,1024}\.(?:onnx|cbm|cmb|zip|json)\n?", re.IGNORECASE)
+_DVC = re.compile(rb"(?:md5: [0-9a-f]+\n|frozen: \w+\n)?outs:\n- (?:md5|hash|etag|size|path|cache): ?")
+_LINK = re.compile(rb"[^\s\0{}\[\]<>]{1,1024}\.(?:onnx|cbm|cmb|zip|json)\n?\Z", re.IGNORECASE)
+_STUBS = (
+    (_LFS, "a Git LFS pointer", "git lfs pull --include={file}"),
+    (re.compile(rb"(?:(?:\.\./)*\.git)?/annex/objects/[^\n\0]+\n?"), "a git-annex pointer", "git annex get {file}"),
+    (re.compile(rb"# xet version \d"), "a Xet pointer", "git xet checkout {file}"),
+    (_DVC, "a DVC file", "dvc pull {file}"),
+    (_LINK, "a symbolic link checked out as text", "git config core.symlinks true && git checkout -- {file}"),
+)
 
 
 def claims_to_be_pointer(data: bytes) -> bool:
@@ -34,28 +39,14 @@ def claims_to_be_pointer(data: bytes) -> bool:
 def stub_of(head: bytes, size: int) -> tuple[str, str] | None:
     """Name what stands in place of the file, with its article, and the command that fetches it; None for no stub.
 
-    ``{file}`` in the command stands for the file.
-
-    Args:
-        head: How the file begins; a stub is all in it.
-        size: The file's size in bytes.
+    A stub of ``size`` bytes is all in the ``head`` of the file; ``{file}`` in the command stands for the file.
     """
     if size > min(_MAX_BYTES, len(head)):
         return None
     text = head.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     if text.startswith(b"<<<<<<< ") and _LFS.search(text):
         return "a Git LFS pointer in a merge conflict", "git checkout --ours {file} (or --theirs), then git lfs pull"
-    if _LFS.match(text):
-        return "a Git LFS pointer", "git lfs pull --include={file}"
-    if _ANNEX.match(text):
-        return "a git-annex pointer", "git annex get {file}"
-    if _XET.match(text):
-        return "a Xet pointer", "git xet checkout {file}"
-    if _DVC.match(text):
-        return "a DVC file", "dvc pull {file}"
-    if _LINK.fullmatch(text):
-        return "a symbolic link checked out as text", "git config core.symlinks true && git checkout -- {file}"
-    return None
+    return next(((kind, command) for pattern, kind, command in _STUBS if pattern.match(text)), None)
 
 
 _MAGICS = (
@@ -80,7 +71,6 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05](?:\x95|[\x00-\xff])|c[A-Za-z_][\w.]*\n[A
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _XML = re.compile(rb"<\?xml\b")
 _SPACE = re.compile(rb"\s*")
-_TAR_MAGIC_AT = 257
 
 
 def mistaken_for(head: bytes) -> str | None:
@@ -88,7 +78,7 @@ def mistaken_for(head: bytes) -> str | None:
     for magic, kind in _MAGICS:
         if head.startswith(magic):
             return kind
-    if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
+    if head[257:262] == b"ustar":
         return "a tar archive"
     text = _without_comments(head.removeprefix(b"\xef\xbb\xbf"))
     if _HTML.match(text):
@@ -101,7 +91,7 @@ def mistaken_for(head: bytes) -> str | None:
 
 
 def _without_comments(text: bytes) -> bytes:
-    """The text without the comments it begins with. Each byte is passed once: no expression tries them again."""
+    """Return the text without the comments it begins with. Each byte is passed once: no expression tries them again."""
     at = _SPACE.match(text).end()  # type: ignore[union-attr]  # it matches nothing as well
     while text.startswith(b"<!--", at):
         end = text.find(b"-->", at + 4)
@@ -138,28 +128,22 @@ _READERS: Mapping[str, Callable[[Window], Signature]] = MappingProxyType(
 
 
 def is_known(engine: str) -> bool:
-    """Return whether a format is known for this engine; files of another can be looked into for little."""
+    """Return whether a format is known for this engine; little can be said of the files of another."""
     return engine in _READERS
 
 
 def inspect(descriptor: int, engine: str) -> Signature:
     """Return what a model file declares; empty for an engine whose format is not known.
 
-    Of such an engine only files that nothing can read as a model are refused: empty ones, stubs, HTML pages.
-
-    Args:
-        descriptor: The file, open for reading; its position neither matters nor moves.
-
-    Raises:
-        FormatError: The file is not what the engine takes, or not all of it.
-        OSError: It cannot be read.
+    Of such an engine only files that nothing can read as a model are refused: empty ones, stubs, HTML pages. The
+    descriptor is open for reading; its position neither matters nor moves. Raises `FormatError` where the file is not
+    what the engine takes, or not all of it, and `OSError` where it cannot be read.
     """
     data = Window(descriptor)
     if not data.size:
         raise FormatError("it is empty", cut_off=True)
     head = data[:_HEAD_BYTES]
-    stub = stub_of(head, data.size)
-    if stub:
+    if stub := stub_of(head, data.size):
         raise FormatError(f"it is {stub[0]}, not the file itself", f"run {stub[1]}")
     kind = mistaken_for(head) or ""
     reader = _READERS.get(engine)
@@ -178,11 +162,7 @@ def inspect(descriptor: int, engine: str) -> Signature:
 
 
 def signature(descriptor: int, engine: str) -> Signature | None:
-    """Return the inputs and the output type a model file declares, or None where it cannot be told.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
+    """Return what a model file declares, or None where neither inputs nor output type can be told; raises `OSError`."""
     try:
         found = inspect(descriptor, engine)
     except FormatError:

@@ -14,21 +14,13 @@ _TYPES = {"numeric": "float8"}  # BigML's other optypes are categorical, text, i
 
 
 def read_json(data: Window) -> Signature:
-    """A JSON object or array. Of a very large one only the encoding and the outermost brackets are checked.
-
-    Raises:
-        Unfit: It is not one.
-    """
+    """Require a JSON object or array; of a very large one only the outermost brackets are checked."""
     _read(data)
     return Signature()
 
 
 def read_bigml(data: Window) -> Signature:
-    """A JSON object or array; where it has a BigML model's fields, the inputs and the category.
-
-    Raises:
-        Unfit: It is not JSON.
-    """
+    """Return the inputs and the category of a JSON object or array that has a BigML model's fields."""
     document = _read(data)
     resource = _object(document, "object") or document
     described = _object(_object(resource, "model"), "fields")
@@ -36,19 +28,16 @@ def read_bigml(data: Window) -> Signature:
     objective = resource.get("objective_field") if isinstance(resource, dict) else None
     target = fields.pop(objective, {}) if isinstance(objective, str) else {}
     numeric = target.get("optype") == "numeric"
+    categories = _object(target, "summary").get("categories")
+    is_binomial = isinstance(categories, list) and len(categories) == 2  # noqa: PLR2004
     return Signature(
         output_type=("float8" if numeric else "str") if target else None,
-        category=("Regression" if numeric else _classes(target)) if target else None,
+        category=("Regression" if numeric else "Binomial" if is_binomial else "Multinomial") if target else None,
         fields=[
             Field(name=str(field.get("name", key)), description=None, type=_TYPES.get(str(field.get("optype")), "str"))
             for key, field in fields.items()
         ],
     )
-
-
-def _classes(target: dict[str, Any]) -> str:
-    categories = _object(target, "summary").get("categories")
-    return "Binomial" if isinstance(categories, list) and len(categories) == 2 else "Multinomial"  # noqa: PLR2004
 
 
 def _object(holder: object, key: str) -> dict[str, Any]:
@@ -57,13 +46,18 @@ def _object(holder: object, key: str) -> dict[str, Any]:
 
 
 def _read(data: Window) -> Any:
-    """The document, or an empty object where it is too large to hold."""
+    """Return the document, or an empty object where it is too large to hold; raises `FormatError` where it is none."""
     if data.size > _PARSED_LIMIT:
-        _check_outline(data)
+        opening = data[:_CHUNK].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        closing = {b"{": b"}", b"[": b"]"}.get(opening)
+        if closing is None:
+            raise FormatError("it is no JSON object or list")
+        if data[data.size - _CHUNK : data.size].rstrip()[-1:] != closing:
+            raise FormatError("it is no whole JSON text (cut off)", cut_off=True)
         return {}
     try:
         text = data[: data.size].decode("utf-8-sig")
-        # JSON sets numbers no limit, Python does; no value of one is looked at here.
+        # JSON sets numbers no limit, Python does; no value of one is used here.
         document = json.loads(text, parse_int=float)
     except json.JSONDecodeError as error:
         # Cut off, the error is at the end of what there is, in a string that runs on, or in a word cut in two.
@@ -80,12 +74,3 @@ def _read(data: Window) -> Any:
     if not isinstance(document, dict | list):
         raise FormatError("it is no JSON object or list")
     return document
-
-
-def _check_outline(data: Window) -> None:
-    opening = data[:_CHUNK].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    closing = {b"{": b"}", b"[": b"]"}.get(opening)
-    if closing is None:
-        raise FormatError("it is no JSON object or list")
-    if data[data.size - _CHUNK : data.size].rstrip()[-1:] != closing:
-        raise FormatError("it is no whole JSON text (cut off)", cut_off=True)

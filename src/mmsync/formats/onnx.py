@@ -6,7 +6,6 @@ All is read from the protobuf framing, which needs no package and, skipping over
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mmsync.formats.types import Field, FormatError, Signature, Window
@@ -30,71 +29,6 @@ class Span(NamedTuple):
 
     start: int
     end: int
-
-
-class Walker:
-    """Walks messages in ``data``; refuses to walk for ever."""
-
-    def __init__(self, data: Window) -> None:
-        self._data = data
-        self._left = _FIELDS_LIMIT
-
-    def fields(self, message: Span) -> Iterator[tuple[int, int | Span]]:
-        """The number and the value of each field, in order: an int for a varint, a `Span` for anything else.
-
-        Raises:
-            NotProtobuf: The bytes are no message.
-            TooManyFields: All walks together met more of them than any usual model has.
-        """
-        at, end = message
-        while at < end:
-            self._left -= 1
-            if self._left < 0:
-                raise TooManyFields
-            tag, at = self._varint(at, end)
-            number, wire_type = tag >> 3, tag & 7
-            if not number:
-                raise NotProtobuf(f"the field at byte {at} has the number 0")
-            if wire_type == _VARINT:
-                value, at = self._varint(at, end)
-                yield number, value
-                continue
-            size = 8 if wire_type == _FIXED64 else 4
-            if wire_type == _BYTES:
-                size, at = self._varint(at, end)
-            elif wire_type not in (_FIXED64, _FIXED32):
-                raise NotProtobuf(f"the field at byte {at} has the unknown wire type {wire_type}")
-            if size > end - at:
-                raise NotProtobuf(f"the field at byte {at} reaches beyond the end")
-            yield number, Span(at, at + size)
-            at += size
-
-    def numbers(self, value: int | Span) -> Iterator[int]:
-        """The elements of a repeated varint, packed or not."""
-        if isinstance(value, int):
-            yield value
-            return
-        at, end = value
-        while at < end:
-            element, at = self._varint(at, end)
-            yield element
-
-    def text(self, span: int | Span) -> str:
-        """The text in ``span``, as far as it is UTF-8; empty for a number."""
-        if not isinstance(span, Span):
-            return ""
-        return self._data[span.start : min(span.end, span.start + _TEXT_LIMIT)].decode("utf-8", "replace")
-
-    def _varint(self, at: int, end: int) -> tuple[int, int]:
-        value = 0
-        data = self._data[at : min(at + _VARINT_LIMIT, end)]
-        for place, byte in enumerate(data):
-            value |= (byte & 0x7F) << 7 * place
-            if byte < 0x80:  # noqa: PLR2004  # the high bit says that more follows
-                return value, at + place + 1
-        if len(data) < _VARINT_LIMIT:
-            raise NotProtobuf("it ends within a number")
-        raise NotProtobuf(f"the number at byte {at} does not end")
 
 
 _MODEL_IR_VERSION, _MODEL_GRAPH, _MODEL_OPERATORS = 1, 7, 8
@@ -132,28 +66,19 @@ class Value(NamedTuple):
     shape: tuple[int, ...] | None
 
 
-@dataclass(slots=True)
-class Graph:
-    """The parts read of a graph: its inputs and outputs, the names of its weights, and where its nodes are."""
-
-    inputs: list[Value] = field(default_factory=list)
-    outputs: list[Value] = field(default_factory=list)
-    weights: set[str] = field(default_factory=set)
-    nodes: list[Span] = field(default_factory=list)
-
-
 class GraphReader:
-    """Reads one model; every method raises `NotProtobuf` where the bytes are none."""
+    """Reads one model; every method raises `NotProtobuf` where the bytes are none, and refuses to walk for ever."""
 
     def __init__(self, data: Window) -> None:
-        self._walk = Walker(data)
+        self._data = data
+        self._left = _FIELDS_LIMIT
         self._whole = Span(0, data.size)
         self.begun = False  # whether what was read so far can only be an ONNX model
 
-    def model(self) -> Graph:
-        """The graph, which has at least one output."""
+    def graph(self) -> tuple[list[Value], list[Value], list[Span]]:
+        """Return the inputs of the model's graph, its outputs, of which there is at least one, and its nodes."""
         version, graph, operators = 0, None, False
-        for number, value in self._walk.fields(self._whole):
+        for number, value in self._fields(self._whole):
             if number == _MODEL_IR_VERSION and isinstance(value, int):
                 version, self.begun = value, 1 <= value < 1000  # noqa: PLR2004
             elif number == _MODEL_OPERATORS:
@@ -167,22 +92,23 @@ class GraphReader:
             raise NotProtobuf("no operator set is imported")
         return self._graph(graph)
 
-    def _graph(self, span: Span) -> Graph:
-        graph = Graph()
-        for number, value in self._walk.fields(span):
+    def _graph(self, span: Span) -> tuple[list[Value], list[Value], list[Span]]:
+        inputs, outputs, nodes, weights = [], [], [], set()
+        for number, value in self._fields(span):
             if not isinstance(value, Span):
                 continue
             if number == _GRAPH_INPUT:
-                graph.inputs.append(self._value(value))
+                inputs.append(self._value(value))
             elif number == _GRAPH_OUTPUT:
-                graph.outputs.append(self._value(value))
+                outputs.append(self._value(value))
             elif number == _GRAPH_INITIALIZER:
-                graph.weights.add(self._name(value, _TENSOR_NAME))
+                weights.add(self._name(value, _TENSOR_NAME))
             elif number == _GRAPH_NODE:
-                graph.nodes.append(value)
-        if not graph.outputs:
+                nodes.append(value)
+        if not outputs:
             raise NotProtobuf("its graph has no outputs")
-        return graph
+        # Before IR version 4 every weight was listed among the inputs too.
+        return [value for value in inputs if value.name not in weights], outputs, nodes
 
     def external(self) -> str | None:
         """Return where the first tensor that is not in the file says it is, perhaps empty; None where all are in it."""
@@ -190,21 +116,20 @@ class GraphReader:
         while waiting:
             kind, message, depth = waiting.pop()
             if kind == "tensor":
-                place = self._outside(message)
-                if place is not None:
+                if (place := self._outside(message)) is not None:
                     return place
             elif depth < _DEPTH_LIMIT:
                 within = _NESTED[kind]
                 waiting += [
                     (within[number], value, depth + 1)
-                    for number, value in self._walk.fields(message)
+                    for number, value in self._fields(message)
                     if number in within and isinstance(value, Span)
                 ]
         return None
 
     def _outside(self, tensor: Span) -> str | None:
         entries, raw, location = [], False, 0
-        for number, value in self._walk.fields(tensor):
+        for number, value in self._fields(tensor):
             if number == _TENSOR_EXTERNAL and isinstance(value, Span):
                 entries.append(value)
             elif number == _TENSOR_LOCATION and isinstance(value, int):
@@ -215,23 +140,23 @@ class GraphReader:
         return next((self._name(entry, 2) for entry in entries if self._name(entry, 1) == "location"), "")
 
     def _name(self, message: Span, number: int) -> str:
-        return next((self._walk.text(value) for place, value in self._walk.fields(message) if place == number), "")
+        return next((self._text(value) for place, value in self._fields(message) if place == number), "")
 
     def _value(self, message: Span) -> Value:
         name, kind = "", Value("", FLOAT, is_map=False, shape=None)
-        for number, value in self._walk.fields(message):
+        for number, value in self._fields(message):
             if number == _VALUE_NAME:
-                name = self._walk.text(value)
+                name = self._text(value)
             elif number == _VALUE_TYPE and isinstance(value, Span):
                 kind = self._type(value, depth=8)
         return kind._replace(name=name)
 
     def _type(self, message: Span, depth: int) -> Value:
         element, shape, is_map = 0, None, False
-        for number, holder in self._walk.fields(message):
+        for number, holder in self._fields(message):
             if not isinstance(holder, Span):
                 continue
-            for place, value in self._walk.fields(holder):
+            for place, value in self._fields(holder):
                 if number in (_TYPE_TENSOR, _TYPE_SPARSE) and place == _TENSOR_ELEMENT and isinstance(value, int):
                     element = value
                 elif number in (_TYPE_TENSOR, _TYPE_SPARSE) and place == _TENSOR_SHAPE and isinstance(value, Span):
@@ -239,20 +164,17 @@ class GraphReader:
                 elif number == _TYPE_MAP:
                     is_map = True
                 elif number in (_TYPE_SEQUENCE, _TYPE_OPTIONAL) and isinstance(value, Span) and depth:
-                    inner = self._type(value, depth - 1)
-                    return inner._replace(shape=None)
+                    return self._type(value, depth - 1)._replace(shape=None)
         return Value("", _TYPES.get(element, FLOAT), is_map, shape)
 
     def _shape(self, message: Span) -> tuple[int, ...]:
         sizes = []
-        for number, dimension in self._walk.fields(message):
+        for number, dimension in self._fields(message):
             if number == _SHAPE_DIMENSION and isinstance(dimension, Span):
-                known = [
-                    value
-                    for place, value in self._walk.fields(dimension)
-                    if place == _DIMENSION_VALUE and isinstance(value, int)
-                ]
-                sizes.append(known[-1] if known else 0)
+                sizes.append(0)
+                for place, value in self._fields(dimension):
+                    if place == _DIMENSION_VALUE and isinstance(value, int):
+                        sizes[-1] = value
         return tuple(sizes)
 
     def class_count(self, nodes: list[Span]) -> int:
@@ -261,7 +183,7 @@ class GraphReader:
         for node in nodes:
             operator = self._name(node, _NODE_OPERATOR)
             if operator == "ZipMap" or operator.endswith("Classifier"):
-                attributes = [value for number, value in self._walk.fields(node) if number == _NODE_ATTRIBUTE]
+                attributes = [value for number, value in self._fields(node) if number == _NODE_ATTRIBUTE]
                 counts += [self._label_count(value) for value in attributes if isinstance(value, Span)]
         return max(counts)
 
@@ -269,12 +191,59 @@ class GraphReader:
         if not self._name(attribute, _ATTRIBUTE_NAME).startswith("classlabels_"):
             return 0
         count = 0
-        for number, value in self._walk.fields(attribute):
-            if number == _ATTRIBUTE_STRINGS:
+        for number, value in self._fields(attribute):
+            if number == _ATTRIBUTE_INTS and isinstance(value, Span):  # packed
+                at, end = value
+                while at < end:
+                    _, at = self._varint(at, end)
+                    count += 1
+            elif number in (_ATTRIBUTE_INTS, _ATTRIBUTE_STRINGS):
                 count += 1
-            elif number == _ATTRIBUTE_INTS:
-                count += sum(1 for _ in self._walk.numbers(value))
         return count
+
+    def _fields(self, message: Span) -> Iterator[tuple[int, int | Span]]:
+        """Yield the number and the value of each field, in order: an int for a varint, a `Span` for anything else.
+
+        Raises `TooManyFields` where all walks together met more of them than any usual model has, and `NotProtobuf`.
+        """
+        at, end = message
+        while at < end:
+            self._left -= 1
+            if self._left < 0:
+                raise TooManyFields
+            tag, at = self._varint(at, end)
+            number, wire_type = tag >> 3, tag & 7
+            if not number:
+                raise NotProtobuf(f"the field at byte {at} has the number 0")
+            if wire_type == _VARINT:
+                value, at = self._varint(at, end)
+                yield number, value
+                continue
+            size = 8 if wire_type == _FIXED64 else 4
+            if wire_type == _BYTES:
+                size, at = self._varint(at, end)
+            elif wire_type not in (_FIXED64, _FIXED32):
+                raise NotProtobuf(f"the field at byte {at} has the unknown wire type {wire_type}")
+            if size > end - at:
+                raise NotProtobuf(f"the field at byte {at} reaches beyond the end")
+            yield number, Span(at, at + size)
+            at += size
+
+    def _text(self, span: int | Span) -> str:
+        """Return the text in ``span``, as far as it is UTF-8; empty for a number."""
+        if not isinstance(span, Span):
+            return ""
+        return self._data[span.start : min(span.end, span.start + _TEXT_LIMIT)].decode("utf-8", "replace")
+
+    def _varint(self, at: int, end: int) -> tuple[int, int]:
+        value = 0
+        data = self._data[at : min(at + _VARINT_LIMIT, end)]
+        for place, byte in enumerate(data):
+            value |= (byte & 0x7F) << 7 * place
+            if byte < 0x80:  # noqa: PLR2004  # the high bit says that more follows
+                return value, at + place + 1
+        is_short = len(data) < _VARINT_LIMIT
+        raise NotProtobuf("it ends within a number" if is_short else f"the number at byte {at} does not end")
 
 
 _ONE_FILE = (
@@ -284,15 +253,11 @@ _ONE_FILE = (
 
 
 def read_onnx(data: Window) -> Signature:
-    """The signature of a model.
-
-    Raises:
-        Unfit: It is no ONNX model, one without outputs, cut off, or one whose weights lie in another file.
-    """
+    """Return a model's signature; raises `FormatError` without outputs, cut off, or with weights in another file."""
     reader = GraphReader(data)
     try:
-        graph = reader.model()
-        category, output_type = _judge(graph.outputs, reader, graph.nodes)
+        inputs, outputs, nodes = reader.graph()
+        category, output_type = _judge(outputs, reader, nodes)
         external = reader.external()
     except NotProtobuf as error:
         if reader.begun:
@@ -302,15 +267,12 @@ def read_onnx(data: Window) -> Signature:
         return Signature()
     if external is not None:
         raise FormatError(f"its weights are in another file{f' ({external})' if external else ''}", _ONE_FILE)
-    # Before IR version 4 every weight was listed among the inputs too.
-    inputs = [value for value in graph.inputs if value.name not in graph.weights]
-    return Signature(
-        output_type, category, [Field(name=value.name, description=None, type=value.type) for value in inputs]
-    )
+    fields = [Field(name=value.name, description=None, type=value.type) for value in inputs]
+    return Signature(output_type, category, fields)
 
 
 def _judge(outputs: list[Value], reader: GraphReader, nodes: list[Span]) -> tuple[str | None, str]:
-    """Category and output type, as the usual exporters lay models out: a label first, then its scores."""
+    """Return category and output type, as the usual exporters lay models out: a label first, then its scores."""
     first, rest = outputs[0], outputs[1:]
     if first.type == FLOAT and not first.is_map:
         width = first.shape[-1] if first.shape and len(first.shape) > 1 else 1

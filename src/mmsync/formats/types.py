@@ -17,19 +17,13 @@ class Field(TypedDict):
 
 
 class FormatError(Exception):
-    """The file is not what its engine takes.
-
-    Attributes:
-        reason: What is wrong, a clause about the file ("it is no ONNX model (...)").
-        hint: What to do about it, or empty; ``{file}`` stands for the file (see `hint_for`).
-        cut_off: Whether more of the file may be still to come.
-    """
+    """The file is not what its engine takes."""
 
     def __init__(self, reason: str, hint: str = "", *, cut_off: bool = False) -> None:
         super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
-        self.cut_off = cut_off
+        self.reason = reason  # what is wrong, a clause about the file ("it is no ONNX model (...)")
+        self.hint = hint  # what to do about it, or empty; ``{file}`` stands for the file (see `hint_for`)
+        self.cut_off = cut_off  # whether more of the file may be still to come
 
     def hint_for(self, file: str) -> str:
         """Return the hint with the file's name in it; ``file`` as one gives it to a command."""
@@ -43,8 +37,7 @@ class Signature:
     output_type: str | None = None  # the type of what the model answers, or None where the file does not say
     category: str | None = None  # ``Regression``, ``Binomial``, ``Multinomial``, ``Clustering`` and the like, or None
     fields: list[Field] = field(default_factory=list)  # the inputs, in order
-    # clusters as the contract has them; no reviewer finds any yet
-    clusters: list[dict[str, Any]] = field(default_factory=list)
+    clusters: list[dict[str, Any]] = field(default_factory=list)  # as the contract has them; none is read from a file
     runtime_size: int = 0  # bytes the model is thought to take once loaded
 
 
@@ -52,23 +45,16 @@ _BLOCK = 64 * 1024
 
 
 class Window:
-    """The first ``size`` bytes of an open file, one block of them in memory.
-
-    Args:
-        descriptor: Open for reading; its position neither matters nor moves.
-
-    Attributes:
-        size: The file's size when the window was made, in bytes.
-    """
+    """The first ``size`` bytes of an open file, one block of them in memory; its position neither matters nor moves."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
+        self.size = os.fstat(descriptor).st_size  # in bytes, when the window was made
         self._start = 0
         self._block = b""
 
     def __getitem__(self, place: slice) -> bytes:
-        """The bytes from ``place.start`` on; fewer where the file ends."""
+        """Return the bytes from ``place.start`` on; fewer where the file ends."""
         start, end = place.start or 0, min(place.stop, self.size)
         at = start - self._start
         if at < 0 or end > self._start + len(self._block):
@@ -79,12 +65,7 @@ class Window:
         return self._block[at : at + max(end - start, 0)]
 
     def unpack(self, form: str, at: int) -> int:
-        """One number in the form that ``struct`` calls ``form``.
-
-        Raises:
-            struct.error: It lies outside the file.
-        """
+        """Return a number in the form that ``struct`` calls ``form``; `struct.error` where it lies outside the file."""
         if at < 0:
             raise struct.error("before the file")
-        value: int = struct.unpack(form, self[at : at + struct.calcsize(form)])[0]
-        return value
+        return int(struct.unpack(form, self[at : at + struct.calcsize(form)])[0])

@@ -7,8 +7,9 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import translate
+from itertools import islice
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Self
 
 from mmsync.files.allowed_paths import AllowedPaths
 from mmsync.manifest.entries import in_folder, outside
@@ -17,6 +18,10 @@ from mmsync.manifest.types import DiscoverRule
 from mmsync.printable import printable
 from mmsync.types import Desired, Diagnostic, Patterns, is_glob
 
+# Paths stay text, as the user gave them: Path would rewrite them.
+# ruff: noqa: PTH100, PTH112, PTH116, PTH119, PTH120, PTH122
+
+_MOST_ASIDE = 5  # of what is left out, in warnings
 _TEMPORARY = re.compile(
     r"\.|#.*#\Z|.*(?:~|\.(?:tmp|temp|part|partial|filepart|crdownload|download|sw[a-p]|bak|lock))\Z",
     re.IGNORECASE | re.DOTALL,
@@ -32,59 +37,39 @@ _ASIDE = re.compile(
 )
 
 
-class Match(NamedTuple):
-    """A name that matches: its path below the walk's start, and whether it is a link."""
-
-    path: str
-    is_link: bool
-
-
-class Walk(NamedTuple):
-    """The result of a walk."""
-
-    matches: tuple[Match, ...]  # everything that matches and is no folder, in the order of the paths
-    # folders that could not be listed or entered, each with the reason; what is in them is not known
-    failed: tuple[tuple[str, str], ...]
-    folders: tuple[str, ...]  # the folders that were entered
-    # what was left out because of its name: recycle bins, and the copies sync tools make of a conflict
-    aside: tuple[str, ...]
-
-
-def walk(start: str, parts: tuple[str, ...], admits: Callable[[str], bool]) -> Walk:
-    """Find what matches the glob ``parts`` below the folder ``start``.
+class Walk:
+    """A walk for what matches the glob ``parts`` between its slashes; ``**`` is any number of folders, none included.
 
     Hidden and temporary names are passed over, folders too; so are recycle bins and conflict copies, unless a part of
-    the glob is such a name itself. Folders are entered once each, by (device, inode), real
-    ones before those behind links: where a folder has two ways in, the way without a link counts.
-
-    Args:
-        parts: The glob between its slashes; ``**`` stands for any number of folders, none included.
-        admits: Tells of a folder, links resolved, whether links may lead there.
+    the glob is such a name itself. Folders are entered once each, by (device, inode), real ones before those behind
+    links: where a folder has two ways in, the way without a link counts. ``admits`` tells of a folder, links
+    resolved, whether links may lead there.
     """
-    return _Walker(parts, admits).run(start)
 
-
-class _Walker:
     def __init__(self, parts: tuple[str, ...], admits: Callable[[str], bool]) -> None:
+        # everything that matches and is no folder, by its path below the start; whether it is a link
+        self.matches: dict[str, bool] = {}
+        # folders that could not be listed or entered, each with the reason; what is in them is not known
+        self.failed: list[tuple[str, str]] = []
+        self.folders: dict[str, None] = {}  # the folders that were entered
+        # what was left out because of its name: recycle bins, and the copies sync tools make of a conflict
+        self.aside: dict[str, None] = {}
         # A run of ** is one: each would be one more way to go through every folder.
-        self.parts = parts = tuple(
+        self._parts = parts = tuple(
             part for part, before in zip(parts, ("", *parts), strict=False) if not part == before == "**"
         )
-        self.patterns = [re.compile(translate(part)).match for part in parts]
-        self.admits = admits
-        self.seen: set[tuple[int, int, int]] = set()
-        self.real: deque[tuple[str, str, int]] = deque()
-        self.behind_links: deque[tuple[str, str, int]] = deque()
-        self.matches: dict[str, Match] = {}
-        self.failed: list[tuple[str, str]] = []
-        self.folders: dict[str, None] = {}
-        self.aside: dict[str, None] = {}
+        self._patterns = [re.compile(translate(part)).match for part in parts]
+        self._admits = admits
+        self._seen: set[tuple[int, int, int]] = set()
+        self._real: deque[tuple[str, str, int]] = deque()
+        self._behind_links: deque[tuple[str, str, int]] = deque()
 
-    def run(self, start: str) -> Walk:
-        self.real.append((start, "", 0))
-        while self.real or self.behind_links:
-            through_link = not self.real
-            folder, below, at = (self.behind_links if through_link else self.real).popleft()
+    def run(self, start: str) -> Self:
+        """Walk through the folder ``start``."""
+        self._real.append((start, "", 0))
+        while self._real or self._behind_links:
+            through_link = not self._real
+            folder, below, at = (self._behind_links if through_link else self._real).popleft()
             try:
                 self._enter(folder, below, at, through_link=through_link)
             except FileNotFoundError:
@@ -93,64 +78,52 @@ class _Walker:
                     self.failed.append((folder, "there is no such folder"))
             except OSError as error:
                 self.failed.append((folder, (error.strerror or "unknown error").lower()))
-        return Walk(tuple(sorted(self.matches.values())), tuple(self.failed), tuple(self.folders), tuple(self.aside))
+        return self
 
     def _enter(self, folder: str, below: str, at: int, *, through_link: bool) -> None:
         status = os.stat(folder or ".")
-        if (status.st_dev, status.st_ino, at) in self.seen:
+        if (status.st_dev, status.st_ino, at) in self._seen:
             return
-        if through_link and not self.admits(os.path.realpath(folder)):
+        if through_link and not self._admits(os.path.realpath(folder)):
             self.failed.append((folder, "it is a link to outside the manifest's folder"))
             return
         # One folder may be entered at several places of the glob, but at each only once.
-        self.seen.add((status.st_dev, status.st_ino, at))
+        self._seen.add((status.st_dev, status.st_ino, at))
         self.folders[folder or "."] = None
-        positions = self._positions(at)
+        positions = [at]  # of the parts that a name may be held against: behind ``**`` also the next one
+        while self._parts[positions[-1]] == "**" and positions[-1] + 1 < len(self._parts):
+            positions.append(positions[-1] + 1)
         with os.scandir(folder or ".") as entries:
             found = [entry for entry in entries if not _TEMPORARY.match(entry.name)]
         # A name is a name before it is a pattern: where there is a file m[1].onnx, that one is meant and not m1.onnx.
-        literal = {at: self.parts[at] for at in positions if is_glob(self.parts[at]) and self.parts[at] != "**"}
+        literal = {at: self._parts[at] for at in positions if is_glob(self._parts[at]) and self._parts[at] != "**"}
         names = {entry.name for entry in found} if literal else frozenset()
         literal = {at: part for at, part in literal.items() if part in names}
         for entry in found:
             self._take(entry, folder, below, [at for at in positions if literal.get(at, entry.name) == entry.name])
-
-    def _positions(self, at: int) -> list[int]:
-        """Return the parts a name may be held against: behind ``**`` also the next one."""
-        positions = [at]
-        while self.parts[positions[-1]] == "**" and positions[-1] + 1 < len(self.parts):
-            positions.append(positions[-1] + 1)
-        return positions
 
     def _take(self, entry: os.DirEntry[str], folder: str, below: str, positions: list[int]) -> None:
         path = f"{below}/{entry.name}" if below else entry.name
         is_link = entry.is_symlink()
         try:
             is_folder = entry.is_dir()
-        except OSError:  # links in a circle: a name like any other, refused when it is looked at
+        except OSError:  # links in a circle: a name like any other, refused when it is checked
             is_folder = False
         is_aside = _ASIDE.match(entry.name)
         for at in positions:
-            deep = self.parts[at] == "**"
-            if not deep and entry.name != self.parts[at] and not self.patterns[at](entry.name):
+            deep = self._parts[at] == "**"
+            if not deep and entry.name != self._parts[at] and not self._patterns[at](entry.name):
                 continue
-            if is_aside and not _ASIDE.match(self.parts[at]):
-                if is_folder or at == len(self.parts) - 1:
+            if is_aside and not _ASIDE.match(self._parts[at]):
+                if is_folder or at == len(self._parts) - 1:
                     self.aside[path] = None
                 continue
-            if not is_folder and at == len(self.parts) - 1:
-                self.matches[path] = Match(path, is_link)
-            if is_folder and (deep or at < len(self.parts) - 1):
-                waiting = self.behind_links if is_link else self.real
+            if not is_folder and at == len(self._parts) - 1:
+                self.matches[path] = is_link
+            if is_folder and (deep or at < len(self._parts) - 1):
+                waiting = self._behind_links if is_link else self._real
                 inside = f"{folder}/{entry.name}" if folder not in ("", "/") else folder + entry.name
                 waiting.append((inside, path, at if deep else at + 1))
-
-
-# Paths stay text, as the user gave them: Path would rewrite them.
-# ruff: noqa: PTH100, PTH112, PTH116, PTH119, PTH120, PTH122
-
-
-_MOST_ASIDE = 5  # of what is left out, in warnings
 
 
 class Discovery(NamedTuple):
@@ -172,16 +145,13 @@ def discover(
 
     Every matching regular file is one, unless it is listed, an earlier rule took it, or its name is hidden or that of
     a temporary file. Nothing is opened. A folder that cannot be listed is an error, never an empty folder: whoever
-    deletes what is gone must not take a lost mount for an empty one.
-
-    Args:
-        listed: The models listed by hand, from `Manifest.models`.
-        stats: Stats of their files, as far as known.
+    deletes what is gone must not take a lost mount for an empty one. ``listed`` are the models listed by hand, and
+    ``stats`` those of their files, as far as known.
     """
     search = _Search(listed, stats)
     for rule in rules:
         search.run(rule)
-    # What was looked at and left out has a stat as well.
+    # What was scanned and left out has a stat as well.
     found_stats = {model.path: search.stats[model.path] for model in search.models}
     return Discovery(tuple(search.models), found_stats, tuple(search.diagnostics), tuple(search.folders))
 
@@ -215,16 +185,16 @@ class _Search:
             hint = "move it inside, or admit it with --models-dir"
             self._diagnostic(rule, "discover-outside", f"{start}: the folder is outside the manifest's", hint)
             return
-        seen = walk(start, (*folders[fixed:], last), allowed.admits)
-        self.folders |= dict.fromkeys(seen.folders)
+        seen = Walk((*folders[fixed:], last), allowed.admits).run(start)
+        self.folders |= seen.folders
         for folder, reason in seen.failed:
             summary = f"{folder or '.'}: the folder cannot be searched: {reason}"
             self._diagnostic(rule, "discover-unreadable", summary, "see to the folder, or change the glob")
         scope = Patterns(rule.scope) if rule.scope else None
-        for match in seen.matches:
-            file = f"{prefix.rstrip('/')}/{match.path}" if prefix else match.path
-            model = self._model(rule, allowed, match, file)
-            if model is None:
+        below = f"{prefix.rstrip('/')}/" if prefix else ""
+        for path, is_link in sorted(seen.matches.items()):
+            file = below + path
+            if not (model := self._model(rule, allowed, file, is_link=is_link)):
                 continue
             if scope is not None and model.name not in scope:
                 summary, hint = outside(model.name, scope)
@@ -235,29 +205,24 @@ class _Search:
                 self._diagnostic(rule, "duplicate-name", summary, hint, model=model.name)
             else:
                 self.models.append(model)
-        for path in seen.aside[:_MOST_ASIDE]:
-            shown = f"{prefix.rstrip('/')}/{path}" if prefix else path
-            more = f" (and {len(seen.aside) - _MOST_ASIDE} more)" if len(seen.aside) > _MOST_ASIDE else ""
-            summary = (
-                f"{shown}{more}: left out, by its name a recycle bin or a copy that a sync tool made of a conflict"
-            )
-            self._diagnostic(
-                rule, "discover-aside", summary, "to take it all the same, name it in the glob", warning=True
-            )
+        more = f" (and {len(seen.aside) - _MOST_ASIDE} more)" if len(seen.aside) > _MOST_ASIDE else ""
+        for path in islice(seen.aside, _MOST_ASIDE):
+            why = "left out, by its name a recycle bin or a copy that a sync tool made of a conflict"
+            hint = "to take it all the same, name it in the glob"
+            self._diagnostic(rule, "discover-aside", f"{below}{path}{more}: {why}", hint, warning=True)
         if not seen.matches and not seen.failed:
             self._diagnostic(rule, "discover-empty", f"no file matches {rule.glob}", "check the glob", warning=True)
 
-    def _model(self, rule: DiscoverRule, allowed: AllowedPaths, match: Match, file: str) -> Desired | None:
+    def _model(self, rule: DiscoverRule, allowed: AllowedPaths, file: str, *, is_link: bool) -> Desired | None:
         path = in_folder(rule.folder, file)
-        if refusal := allowed.check(path):
-            code, summary, hint = refusal
+        if denial := allowed.check(path):
+            code, summary, hint = denial
             # What is gone since it was listed, or no regular file, is no model; a link that leads nowhere is told.
             if code not in ("file-missing", "file-not-regular"):
                 self._diagnostic(rule, code, f"{file}: {summary}", hint)
-            elif match.is_link and code == "file-missing":
-                self._diagnostic(
-                    rule, "discover-skipped", f"{file}: a link that leads nowhere", "remove it", warning=True
-                )
+            elif is_link and code == "file-missing":
+                summary = f"{file}: a link that leads nowhere"
+                self._diagnostic(rule, "discover-skipped", summary, "remove it", warning=True)
             return None
         status = self.stats[path]
         known = self.by_inode.setdefault((status.st_dev, status.st_ino), [])
@@ -266,12 +231,11 @@ class _Search:
         stem = os.path.splitext(os.path.basename(file))[0]
         parent = os.path.basename(os.path.dirname(os.path.abspath(path)))
         name = re.sub(r"\{(stem|parent)\}", lambda found: stem if found[1] == "stem" else parent, rule.name)
-        if not _is_utf8(file):
-            error: tuple[str, str] | None = ("its path is not UTF-8", "")
-        elif file.isprintable():
-            error = name_error(name)
-        else:
-            error = ("its path holds a control character", "")
+        error = name_error(name)
+        if not file.isprintable():
+            # Python carries bytes that are not UTF-8 as lone surrogates.
+            is_utf8 = not re.search("[\ud800-\udfff]", file)
+            error = ("its path holds a control character" if is_utf8 else "its path is not UTF-8", "")
         if error:
             summary = f"{file}: not taken as a model: {error[0]}"
             self._diagnostic(rule, "discover-skipped", summary, "rename the file", warning=True)
@@ -283,16 +247,6 @@ class _Search:
     def _diagnostic(
         self, rule: DiscoverRule, code: str, summary: str, hint: str, *, model: str = "", warning: bool = False
     ) -> None:
-        severity = "warning" if warning else "error"
-        said = printable(summary)
-        self.diagnostics.append(
-            Diagnostic(severity, f"manifest/{code}", said, hint, rule.source, printable(model))  # type: ignore[arg-type]
-        )
-
-
-def _is_utf8(file: str) -> bool:
-    try:
-        file.encode()
-    except UnicodeEncodeError:  # Python carries bytes that are not UTF-8 as lone surrogates
-        return False
-    return True
+        severity: Literal["error", "warning"] = "warning" if warning else "error"
+        found = Diagnostic(severity, f"manifest/{code}", printable(summary), hint, rule.source, printable(model))
+        self.diagnostics.append(found)

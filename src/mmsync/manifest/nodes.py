@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, TypeVar
 
 from mmsync.engines import EXTENSIONS
 from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, SEQ, STR, Page, nearest
@@ -13,11 +13,10 @@ from mmsync.printable import printable
 if TYPE_CHECKING:
     from yaml.nodes import Node
 
-KEEP_OUT = "a manifest is shared: give the token with --token-file or MMSYNC_TOKEN, or in a profile"
-"""The hint where a secret was found."""
+_Value = TypeVar("_Value")
 
-KEEP_OR_EMPTY = 'write "" to empty it, or leave the key out to keep what the server has'
-"""The hint where a description has no value."""
+# The hint where a secret was found.
+KEEP_OUT = "a manifest is shared: give the token with --token-file or MMSYNC_TOKEN, or in a profile"
 
 _SECRET_KEY = re.compile(
     r"token|passw|passphrase|secret|credential|bearer|authori|\bauth\b|api.?key|private.?key|\bpwd\b|\buser(?:name)?\b",
@@ -26,6 +25,9 @@ _SECRET_KEY = re.compile(
 _WORD = re.compile(r"[a-z][a-z _-]{0,24}", re.IGNORECASE)
 
 _KINDS = {
+    SEQ: "a list",
+    MAP: "a mapping",
+    STR: "text",
     "int": "a number",
     "float": "a number",
     "bool": "true or false",
@@ -37,72 +39,45 @@ _KINDS = {
 }
 
 
-class Pair(NamedTuple):
-    """A key of a mapping and its value."""
-
-    key: Node
-    value: Node
-
-
 def described(node: Node) -> str:
-    """Say what ``node`` is, as the end of the sentence "but this is …"."""
-    if node.tag == SEQ:
-        return "a list"
-    if node.tag == MAP:
-        return "a mapping"
-    if node.tag == STR:
-        return "text"
-    return _KINDS.get(node.tag.rpartition(":")[2]) or f"tagged {_tag(node)}"
+    """Return what ``node`` is, as the end of the sentence "but this is …"."""
+    return _KINDS.get(node.tag) or _KINDS.get(node.tag.rpartition(":")[2]) or f"tagged {_tag(node)}"
 
 
-def pairs(page: Page, node: Node, known: Collection[str], what: str, *, secretive: bool = False) -> dict[str, Pair]:
-    """Return the pairs of a mapping whose keys are ``known``, merge keys (``<<``) filled in.
+def pairs(page: Page, node: Node, known: Collection[str], what: str, *, secretive: bool = False) -> dict[str, Node]:
+    """Return the values of a mapping by its keys, which are among ``known``, merge keys (``<<``) filled in.
 
-    Args:
-        page: Where errors go.
-        known: The keys that may stand there.
-        what: What the mapping is, for messages: ``a model``.
-        secretive: Whether people put secrets there: an unknown key that is or names one is not repeated.
+    What does not fit is noted as an error about ``what``, for example ``a model``. Where it is ``secretive``, people
+    put secrets there: an unknown key that is or names one is not repeated.
     """
     if node.tag != MAP or isinstance(node.value, str):
         hint = f"{what} has keys: {', '.join(known)}"
         page.add_error(node, "wrong-type", f"{what} must be a mapping, but this is {described(node)}", hint)
         return {}
-    found: dict[str, Pair] = {}
-    merged: dict[str, Pair] = {}
+    found: dict[str, Node] = {}
+    first: dict[str, Node] = {}  # the key nodes of what was found
+    merged: dict[str, Node] = {}
     for key, value in node.value:
         if key.tag == MERGE:
-            _merge(page, value, known, what, merged, secretive=secretive)
-            continue
-        if key.tag == NULL or isinstance(key.value, list):
-            page.add_error(
-                key, "unknown-key", f"a key must be text, but this is {described(key)}", "write `key: value`"
-            )
-            continue
-        word: str = key.value
-        if word not in known:
+            # Of several merged mappings the earlier wins (YAML's merge key).
+            for source in value.value if value.tag == SEQ else [value]:
+                if source.tag == MAP:
+                    merged = pairs(page, source, known, what, secretive=secretive) | merged
+                else:
+                    summary = f"`<<` takes a mapping, but this is {described(source)}"
+                    page.add_error(source, "wrong-type", summary, "write `<<: *name`")
+        elif key.tag == NULL or isinstance(key.value, list):
+            summary = f"a key must be text, but this is {described(key)}"
+            page.add_error(key, "unknown-key", summary, "write `key: value`")
+        elif key.value not in known:
             _unknown(page, key, known, what, secretive=secretive)
-        elif word in found:
-            first = page.place(found[word].key)
-            summary = f"the key {word} is there twice"
-            page.add_error(key, "duplicate-key", summary, f"keep one; the first is on line {first.line}")
+        elif key.value in found:
+            hint = f"keep one; the first is on line {page.place(first[key.value]).line}"
+            page.add_error(key, "duplicate-key", f"the key {key.value} is there twice", hint)
         else:
-            found[word] = Pair(key, value)
-    return {**merged, **found}
-
-
-def _merge(
-    page: Page, value: Node, known: Collection[str], what: str, merged: dict[str, Pair], *, secretive: bool
-) -> None:
-    # Of several merged mappings the earlier wins (YAML's merge key).
-    for source in value.value if value.tag == SEQ else [value]:
-        if source.tag != MAP:
-            page.add_error(
-                source, "wrong-type", f"`<<` takes a mapping, but this is {described(source)}", "write `<<: *name`"
-            )
-            continue
-        for word, pair in pairs(page, source, known, what, secretive=secretive).items():
-            merged.setdefault(word, pair)
+            first[key.value] = key
+            found[key.value] = value
+    return merged | found
 
 
 def _unknown(page: Page, key: Node, known: Collection[str], what: str, *, secretive: bool) -> None:
@@ -116,28 +91,25 @@ def _unknown(page: Page, key: Node, known: Collection[str], what: str, *, secret
 
 
 def text(page: Page, node: Node, what: str, *, secret: bool = False, if_empty: str = "give it a text") -> str | None:
-    """Return the node's text, or None once the error is noted.
+    """Return the text of a node, or None once the error is noted.
 
-    Args:
-        page: Where errors go.
-        what: What the text is, for messages.
-        secret: Whether the value may hold a secret and is never to be shown.
-        if_empty: The hint where there is no value.
+    ``what`` the text is goes into messages, and ``if_empty`` is the hint where there is no value; a value that may
+    hold a ``secret`` is never shown.
     """
     if node.tag == STR and isinstance(node.value, str):
         return node.value
+    kind = node.tag.rpartition(":")[2]
     if node.tag == NULL:
         page.add_error(node, "wrong-type", f"{what} is empty", if_empty)
-    elif not node.tag.startswith("tag:yaml.org,2002:") or not _is_plain(node):
+    elif not node.tag.startswith("tag:yaml.org,2002:") or kind not in {*_KINDS, "str", "seq", "map"}:
         page.add_error(node, "wrong-type", f"{what} has a tag, {_tag(node)}", "remove the tag")
     elif isinstance(node.value, str):
         shown = "this" if secret else printable(node.value, 60)
         hint = "put it in quotes" if secret else f'quote it: "{shown}"'
         page.add_error(node, "wrong-type", f"{what} must be text, but YAML reads {shown} as {described(node)}", hint)
     else:
-        page.add_error(
-            node, "wrong-type", f"{what} must be text, but this is {described(node)}", "write one line of text"
-        )
+        summary = f"{what} must be text, but this is {described(node)}"
+        page.add_error(node, "wrong-type", summary, "write one line of text")
     return None
 
 
@@ -145,50 +117,65 @@ def _tag(node: Node) -> str:
     return printable(node.tag.replace("tag:yaml.org,2002:", "!!"), 60)
 
 
-def _is_plain(node: Node) -> bool:
-    kind = node.tag.rpartition(":")[2]
-    return kind in _KINDS or kind in ("str", "seq", "map")
+def description_text(page: Page, node: Node, what: str) -> str | None:
+    """Return the text of a description, which may be empty, or None once the error is noted."""
+    return text(page, node, what, if_empty='write "" to empty it, or leave the key out to keep what the server has')
+
+
+def engine_text(page: Page, node: Node, what: str) -> str | None:
+    """Return the code of an engine, or None once the error is noted; an unknown engine is no error."""
+    engine = text(page, node, what)
+    if engine is not None and (error := engine_error(engine)):
+        page.add_error(node, "bad-engine", *error)
+        return None
+    return engine
+
+
+def engine_of(page: Page, node: Node, found: dict[str, Node], what: str, default: str | None) -> str | None:
+    """Return the engine that a model or rule names, else the default; None once the error is noted."""
+    if "engine" not in found and default is None:
+        page.add_error(node, "missing-key", f"{what} has no engine", "give it one, or one for all under defaults")
+    return given(page, found, "engine", engine_text, default)
 
 
 def boolean(page: Page, node: Node, what: str) -> bool:
     """Return a yes-or-no value; False once the error is noted."""
     if node.tag.endswith(":bool") and isinstance(node.value, str):
         return node.value.lower() in ("true", "yes", "on")
-    page.add_error(
-        node, "wrong-type", f"{what} must be true or false, but this is {described(node)}", "write true or false"
-    )
+    summary = f"{what} must be true or false, but this is {described(node)}"
+    page.add_error(node, "wrong-type", summary, "write true or false")
     return False
 
 
 def items(page: Page, node: Node, what: str, hint: str) -> list[Node]:
     """Return the items of a list; none once the error is noted."""
     if node.tag == SEQ and isinstance(node.value, list):
-        found: list[Node] = node.value
-        return found
-    is_null = node.tag == NULL
-    problem = f"{what} is empty" if is_null else f"{what} must be a list, but this is {described(node)}"
-    page.add_error(node, "wrong-type", problem, hint)
+        return list(node.value)
+    summary = f"{what} is empty" if node.tag == NULL else f"{what} must be a list, but this is {described(node)}"
+    page.add_error(node, "wrong-type", summary, hint)
     return []
 
 
-def absent(page: Page, node: Node, found: dict[str, Pair], key: str, what: str, hint: str) -> bool:
-    """Tell whether ``key`` is missing, and note that as an error."""
+def given(
+    page: Page, found: dict[str, Node], key: str, read: Callable[[Page, Node, str], _Value], otherwise: _Value
+) -> _Value:
+    """Return what ``read`` makes of the value of ``key``; ``otherwise`` where the key is not there."""
+    return read(page, found[key], key) if key in found else otherwise
+
+
+def required(page: Page, node: Node, found: dict[str, Node], key: str, what: str, hint: str) -> str | None:
+    """Return the text of ``key``, or None once it is noted that it is no text or missing from ``what``."""
     if key in found:
-        return False
+        return text(page, found[key], key)
     page.add_error(node, "missing-key", f"{what} has no {key}", hint)
-    return True
+    return None
 
 
 # Control characters, line separators, lone surrogates, and what hides or reorders characters: a name with one of
 # those looks like another name. The joiners U+200C and U+200D are letters' business in Persian and Indic scripts.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
-_PIN = re.compile("[0-9a-f]{64}")
 
-MAX_NAME = 1_000
-"""Characters of the longest name that is taken; it has to fit into an address."""
-
-PIN_LENGTH = 64
-"""Hex digits of a sha256."""
+MAX_NAME = 1_000  # characters of the longest name that is taken; it has to fit into an address
 
 
 def name_error(name: str) -> tuple[str, str] | None:
@@ -207,6 +194,10 @@ def name_error(name: str) -> tuple[str, str] | None:
     return None
 
 
+# A set as fnmatch reads it: a `]` right behind `[` or `[!` is one of the set.
+_SET = re.compile(r"\[!?+\]?+[^\]]*+\]")
+
+
 def pattern_error(glob: str) -> tuple[str, str] | None:
     """Return what is wrong with a glob for names and the hint, or None."""
     if len(glob) > MAX_NAME:
@@ -218,29 +209,10 @@ def pattern_error(glob: str) -> tuple[str, str] | None:
     if glob != glob.strip():
         return f"the pattern {printable(glob, 60)!r} starts or ends with a space", "remove the space"
     # fnmatch takes an unclosed bracket for itself; whoever wrote one meant a set of characters.
-    if _has_open_bracket(glob):
-        return (
-            f"the pattern {printable(glob, 60)!r} has a `[` that is never closed",
-            "close it, or write [[] for itself",
-        )
+    if "[" in _SET.sub("", glob):
+        summary = f"the pattern {printable(glob, 60)!r} has a `[` that is never closed"
+        return summary, "close it, or write [[] for itself"
     return None
-
-
-def _has_open_bracket(glob: str) -> bool:
-    at = glob.find("[")
-    while at >= 0:
-        # As fnmatch reads it: a `]` right behind `[` or `[!` is one of the set.
-        first = at + 1 + (glob[at + 1 : at + 2] == "!")
-        end = glob.find("]", first + (glob[first : first + 1] == "]"))
-        if end < 0:
-            return True
-        at = glob.find("[", end)
-    return False
-
-
-def is_pin(text: str) -> bool:
-    """Tell whether ``text`` is a sha256: 64 lower-case hex digits."""
-    return _PIN.fullmatch(text) is not None
 
 
 def engine_error(engine: str) -> tuple[str, str] | None:

@@ -13,11 +13,11 @@ from mmsync.errors import ManifestError
 from mmsync.files.allowed_paths import AllowedPaths
 from mmsync.manifest.discovery import discover
 from mmsync.manifest.entries import Rules, read_entries
-from mmsync.manifest.nodes import absent, pairs
+from mmsync.manifest.nodes import pairs
 from mmsync.manifest.sections import Defaults, read_defaults, read_document, read_scope, read_server, read_version
 from mmsync.manifest.types import DiscoverRule, Manifest, ServerSettings
 from mmsync.manifest.validators import read_rules
-from mmsync.manifest.yaml_loader import MAP, Budget, OutOfTime, Page, paused_gc
+from mmsync.manifest.yaml_loader import MAP, Budget, Page, Unreadable, paused_gc
 from mmsync.types import Desired, Diagnostic, Patterns, Source
 
 _KEYS = ("version", "server", "scope", "defaults", "models", "discover")
@@ -37,7 +37,7 @@ def read_manifest(
         paths: YAML files, or folders of them (``*.yaml`` and ``*.yml``, hidden ones left out, not their subfolders).
             A file given twice counts once.
         models_dirs: Folders outside a manifest's own that model files may lie in.
-        check_files: Whether to look for the model files and to run the discover rules. Files are looked at
+        check_files: Whether to look for the model files and to run the discover rules. Files are scanned
             (``stat``), never opened.
         confined: Whether a manifest that a link puts outside its folder is an error, and nothing of it is read: where
             the checkout is a stranger's, an error would quote another file.
@@ -53,8 +53,7 @@ def read_manifest(
 def manifests_in(folder: str) -> list[str]:
     """Return the manifests of a folder: ``*.yaml`` and ``*.yml``, sorted, hidden ones and folders left out.
 
-    Raises:
-        OSError: The folder cannot be listed, or is none.
+    Raises an OSError where the folder cannot be listed, or is none.
     """
     names = sorted(name for name in os.listdir(folder) if name.endswith((".yaml", ".yml")) and name[0] != ".")
     return [file for file in (os.path.join(folder, name) for name in names) if not os.path.isdir(file)]
@@ -80,9 +79,8 @@ class _Reading:
             page = Page(file, self.budget, confined=self.confined)
             try:
                 self._read_one(page)
-            except OutOfTime:
-                summary = f"reading the manifest takes more than {self.budget.seconds:g} s"
-                page.add_error(None, "too-slow", summary, "is it the right file? Several smaller ones can be given")
+            except Unreadable as error:
+                page.add_error(*error.args)
             self.found += page.found
         if self.check_files and self.rules:
             discovered = discover(self.rules, self.models, self.stats)
@@ -90,9 +88,9 @@ class _Reading:
             self.stats.update(discovered.stats)
             self.found += discovered.diagnostics
         # What is wrong with an anchor is wrong wherever it is merged: once is enough.
-        self.found = sorted(dict.fromkeys(self.found), key=_by_place)
-        if any(diagnostic.severity == "error" for diagnostic in self.found):
-            raise ManifestError([diagnostic for diagnostic in self.found if diagnostic.severity == "error"])
+        self.found = sorted(dict.fromkeys(self.found), key=lambda diagnostic: diagnostic.source or ("", 0, 0))
+        if errors := [diagnostic for diagnostic in self.found if diagnostic.severity == "error"]:
+            raise ManifestError(errors)
         return Manifest(
             models=tuple(sorted(self.models)),  # names are unique: nothing but the name is compared
             scope=tuple(sorted(self.scope)),
@@ -105,30 +103,26 @@ class _Reading:
 
     def _read_one(self, page: Page) -> None:
         root = read_document(page)
-        if root is None:
-            return
         found = pairs(page, root, _KEYS, "the manifest", secretive=True)
         if root.tag != MAP:
             return
-        read_version(page, root, found["version"].value if "version" in found else None)
+        read_version(page, root, found.get("version"))
         if "server" in found:
-            self._merge_server(page, read_server(page, found["server"].value))
-        scope = read_scope(page, found["scope"].value) if "scope" in found else None
+            self._merge_server(page, read_server(page, found["server"]))
+        scope = read_scope(page, found["scope"]) if "scope" in found else None
         self.scope.update(scope or ())
-        defaults = read_defaults(page, found["defaults"].value) if "defaults" in found else Defaults()
+        defaults = read_defaults(page, found["defaults"]) if "defaults" in found else Defaults()
         folder = os.path.dirname(page.file)
         admitted = (os.path.realpath(folder or "."), *self.extra_folders) if self.check_files else ()
         if "models" in found:
             check = AllowedPaths(admitted, self.stats).check if self.check_files else None
-            self.models += read_entries(
-                page,
-                found["models"].value,
-                Rules(defaults, Patterns(scope) if scope else None, folder, self.taken, check),
-            )
+            rules = Rules(defaults, Patterns(scope) if scope else None, folder, self.taken, check)
+            self.models += read_entries(page, found["models"], rules)
         elif "discover" not in found:
-            absent(page, root, found, "models", "the manifest", "list the models, or write `models: []` for none")
+            hint = "list the models, or write `models: []` for none"
+            page.add_error(root, "missing-key", "the manifest has no models", hint)
         if "discover" in found:
-            self.rules += read_rules(page, found["discover"].value, defaults, folder, admitted, scope or None)
+            self.rules += read_rules(page, found["discover"], defaults, folder, admitted, scope or None)
 
     def _merge_server(self, page: Page, server: ServerSettings) -> None:
         first = self.server
@@ -162,9 +156,8 @@ class _Reading:
             files = manifests_in(folder)
         except OSError as error:
             reason = (error.strerror or "unknown error").lower()
-            self._add_error(
-                Source(folder, 1), "unreadable", f"the folder cannot be listed: {reason}", "check permissions"
-            )
+            summary = f"the folder cannot be listed: {reason}"
+            self._add_error(Source(folder, 1), "unreadable", summary, "check permissions")
             return []
         if not files:
             hint = "add one (*.yaml or *.yml), or name a file with -f"
@@ -179,7 +172,3 @@ class _Reading:
 
     def _add_error(self, source: Source | None, code: str, summary: str, hint: str) -> None:
         self.found.append(Diagnostic("error", f"manifest/{code}", summary, hint, source))
-
-
-def _by_place(diagnostic: Diagnostic) -> tuple[str, int, int]:
-    return diagnostic.source or ("", 0, 0)

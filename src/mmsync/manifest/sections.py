@@ -1,4 +1,4 @@
-"""A manifest file to its root node, or to the one error that keeps it from being read."""
+"""A manifest file to its root node, and its sections but models and discover: version, server, scope, defaults."""
 
 from __future__ import annotations
 
@@ -9,29 +9,19 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.manifest.nodes import (
-    KEEP_OR_EMPTY,
     KEEP_OUT,
     boolean,
     described,
-    engine_error,
+    description_text,
+    engine_text,
+    given,
     items,
     pairs,
     pattern_error,
     text,
 )
 from mmsync.manifest.types import ServerSettings
-from mmsync.manifest.yaml_loader import (
-    NULL,
-    TOO_DEEP,
-    NotYaml,
-    Page,
-    TooDeep,
-    TooMany,
-    compose,
-    end_of,
-    expands_too_far,
-    explain,
-)
+from mmsync.manifest.yaml_loader import NULL, NotYaml, Page, Unreadable, compose, end_of, expands_too_far, explained
 from mmsync.printable import printable
 from mmsync.types import MOST_GLOBS, is_glob
 
@@ -41,9 +31,8 @@ if TYPE_CHECKING:
 # Paths stay text, as the user gave them: Path would rewrite them, and costs ten times the look-up.
 # ruff: noqa: PTH112, PTH115, PTH120, PTH123
 
-
-MAX_BYTES = 64 * 2**20
-"""The largest manifest that is read; 100,000 models with a line of description take about a quarter of it."""
+# The largest manifest that is read; 100,000 models with a line of description take about a quarter of it.
+_MAX_BYTES = 64 * 2**20
 
 # The lines of marks of Git, Mercurial and Subversion; nothing in a block or quoted text of a manifest begins a line so.
 _CONFLICT = re.compile(rb"^(?:<{7}|>{7}) \S", re.MULTILINE)
@@ -53,98 +42,72 @@ _ODD_BREAK = re.compile(rb"\xc2\x85|\xe2\x80[\xa8\xa9]")
 _ALIAS = re.compile(rb"\*(?<=[\s\[{,:-]\*)[^\s,\]}]")
 
 
-def read_document(page: Page) -> Node | None:
-    """Return the root node of the manifest ``page.file``, or None once the error is noted on the page."""
-    data = _read(page)
-    if data is None:
-        return None
-    data = data.removeprefix(b"\xef\xbb\xbf")  # Windows editors write this mark; it says nothing
-    if not _is_utf8(page, data):
-        return None
+def read_document(page: Page) -> Node:
+    """Return the root node of the manifest ``page.file``; raises `Unreadable` where there is none."""
+    data = _read(page).removeprefix(b"\xef\xbb\xbf")  # Windows editors write this mark; it says nothing
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+        summary = f"the text is {'UTF-16, not UTF-8' if wide else f'not UTF-8: byte 0x{data[error.start]:02x}'}"
+        source = end_of(page, data[: error.start].decode())
+        raise Unreadable(source, "encoding", summary, "save the file as UTF-8") from error
     if conflict := _CONFLICT.search(data):
         source = end_of(page, data[: conflict.start()].decode())
-        page.add_error(
-            source, "merge-conflict", "a merge conflict was left in", "settle it, and remove the lines of marks"
-        )
-        return None
+        hint = "settle it, and remove the lines of marks"
+        raise Unreadable(source, "merge-conflict", "a merge conflict was left in", hint)
     if _ODD_BREAK.search(data):
         page.number_lines(data.decode())
     try:
         root = compose(data, page.budget.check)
-    except TooDeep as deep:
-        page.add_error(deep.parent, *TOO_DEEP)
-        return None
-    except TooMany:
-        page.add_error(None, "too-large", "the manifest holds more than any could", "is it the right file?")
-        return None
     except NotYaml as error:
-        explain(page, error.reason, data.decode())
-        return None
+        raise explained(page, error.args[0], data.decode()) from error
     if root is None or (root.tag == NULL and not root.value):  # nothing, or nothing behind `---`
-        page.add_error(None, "empty", "the manifest is empty", "write `version: 1` and `models:` with a list under it")
-        return None
+        hint = "write `version: 1` and `models:` with a list under it"
+        raise Unreadable(None, "empty", "the manifest is empty", hint)
     # No alias without an anchor, whose sign few manifests hold.
     if b"&" in data and (alias := _ALIAS.search(data)) and expands_too_far(root):
         source = end_of(page, data[: alias.end() - 2].decode("utf-8", "ignore"))
-        page.add_error(
-            source, "alias-bomb", "aliases that repeat too much or contain themselves", "write the entries out"
-        )
-        return None
+        summary = "aliases that repeat too much or contain themselves"
+        raise Unreadable(source, "alias-bomb", summary, "write the entries out")
     return root
 
 
-def _read(page: Page) -> bytes | None:
+def _read(page: Page) -> bytes:
     try:
         # O_NONBLOCK: opening a FIFO nobody writes to would otherwise wait for ever.
         descriptor = os.open(page.file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(descriptor, "rb", buffering=0) as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                page.add_error(None, "not-a-file", "the manifest is not a regular file", "name a YAML file")
-                return None
+                raise Unreadable(None, "not-a-file", "the manifest is not a regular file", "name a YAML file")
             if page.confined and not _is_inside(descriptor, page.file):
                 hint = "put the manifest itself there; elsewhere than in CI links are followed"
-                page.add_error(None, "outside", "the manifest is a link that leads out of its folder", hint)
-                return None
-            data = b"" if status.st_size > MAX_BYTES else file.read(MAX_BYTES + 1)
-            if status.st_size > MAX_BYTES or (data is not None and len(data) > MAX_BYTES):
-                page.add_error(
-                    None,
-                    "too-large",
-                    f"the manifest is larger than {MAX_BYTES // 2**20} MiB",
-                    "is it the right file? Several manifests can be given with -f",
-                )
-                return None
+                raise Unreadable(None, "outside", "the manifest is a link that leads out of its folder", hint)
+            data = b"" if status.st_size > _MAX_BYTES else file.read(_MAX_BYTES + 1)
+            if max(status.st_size, len(data)) > _MAX_BYTES:
+                summary = f"the manifest is larger than {_MAX_BYTES // 2**20} MiB"
+                hint = "is it the right file? Several manifests can be given with -f"
+                raise Unreadable(None, "too-large", summary, hint)
             return data
-    except FileNotFoundError:
-        page.add_error(None, "missing", "there is no such manifest", "name it with -f, or make one with `mmsync init`")
-    except ValueError:
-        page.add_error(None, "missing", "a path cannot hold a NUL character", "name the manifest with -f")
+    except FileNotFoundError as error:
+        hint = "name it with -f, or make one with `mmsync init`"
+        raise Unreadable(None, "missing", "there is no such manifest", hint) from error
+    except ValueError as error:
+        hint = "name the manifest with -f"
+        raise Unreadable(None, "missing", "a path cannot hold a NUL character", hint) from error
     except OSError as error:
         hint = "check its permissions" if error.errno in (errno.EACCES, errno.EPERM) else "check the path and disk"
         reason = (error.strerror or "unknown error").lower()
-        page.add_error(None, "unreadable", f"the manifest cannot be read: {reason}", hint)
-    return None
+        raise Unreadable(None, "unreadable", f"the manifest cannot be read: {reason}", hint) from error
 
 
 def _is_inside(descriptor: int, path: str) -> bool:
-    """Return whether an opened file lies where its path says: below the working folder if that is where the path leads."""
+    """Tell whether an opened file lies where its path says: below the working folder if the path leads there."""
     is_below = not path.startswith("/") and ".." not in path.split("/")
     folder = os.path.realpath("." if is_below else os.path.dirname(path) or "/")
     real = os.readlink(f"/proc/self/fd/{descriptor}") if os.path.isdir("/proc/self/fd") else os.path.realpath(path)
     return real.startswith(folder.rstrip("/") + "/")
-
-
-def _is_utf8(page: Page, data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        source = end_of(page, data[: error.start].decode())
-        wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-        what = "UTF-16, not UTF-8" if wide else f"not UTF-8: byte 0x{data[error.start]:02x}"
-        page.add_error(source, "encoding", f"the text is {what}", "save the file as UTF-8")
-        return False
-    return True
 
 
 _SERVER_KEYS = ("url", "profile", "auth_type", "domain")
@@ -184,14 +147,11 @@ def read_server(page: Page, node: Node) -> ServerSettings:
     found = pairs(page, node, _SERVER_KEYS, "server", secretive=True)
     values: dict[str, str] = {}
     for key in _SERVER_KEYS:
-        if key not in found:
-            continue
-        at = found[key].value
-        value = text(page, at, f"server {key}", secret=True)
+        value = text(page, found[key], f"server {key}", secret=True) if key in found else None
         if value is None:
             continue
         if error := _setting_error(key, value):
-            page.add_error(at, *error)
+            page.add_error(found[key], *error)
         else:
             values[key] = value
     return ServerSettings(**values, source=page.place(node))
@@ -214,7 +174,7 @@ def _setting_error(key: str, value: str) -> tuple[str, str, str] | None:
 
 
 def _holds_secret(url: str) -> bool:
-    """Return whether an address has a user, or a key in its query or fragment that sounds like a secret."""
+    """Tell whether an address has a user, or a key in its query or fragment that sounds like a secret."""
     if _USERINFO.search(url) and not url.lower().startswith("local:"):
         return True
     # Part by part: one expression for all would go back and forth over a long one.
@@ -250,15 +210,9 @@ def read_defaults(page: Page, node: Node) -> Defaults:
         page.add_error(node, "wrong-type", "defaults is empty", "add a key, or leave it out")
         return Defaults()
     found = pairs(page, node, _DEFAULTS_KEYS, "defaults")
-    engine = text(page, found["engine"].value, "engine") if "engine" in found else None
-    if engine is not None and (error := engine_error(engine)):
-        page.add_error(found["engine"].value, "bad-engine", *error)
-        engine = None
-    description = None
-    if "description" in found:
-        description = text(page, found["description"].value, "description", if_empty=KEEP_OR_EMPTY)
-    allow = "allow_signature_change" in found and boolean(
-        page, found["allow_signature_change"].value, "allow_signature_change"
+    return Defaults(
+        given(page, found, "engine", engine_text, None),
+        given(page, found, "description", description_text, None),
+        given(page, found, "allow_signature_change", boolean, otherwise=False),
+        given(page, found, "inspect", boolean, otherwise=True),
     )
-    inspect = "inspect" not in found or boolean(page, found["inspect"].value, "inspect")
-    return Defaults(engine, description, allow, inspect)

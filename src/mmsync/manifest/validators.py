@@ -1,11 +1,11 @@
-"""The rules of ``discover``, checked."""
+"""The validators of the rules of ``discover``, and of nothing else; `entries` checks those of ``models``."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from mmsync.manifest.nodes import Pair, absent, engine_error, engine_warning, extension_warning, items, pairs, text
+from mmsync.manifest.nodes import engine_of, engine_warning, extension_warning, items, pairs, required, text
 from mmsync.manifest.types import DiscoverRule
 from mmsync.manifest.yaml_loader import Page
 from mmsync.printable import printable
@@ -26,15 +26,10 @@ _PLACEHOLDER = re.compile(r"\{(stem|parent)\}")
 def read_rules(
     page: Page, node: Node, defaults: Defaults, folder: str, admitted: tuple[str, ...], scope: tuple[str, ...] | None
 ) -> list[DiscoverRule]:
-    """Read the list of rules; those with errors are left out.
+    """Return the rules of a list without those that have errors, which are noted on ``page``.
 
-    Args:
-        page: Where errors go.
-        node: The value of ``discover``.
-        defaults: What models get where the rule does not say.
-        folder: The manifest's folder as the user named it.
-        admitted: The folders, links resolved, that files may lie in.
-        scope: The manifest's scope, or None.
+    ``defaults`` are what models get where the rule does not say, ``folder`` is the manifest's as the user named it;
+    files may lie in the folders ``admitted``, links resolved.
     """
     rules: list[DiscoverRule] = []
     if isinstance(node.value, list) and len(node.value) > _MOST_RULES:
@@ -48,7 +43,7 @@ def read_rules(
             continue
         glob = _glob(page, item, found)
         engine = _engine(page, item, found, defaults, glob)
-        name = _name(page, found)
+        name = _name(page, found["name"]) if "name" in found else "{stem}"
         if page.errors == errors_before and glob is not None and engine is not None and name is not None:
             rules.append(
                 DiscoverRule(
@@ -67,13 +62,11 @@ def read_rules(
     return rules
 
 
-def _glob(page: Page, item: Node, found: dict[str, Pair]) -> str | None:
-    if absent(page, item, found, "glob", "the rule", 'say which files: glob: "drop/*.onnx"'):
-        return None
-    at = found["glob"].value
-    glob = text(page, at, "glob")
+def _glob(page: Page, item: Node, found: dict[str, Node]) -> str | None:
+    glob = required(page, item, found, "glob", "the rule", 'say which files: glob: "drop/*.onnx"')
     if glob is None:
         return None
+    at = found["glob"]
     last = glob.rpartition("/")[2]
     if len(glob) > _MAX_GLOB or glob.count("/") >= _MOST_PARTS:
         summary = f"the glob is {len(glob):,} characters long and has {glob.count('/') + 1:,} parts"
@@ -88,27 +81,16 @@ def _glob(page: Page, item: Node, found: dict[str, Pair]) -> str | None:
     return glob
 
 
-def _engine(page: Page, item: Node, found: dict[str, Pair], defaults: Defaults, glob: str | None) -> str | None:
-    if "engine" not in found:
-        if defaults.engine is None:
-            absent(page, item, found, "engine", "the rule", "give it one, or one for all under defaults")
-        return defaults.engine
-    at = found["engine"].value
-    engine = text(page, at, "engine")
-    if engine is None:
-        return None
-    suffix = re.search(r"\.\w+\Z", glob or "")
-    if error := engine_error(engine):
-        page.add_error(at, "bad-engine", *error)
-    elif warning := engine_warning(engine) or (extension_warning(engine, suffix[0]) if suffix else None):
-        page.add_warning(at, *warning)
+def _engine(page: Page, item: Node, found: dict[str, Node], defaults: Defaults, glob: str | None) -> str | None:
+    engine = engine_of(page, item, found, "the rule", defaults.engine)
+    if engine is not None and "engine" in found:
+        suffix = re.search(r"\.\w+\Z", glob or "")
+        if warning := engine_warning(engine) or (extension_warning(engine, suffix[0]) if suffix else None):
+            page.add_warning(found["engine"], *warning)
     return engine
 
 
-def _name(page: Page, found: dict[str, Pair]) -> str | None:
-    if "name" not in found:
-        return "{stem}"
-    at = found["name"].value
+def _name(page: Page, at: Node) -> str | None:
     if at.tag.endswith(":map"):
         page.add_error(at, "wrong-type", "name must be text, but this is a mapping", 'quote it: name: "{stem}"')
         return None

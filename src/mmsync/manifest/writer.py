@@ -39,13 +39,9 @@ class Entry(NamedTuple):
 
 def unlistable(name: str, engine: str | None) -> str | None:
     """Return why no manifest can list such a model, or None where one can."""
-    if error := name_error(name):
-        return error[0]
-    if engine is None:
-        return "the server does not say its engine"
-    if error := engine_error(engine):
-        return error[0]
-    return None
+    no_engine = ("the server does not say its engine", "")
+    error = name_error(name) or (no_engine if engine is None else engine_error(engine))
+    return error[0] if error else None
 
 
 def manifest_text(
@@ -56,16 +52,10 @@ def manifest_text(
     scope_hint: Sequence[str] = (),
     default_engine: str | None = None,
 ) -> str:
-    """Return the manifest as text.
+    """Return the manifest as text: ``heading`` as lines of comment, then ``entries`` in the order to list them.
 
-    Args:
-        entries: The models, in the order to list them; names and engines that ``refusal`` objects to are not read
-            back.
-        heading: Lines of comment for the top.
-        server: The ``server`` part; left out where empty.
-        scope_hint: Globs to suggest as the scope, in a comment: owning names allows deleting, which is for a person
-            to decide.
-        default_engine: The engine under ``defaults``.
+    Names and engines that `unlistable` objects to are not read back. ``scope_hint`` are globs to suggest as the
+    scope, in a comment: owning names allows deleting, which is for a person to decide.
     """
     parts = ["".join(f"{comment(line)}\n" for line in heading) + "version: 1\n"]
     if server:
@@ -92,12 +82,9 @@ def comment(line: str) -> str:
 def scalar(text: str) -> str:
     """Return ``text`` as one YAML scalar on one line, in quotes only where it needs them.
 
-    Raises:
-        ValueError: It holds a lone surrogate, which no YAML can.
+    Raises `ValueError` where it holds a lone surrogate, which no YAML can.
     """
-    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
-        return text
-    return _quoted(text)
+    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else _quoted(text)
 
 
 def _quoted(text: str) -> str:

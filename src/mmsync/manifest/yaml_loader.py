@@ -18,7 +18,7 @@ from mmsync.printable import printable
 from mmsync.types import Diagnostic, Source
 
 if TYPE_CHECKING:
-    from yaml import YAMLError
+    from yaml import Mark, YAMLError
     from yaml.nodes import Node
 
 _PREFIX = "tag:yaml.org,2002:"
@@ -39,25 +39,15 @@ _MAX_NODES = 3_000_000
 _YAML_12_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z")
 _YAML_12_OCTAL = re.compile(r"0o[0-7]+\Z")
 
-
-class TooDeep(Exception):
-    """Collections are nested deeper than any manifest needs; ``parent`` is the innermost one allowed."""
-
-    def __init__(self, parent: Node) -> None:
-        self.parent = parent
-        super().__init__()
+TOO_DEEP = ("too-deep", "nested too deeply for a manifest", "models are a plain list of flat mappings")
 
 
-class TooMany(Exception):
-    """The text holds more nodes than memory should be given to."""
+class Unreadable(Exception):
+    """The one error that keeps a manifest from being read; ``args`` are those of `Page.add_error`."""
 
 
 class NotYaml(Exception):
-    """The text is not YAML, or several documents; ``reason`` is what PyYAML says."""
-
-    def __init__(self, reason: YAMLError) -> None:
-        self.reason = reason
-        super().__init__()
+    """The text is not YAML, or several documents; its argument is PyYAML's error."""
 
 
 @contextmanager
@@ -73,16 +63,10 @@ def paused_gc() -> Iterator[None]:
 
 
 def compose(data: bytes, check: Callable[[], None] = lambda: None) -> Node | None:
-    """Return the root node of the one document in ``data``, or None where there is none.
+    """Return the root node of the one document in ``data``, YAML in UTF-8, or None where there is none.
 
-    Args:
-        data: YAML in UTF-8.
-        check: Called now and then; what it raises ends the reading.
-
-    Raises:
-        NotYaml: The text is not YAML, or several documents.
-        TooDeep: It is nested too deeply.
-        TooMany: It holds too many nodes.
+    ``check`` is called now and then; what it raises ends the reading. Raises `NotYaml`, or `Unreadable` where the
+    document is nested too deeply or holds too many nodes.
     """
     made = loader_class()
     try:
@@ -100,7 +84,9 @@ def loader_class(*, pure: bool = False) -> type[Any]:
     # Where a manifest is empty, missing or no text, nothing of it is needed: it takes longer than reading a small one.
     import yaml  # noqa: PLC0415 - see above
 
-    bases = _bases(yaml, pure=pure)
+    # The classes that make up the parser and composer; the first takes the text.
+    in_python = (yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer)
+    bases: tuple[type[Any], ...] = in_python if pure or not yaml.__with_libyaml__ else (vars(yaml.cyaml)["CParser"],)
     scalar, sequence = yaml.ScalarNode, yaml.SequenceNode
     resolvers = _resolvers(yaml.SafeLoader.yaml_implicit_resolvers)
 
@@ -136,28 +122,19 @@ def loader_class(*, pure: bool = False) -> type[Any]:
     return Loader
 
 
-def _bases(yaml: Any, *, pure: bool) -> tuple[type[Any], ...]:
-    """Return the classes that make up the parser and composer; the first takes the text."""
-    if yaml.__with_libyaml__ and not pure:
-        return (yaml.cyaml.CParser,)
-    return (yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer)
-
-
 def _checked(loader: Any, node: Node) -> int:
     """Return at how many nodes to check again."""
     if loader.depth > _MAX_DEPTH:
-        raise TooDeep(node)
+        raise Unreadable(node, *TOO_DEEP)
     if loader.nodes > _MAX_NODES:
-        raise TooMany
+        raise Unreadable(None, "too-large", "the manifest holds more than any could", "is it the right file?")
     loader.check()
     return int(min(loader.nodes + 4096, _MAX_NODES))
 
 
 def _resolvers(own: dict[str, list[tuple[str, Any]]]) -> dict[str, list[tuple[str, Any]]]:
     """Return, by the first character of a plain scalar, the tags it may have and what tells whether it does."""
-    resolvers: dict[str, list[tuple[str, Any]]] = {
-        first: [(tag, pattern.match) for tag, pattern in rules] for first, rules in own.items()
-    }
+    resolvers = {first: [(tag, pattern.match) for tag, pattern in rules] for first, rules in own.items()}
     for first in "+-.0123456789":
         resolvers.setdefault(first, []).append((_PREFIX + "float", _YAML_12_FLOAT.match))
     resolvers["0"].append((_PREFIX + "int", _YAML_12_OCTAL.match))
@@ -176,10 +153,9 @@ def expands_too_far(root: Node) -> bool:
     """
     sizes: dict[int, int] = {}
     try:
-        expanded = _size(root, sizes, 0)
+        return _size(root, sizes, 0) > _FREE + _RATIO * len(sizes)
     except RecursionError:
         return True
-    return expanded > _FREE + _RATIO * len(sizes)
 
 
 def _size(node: Node, sizes: dict[int, int], depth: int) -> int:
@@ -189,62 +165,39 @@ def _size(node: Node, sizes: dict[int, int], depth: int) -> int:
     if known is not None:
         return known
     size = 1
-    if not isinstance(node.value, str):
-        for item in node.value:
-            if isinstance(item, tuple):
-                size += _size(item[0], sizes, depth + 1) + _size(item[1], sizes, depth + 1)
-            else:
-                size += _size(item, sizes, depth + 1)
+    for item in node.value if not isinstance(node.value, str) else ():
+        for part in item if isinstance(item, tuple) else (item,):
+            size += _size(part, sizes, depth + 1)
     sizes[id(node)] = size
     return size
 
 
-_ODD_BREAK = re.compile("[\x85\u2028\u2029]")
 _BREAK = re.compile("(\r\n|[\r\n\x85\u2028\u2029])")
 
 
-class OutOfTime(Exception):
-    """Reading the manifests takes longer than whoever asked has time for."""
-
-
 class Budget:
-    """Processor time of this thread that reading may take.
-
-    Args:
-        seconds: How much; None for as long as it takes.
-    """
+    """The seconds of this thread's processor time that reading may take; None for as long as it takes."""
 
     def __init__(self, seconds: float | None) -> None:
-        self.seconds = seconds
+        self._seconds = seconds
         self._ends = None if seconds is None else thread_time() + seconds
 
     def check(self) -> None:
-        """Return while there is time left.
-
-        Raises:
-            OutOfTime: There is none.
-        """
+        """Raise `Unreadable` where no time is left."""
         if self._ends is not None and thread_time() > self._ends:
-            raise OutOfTime
+            summary = f"reading the manifest takes more than {self._seconds:g} s"
+            raise Unreadable(None, "too-slow", summary, "is it the right file? Several smaller ones can be given")
 
 
 class Page:
-    """Collects what is wrong with one manifest, each error with its place.
-
-    Attributes:
-        file: The manifest's path as the user named it.
-        budget: How long reading it may take.
-        confined: Whether no link may lead outside.
-        found: Errors and warnings, in the order they were found.
-        errors: How many of them are errors.
-    """
+    """A manifest file as the user named it, with the diagnostics collected on it, in the order they were found."""
 
     def __init__(self, file: str, budget: Budget, *, confined: bool) -> None:
         self.file = file
         self.budget = budget
-        self.confined = confined
+        self.confined = confined  # whether no link may lead outside
         self.found: list[Diagnostic] = []
-        self.errors = 0
+        self.errors = 0  # how many of them are errors
         self._lines: list[tuple[int, int]] | None = None
 
     def number_lines(self, text: str) -> None:
@@ -254,7 +207,7 @@ class Page:
         parts = iter(_BREAK.split(text))
         for part, line_break in zip_longest(parts, parts, fillvalue=""):
             self._lines.append((line, behind))
-            is_odd = _ODD_BREAK.match(line_break) is not None
+            is_odd = line_break in ("\x85", "\u2028", "\u2029")
             behind = behind + len(part) + 1 if is_odd else 0
             line += not is_odd
 
@@ -302,9 +255,6 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_folded[close[0]] if close else None
 
 
-TOO_DEEP = ("too-deep", "nested too deeply for a manifest", "models are a plain list of flat mappings")
-"""Code, summary and hint of a document that is nested deeper than any manifest."""
-
 # What YAML 1.1 lets a file hold (section 5.1, "c-printable").
 _NOT_PRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
@@ -316,7 +266,6 @@ _WORDS = (
     ("undefined alias", False, "an alias without its anchor", 'quote text that starts with "*"'),
     ("alphabetic or numeric character", False, "`*` or `&` without a name", 'quote text that starts with "*" or "&"'),
     ("duplicate anchor", False, "an anchor that is there already", "give it another name"),
-    ("another document", False, "", ""),
     ("unexpected end of stream", True, "a quote that is never closed", "close it"),
     ("unexpected document indicator", True, "a quote that is never closed", "close it"),
     ("' or ']'", True, "a `[` that is never closed, or an item without a comma", "close it with `]`"),
@@ -333,60 +282,39 @@ _WORDS = (
 )
 
 
-def explain(page: Page, error: YAMLError, text: str) -> None:
-    """Note what ``error`` says of ``text`` as one error with its place."""
+def explained(page: Page, error: YAMLError, text: str) -> Unreadable:
+    """Return what ``error`` says of ``text``, with its place."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:
-        _unprintable(page, text)
-        return
+        found = re.search(_NOT_PRINTABLE, text)  # compiled only for a text in error: that takes 6 ms
+        if found is None:
+            return Unreadable(None, "syntax", "not YAML", "check the file")
+        summary, hint = f"a control character, U+{ord(found[0]):04X}", "remove it; is the file text at all?"
+        return Unreadable(end_of(page, text[: found.start()]), "control-character", summary, hint)
     words = str(getattr(error, "problem", None) or "")
+    source = _source(page, text, mark)
     if "another document" in words:
-        source = _source(page, text, mark.line, mark.column)
-        page.add_error(
-            source, "several-documents", "a second YAML document", "one file holds one manifest: remove `---`"
-        )
-        return
+        hint = "one file holds one manifest: remove `---`"
+        return Unreadable(source, "several-documents", "a second YAML document", hint)
     if "nesting depth" in words:  # PyYAML 6.0.4's own limit, met while it looks ahead of ours
-        source = _source(page, text, mark.line, mark.column)
-        page.add_error(source, *TOO_DEEP)
-        return
+        return Unreadable(source, *TOO_DEEP)
     if "cannot start any token" in words:
-        _bad_start(page, text, mark.line, mark.column)
-        return
+        lines = _lines(text)
+        character = lines[mark.line][mark.column : mark.column + 1] if mark.line < len(lines) else ""
+        if character == "\t":
+            return Unreadable(source, "tab", "a tab where YAML allows only spaces", "indent with spaces")
+        shown = f"`{character}`" if character.isprintable() else f"U+{ord(character):04X}"
+        return Unreadable(source, "syntax", f"a text cannot start with {shown}", "put it in quotes")
     for fragment, at_start, summary, hint in _WORDS:
         if fragment in words:
-            begun = getattr(error, "context_mark", None)
-            place = begun if at_start and begun is not None else mark
-            page.add_error(_source(page, text, place.line, place.column), "syntax", summary, hint)
-            return
+            begun = getattr(error, "context_mark", None) if at_start else None
+            return Unreadable(_source(page, text, begun or mark), "syntax", summary, hint)
     plain = re.sub(r"\s*'.*|\W+$", "", words) or "not YAML"
-    page.add_error(
-        _source(page, text, mark.line, mark.column), "syntax", plain, "check indentation, quotes and brackets"
-    )
+    return Unreadable(source, "syntax", plain, "check indentation, quotes and brackets")
 
 
-def _bad_start(page: Page, text: str, line: int, column: int) -> None:
-    lines = _lines(text)
-    character = lines[line][column : column + 1] if line < len(lines) else ""
-    source = _source(page, text, line, column)
-    if character == "\t":
-        page.add_error(source, "tab", "a tab where YAML allows only spaces", "indent with spaces")
-    else:
-        shown = f"`{character}`" if character.isprintable() else f"U+{ord(character):04X}"
-        page.add_error(source, "syntax", f"a text cannot start with {shown}", "put it in quotes")
-
-
-def _unprintable(page: Page, text: str) -> None:
-    found = re.search(_NOT_PRINTABLE, text)  # compiled only for a text in error: that takes 6 ms
-    source = end_of(page, text[: found.start()] if found else "")
-    if found is None:
-        page.add_error(source, "syntax", "not YAML", "check the file")
-        return
-    code = f"U+{ord(found[0]):04X}"
-    page.add_error(source, "control-character", f"a control character, {code}", "remove it; is the file text at all?")
-
-
-def _source(page: Page, text: str, line: int, column: int) -> Source:
+def _source(page: Page, text: str, mark: Mark) -> Source:
+    line, column = mark.line, mark.column
     # The parser may point behind the last line end: say the end of the last line that there is.
     lines = _lines(text)
     if line >= len(lines) - 1:
@@ -405,4 +333,4 @@ def end_of(page: Page, before: str) -> Source:
 
 def _lines(text: str) -> list[str]:
     """Return the lines as YAML 1.1 breaks them, without their ends; at least one."""
-    return re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
+    return _BREAK.split(text)[::2]

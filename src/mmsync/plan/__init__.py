@@ -3,10 +3,10 @@
 ::
 
     model.py      Change, Plan, Selection, Guards: the values
-    compare.py    make the plan
-    scope.py      which names a manifest owns
+    planner.py    make the plan
+    selection.py  which names a manifest owns, and which of them a run has to do with
     guards.py     what a plan may not do, and which flag lifts which guard
-    document.py   the plan as JSON, its digest, and what moved between two of them
+    document.py   the plan as JSON, its digest, and what differs between a saved one and one made now
 """
 
 from mmsync.plan.document import (
@@ -19,24 +19,21 @@ from mmsync.plan.document import (
     saved_options,
 )
 from mmsync.plan.guards import changed_guards, guards_of
-from mmsync.plan.model import Action, After, Before, Change, Guards, Options, Plan, Reason, Selection, Summary
+from mmsync.plan.model import After, Before, Change, Guards, Options, Plan, Selection
 from mmsync.plan.planner import Situation, compare
 from mmsync.plan.selection import Scope
 
 __all__ = [
     "MAX_DOCUMENT",
-    "Action",
     "After",
     "Before",
     "Change",
     "Guards",
     "Options",
     "Plan",
-    "Reason",
     "Scope",
     "Selection",
     "Situation",
-    "Summary",
     "changed_guards",
     "compare",
     "differences",

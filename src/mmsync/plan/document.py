@@ -1,4 +1,4 @@
-"""The plan document: a plan as JSON, its digest, and what moved between a saved one and the world now.
+"""The plan document: a plan as JSON, its digest, and what differs between a saved one and one made now.
 
 The keys are a contract users script against. The same state gives the same bytes: no time, no secret, no
 machine's path beyond those the user named, everything sorted.
@@ -65,14 +65,9 @@ def plan_digest(plan: Plan) -> str:
 
 
 def read_document(text: str, name: str) -> dict[str, Any]:
-    """Read a saved plan document.
+    """Return a saved plan document; messages call its file ``name``.
 
-    Args:
-        text: The file's text.
-        name: The file's name, for messages.
-
-    Raises:
-        PlanRefused: It is no plan document, of another format version, or was edited after it was saved.
+    Raises `PlanRefused` if it is no plan document, of another format version, or was edited after it was saved.
     """
     hint = f"make a new one with: mmsync plan --out {shlex.quote(name)}"
     # Not the same: the file may be a manifest or a model, and is not to be overwritten.
@@ -82,13 +77,10 @@ def read_document(text: str, name: str) -> dict[str, Any]:
         version = document["format_version"]
         if version != FORMAT_VERSION:
             raise PlanRefused(f"{name}: plan format {version!r}; this mmsync reads {FORMAT_VERSION!r}", hint=hint)
-        sound = _is_sound(document)
         saved_options(document)
-        actual = _digest(document["server"], [change for change in document["changes"] if change["action"] != "none"])
+        actual = _digest_of_saved(document)
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError) as error:
         raise PlanRefused(f"{name} is not a plan document", hint=other) from error
-    if not sound:
-        raise PlanRefused(f"{name} is not a plan document", hint=other)
     if actual != document["digest"]:
         raise PlanRefused(f"{name} was edited after it was saved: its digest does not match its changes", hint=hint)
     return dict(document)
@@ -149,19 +141,8 @@ def _why_unchanged(name: str, plan: Plan) -> str:
         return "blocked"
     if name in plan.unknown:
         return "of unknown content"
-    if any(change.name == name for change in plan.unchanged):
-        return "as listed already"
-    return "neither listed nor to be deleted"
-
-
-def _is_sound(document: Mapping[str, Any]) -> bool:
-    actions = ("add", "change", "delete", "none")
-    return (
-        all(isinstance(change["name"], str) and change["action"] in actions for change in document["changes"])
-        and all(isinstance(path, str) for path in document["manifests"])
-        and isinstance(document["digest"], str)
-        and isinstance(document["server"]["url"], str)
-    )
+    is_listed = any(change.name == name for change in plan.unchanged)
+    return "as listed already" if is_listed else "neither listed nor to be deleted"
 
 
 def _server(server: Mapping[str, Any]) -> str:
@@ -169,18 +150,18 @@ def _server(server: Mapping[str, Any]) -> str:
 
 
 def _difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    parts = []
+    pairs: list[tuple[str, object, object]] = []
     for key in sorted(was.keys() | now.keys()):
         old, new = was.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            parts += [
-                f"{key} {field} was {printable(json.dumps(old.get(field)), 90)}, is {printable(json.dumps(new.get(field)), 90)}"
-                for field in sorted(old.keys() | new.keys())
-                if old.get(field) != new.get(field)
-            ]
-        elif old != new:
-            parts.append(f"{key} was {printable(json.dumps(old), 90)}, is {printable(json.dumps(new), 90)}")
-    return "; ".join(parts)
+            pairs += [(f"{key} {field}", old.get(field), new.get(field)) for field in sorted(old.keys() | new.keys())]
+        else:
+            pairs.append((key, old, new))
+    return "; ".join(
+        f"{what} was {printable(json.dumps(old), 90)}, is {printable(json.dumps(new), 90)}"
+        for what, old, new in pairs
+        if old != new
+    )
 
 
 def change_entry(change: Change) -> dict[str, Any]:
@@ -217,13 +198,16 @@ def _essence(change: Mapping[str, Any]) -> dict[str, Any]:
         # With an image id the content is named already, and whether its digest is known depends on the ledger.
         if before.get("image_id") is not None:
             before.pop("sha256", None)
-    return {
-        "name": change["name"],
-        "action": change["action"],
-        "reasons": change["reasons"],
-        "before": before,
-        "after": change["after"],
-    }
+    return {**{key: change[key] for key in ("name", "action", "reasons", "after")}, "before": before}
+
+
+def _digest_of_saved(document: Mapping[str, Any]) -> str:
+    """Return the digest of what a saved document says; raises `TypeError` where that has not the form of a plan."""
+    changes, actions = document["changes"], ("add", "change", "delete", "none")
+    texts = (document["digest"], document["server"]["url"], *document["manifests"], *(each["name"] for each in changes))
+    if not (all(isinstance(text, str) for text in texts) and all(each["action"] in actions for each in changes)):
+        raise TypeError("a plan of another form")
+    return _digest(document["server"], [change for change in changes if change["action"] != "none"])
 
 
 def _digest(server: Mapping[str, Any], changes: list[dict[str, Any]]) -> str:

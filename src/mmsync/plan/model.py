@@ -125,13 +125,9 @@ class Selection:
 
     def flags(self) -> tuple[str, ...]:
         """The command-line flags that ask for this selection."""
-        words: list[str] = []
-        for glob in self.target:
-            words += ["--target", glob]
-        for glob in self.exclude:
-            words += ["--exclude", glob]
-        if self.shard:
-            words += ["--shard", "{}/{}".format(*self.shard)]
+        words = [word for glob in self.target for word in ("--target", glob)]
+        words += [word for glob in self.exclude for word in ("--exclude", glob)]
+        words += ["--shard", "{}/{}".format(*self.shard)] if self.shard else []
         return tuple(words)
 
 
@@ -254,31 +250,18 @@ class Sides(NamedTuple):
 
 def before(there: Observed, evidence: Evidence | None) -> Before:
     """Return the server's side as a change shows it."""
-    return Before(
-        id=there.id,
-        engine=there.engine,
-        description=there.description,
-        image_id=there.image_id,
-        update_date=there.update_date,
-        sha256=evidence.sha256 if evidence else None,
-        size=evidence.size if evidence else None,
-    )
+    sha256, size = (evidence.sha256, evidence.size) if evidence else (None, None)
+    return Before(there.id, there.engine, there.description, there.image_id, there.update_date, sha256, size)
 
 
 def change_of(sides: Sides, reasons: tuple[Reason, ...]) -> Change:
     """Return the add, the change for these reasons, or with none of them the unchanged model."""
     desired, content, there, evidence = sides
-    return Change(
-        desired.name,
-        "add" if there is None else "change" if reasons else "none",
-        reasons,
-        before(there, evidence) if there else None,
-        After(desired.engine, desired.description, desired.file, content.sha256, content.size),
-        evidence.source if evidence else "none",
-        desired.source,
-        desired,
-        content,
-    )
+    action: Action = "add" if there is None else "change" if reasons else "none"
+    was = before(there, evidence) if there else None
+    after = After(desired.engine, desired.description, desired.file, content.sha256, content.size)
+    source = evidence.source if evidence else "none"
+    return Change(desired.name, action, reasons, was, after, source, desired.source, desired, content)
 
 
 class Unchanged(Sequence[Change]):

@@ -27,15 +27,8 @@ class Scope:
 
     def owners(self, names: Collection[str]) -> dict[str, list[str]]:
         """Return, for each pattern that owns any of these names, which."""
-        found = {glob: Patterns([glob], self._known) for glob in self.globs}
-        owned = {glob: sorted(name for name in names if name in pattern) for glob, pattern in found.items()}
+        owned = {glob: sorted(filter(Patterns([glob], self._known).__contains__, names)) for glob in self.globs}
         return {glob: theirs for glob, theirs in owned.items() if theirs}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Scope) and other.globs == self.globs
-
-    def __hash__(self) -> int:
-        return hash(self.globs)
 
     def __repr__(self) -> str:
         return f"Scope({self.globs!r})"
@@ -44,25 +37,20 @@ class Scope:
 def missed(selection: Selection, listed: Collection[str], *, selected: bool) -> tuple[Diagnostic, ...]:
     """Return a warning for each ``--target`` that matches no listed model, or one where nothing at all is left.
 
-    Args:
-        listed: The names in the manifests; where there are none, nothing can be missed.
-        selected: Whether any of them is in the selection.
+    Where the manifests list no names, nothing can be missed; ``selected`` says whether any of them is in the selection.
     """
     if not listed:
         return ()
-    vain = [
-        glob
-        for glob in dict.fromkeys(selection.target)
-        if not (glob in listed or any(map(Patterns([glob]).__contains__, listed)))
-    ]
+    met = {glob for glob in selection.target if glob in listed or any(map(Patterns([glob]).__contains__, listed))}
+    vain = [glob for glob in dict.fromkeys(selection.target) if glob not in met]
     if vain:
         return tuple(
             _warning(f"no listed model matches --target {printable(repr(glob))}", "names and globs keep their case")
             for glob in vain
         )
-    if selected or not selection.is_partial:
-        return ()
-    return (_warning("no listed model is selected", f"left out by {quoted(selection.flags())}"),)
+    if selection.is_partial and not selected:
+        return (_warning("no listed model is selected", f"left out by {quoted(selection.flags())}"),)
+    return ()
 
 
 def quoted(words: Sequence[str]) -> str:

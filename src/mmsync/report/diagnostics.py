@@ -7,7 +7,7 @@ from typing import Literal
 
 from mmsync.plan.model import Plan
 from mmsync.printable import printable
-from mmsync.report.layout import Paint, Piece, Style, display_name, display_path, flow, painter, signed, words
+from mmsync.report.layout import Paint, Piece, Style, display_name, display_path, flow, heading, painter, words
 from mmsync.types import Diagnostic
 
 _LABELS: dict[Literal["error", "warning", "info"], tuple[str, Style]] = {
@@ -31,16 +31,12 @@ def joined(blocks: Iterable[Sequence[str]]) -> str:
     return text + "\n" if text else ""
 
 
-def diagnostic_lines(
-    diagnostics: Iterable[Diagnostic], width: int, paint: Paint, indent: str = "", *, under: str = ""
-) -> list[str]:
-    """Return the lines of some diagnostics.
+def diagnostic_lines(diagnostics: Iterable[Diagnostic], width: int, paint: Paint, *, under: str = "") -> list[str]:
+    """Return the lines of some diagnostics, in the order given.
 
-    Args:
-        diagnostics: In the order to show them.
-        width: Columns of the terminal.
-        under: The model whose heading they stand under: messages that begin with its name need not repeat it.
+    ``under`` is the model whose heading they stand under, indented: messages that begin with its name do not repeat it.
     """
+    indent = "    " if under else ""
     lines: list[str] = []
     for diagnostic in diagnostics:
         keep = [display_name(diagnostic.model)] if diagnostic.model else []
@@ -64,21 +60,22 @@ def diagnostic_lines(
 NAMES_SHOWN = 20
 
 
-def blocked_block(name: str, diagnostics: Iterable[Diagnostic], width: int, paint: Paint) -> list[str]:
-    """Return the lines for a model that may not be applied, and why."""
-    head = [signed("!", "error", name, paint), Piece(paint("blocked", "error"), gap=2)]
-    return flow(head, width, rest="  ") + diagnostic_lines(diagnostics, width, paint, "    ", under=name)
-
-
 def by_model(plan: Plan) -> tuple[dict[str, list[Diagnostic]], list[Diagnostic]]:
     """Return the diagnostics of the blocked and the unknown models by name, and all the others."""
     by_name: dict[str, list[Diagnostic]] = {name: [] for name in (*plan.blocked, *plan.unknown)}
     others: list[Diagnostic] = []
     for diagnostic in plan.diagnostics:
-        if diagnostic.code == "plan/options":
-            continue  # for the plan document; here the headline tells the selection
-        by_name.get(diagnostic.model, others).append(diagnostic)
+        if diagnostic.code != "plan/options":  # which is for the plan document; here the headline tells the selection
+            by_name.get(diagnostic.model, others).append(diagnostic)
     return by_name, others
+
+
+def blocked_blocks(plan: Plan, of_model: dict[str, list[Diagnostic]], width: int, paint: Paint) -> list[list[str]]:
+    """Return a block for each model that may not be applied: that, and why."""
+    return [
+        heading("error", name, "blocked", width, paint) + diagnostic_lines(of_model[name], width, paint, under=name)
+        for name in plan.blocked
+    ]
 
 
 def unknown_blocks(
@@ -88,11 +85,11 @@ def unknown_blocks(
     blocked = set(plan.blocked)
     names = [name for name in plan.unknown if name not in blocked]
     shown = names if show_all else names[:NAMES_SHOWN]
-    blocks = []
-    for name in shown:
-        what = Piece(paint("content on the server unknown", "warning"), gap=2)
-        head = [signed("?", "warning", name, paint), what]
-        blocks.append(flow(head, width, rest="  ") + diagnostic_lines(of_model[name], width, paint, "    ", under=name))
+    blocks = [
+        heading("warning", name, "content on the server unknown", width, paint)
+        + diagnostic_lines(of_model[name], width, paint, under=name)
+        for name in shown
+    ]
     if len(names) > len(shown):
         blocks.append([f"? and {len(names) - len(shown):,} more unknown (--all lists them)"])
     return blocks

@@ -1,15 +1,14 @@
-"""Quantities as people say them: bytes, durations and counts of things."""
+"""Quantities and texts as people read them: bytes, durations and counts, quoted descriptions and their differences."""
 
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left
 
 from mmsync.printable import printable
 
 _KILO = 1000
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
-_MINUTE = 60
-_HOUR = 3600
 # From here on another digit is noise: 240 kB, but 24.0 kB.
 _WHOLE = 99.95
 
@@ -38,12 +37,11 @@ def human_seconds(seconds: float) -> str:
     """
     if seconds < 9.95:  # noqa: PLR2004 - below ten seconds as it is shown, a tenth says something
         return f"{max(seconds, 0.0):.1f} s"
-    whole = round(seconds)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
-    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+    minutes, whole = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole} s" if minutes else f"{whole} s"
 
 
 def counted(number: int, noun: str) -> str:
@@ -85,7 +83,8 @@ def diff_texts(old: str | None, new: str | None, limit: int = 160) -> tuple[str,
     if old is None or new is None:
         return quoted(old, limit), quoted(new, limit)
     before, after = _visible(old[:_LONGEST]), _visible(new[:_LONGEST])
-    if before != after and _normal(before) == _normal(after):
+    forms = {unicodedata.normalize("NFKC", text) for text in (before, after)}
+    if before != after and len(forms) == 1:
         before, after = (text.encode("ascii", "backslashreplace").decode() for text in (before, after))
     if max(len(before), len(after)) > limit:
         head = _alike(before, after)
@@ -94,20 +93,10 @@ def diff_texts(old: str | None, new: str | None, limit: int = 160) -> tuple[str,
     return f'"{before}"', f'"{after}"'
 
 
-def _normal(text: str) -> str:
-    return unicodedata.normalize("NFKC", text)
-
-
 def _alike(one: str, other: str) -> int:
     """Return the length of the longest common start; halving, as comparing slices is quick."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    lengths = range(1, min(len(one), len(other)) + 1)
+    return bisect_left(lengths, 1, key=lambda length: one[:length] != other[:length])
 
 
 def _middle(text: str, start: int, end: int, limit: int) -> str:

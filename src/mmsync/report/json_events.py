@@ -1,4 +1,4 @@
-"""``apply --format json``: one JSON object a line, in the order things happen, modelled on Terraform's machine-readable UI.
+"""``apply --format json``: one JSON object a line, in the order things happen, after Terraform's machine-readable UI.
 
 Every object begins with these keys, in this order; the strings are ASCII (all else is escaped), so that no line is
 ever broken by what it carries::
@@ -25,8 +25,6 @@ and goes on with what belongs to its type::
 In ``change_summary``, ``operation`` is ``plan`` (add, change and delete count what is to be done) or ``apply`` (what
 was done). ``changed`` says whether there is something to do or something was done (exit 2 with
 ``--detailed-exitcode``), ``ok`` whether nothing failed, was skipped or blocked (exit 1 otherwise).
-
-(The module is longer than others because its schema is written where it is made.)
 """
 
 from __future__ import annotations
@@ -45,7 +43,8 @@ from mmsync.report.outcome_text import DONE, applied_sentence, tally
 from mmsync.types import Diagnostic
 
 UI_VERSION = "1.0"
-_LEVELS: dict[str, Literal["info", "warn", "error"]] = {"error": "error", "warning": "warn", "info": "info"}
+_Level = Literal["info", "warn", "error"]
+_LEVELS: dict[str, _Level] = {"error": "error", "warning": "warn", "info": "info"}
 
 
 def version_line(version: str) -> str:
@@ -92,14 +91,15 @@ class EventLines:
                 new = [outcome for outcome in outcomes if self._told.get(outcome.change.name) is not outcome.ok]
                 self._told.update((outcome.change.name, outcome.ok) for outcome in new)
                 lines = [_outcome_line(outcome) for outcome in new]
-                warning = [Diagnostic("warning", "apply/not-verified", unverified)] if unverified else []
-                return lines + [diagnostic_line(each) for each in warning]
+                if unverified:
+                    lines.append(diagnostic_line(Diagnostic("warning", "apply/not-verified", unverified)))
+                return lines
 
 
 def summary_line(plan: Plan, outcomes: Iterable[Outcome], *, digest: str = "") -> str:
     """Return the last line of an apply."""
     outcomes = tuple(outcomes)
-    counts = tally(plan, outcomes)
+    counts, planned = tally(plan, outcomes), plan.summary
     changes = {
         "operation": "apply",
         "add": counts.add,
@@ -109,18 +109,12 @@ def summary_line(plan: Plan, outcomes: Iterable[Outcome], *, digest: str = "") -
         "failed": counts.failed,
         "skipped": counts.skipped,
         "not_attempted": counts.not_attempted,
-        **_plan_counts(plan),
+        **{key: getattr(planned, key) for key in ("blocked", "unknown", "unchanged", "unmanaged", "orphans")},
         "upload_bytes": counts.uploaded,
     }
     ok = not (counts.failed or counts.skipped or counts.not_attempted or counts.blocked or plan.has_errors)
     payload = {"changes": changes, "digest": digest, "changed": counts.done > 0, "ok": ok}
     return _line("info" if ok else "error", applied_sentence(plan, counts), type="change_summary", **payload)
-
-
-def _plan_counts(plan: Plan) -> dict[str, int]:
-    """Return what a plan counts that applying it does not alter."""
-    counts = plan.summary
-    return {key: getattr(counts, key) for key in ("blocked", "unknown", "unchanged", "unmanaged", "orphans")}
 
 
 def _outcome_line(outcome: Outcome) -> str:
@@ -136,17 +130,12 @@ def _outcome_line(outcome: Outcome) -> str:
         "elapsed_seconds": round(outcome.seconds, 3),
     }
     what = DONE[change.action] if outcome.ok else f"{change.action} {outcome.status.replace('-', ' ')}"
-    message = f"{display_name(change.name)}: {what}" + (
-        f": {printable(outcome.message, 2000)}" if outcome.message else ""
-    )
+    why = f": {printable(outcome.message, 2000)}" if outcome.message else ""
     kind = "apply_complete" if outcome.ok else "apply_errored"
-    level: Literal["info", "warn", "error"] = (
-        "info" if outcome.ok else "error" if outcome.status == "failed" else "warn"
-    )
-    return _line(level, message, type=kind, hook=hook)
+    level: _Level = "info" if outcome.ok else "error" if outcome.status == "failed" else "warn"
+    return _line(level, f"{display_name(change.name)}: {what}{why}", type=kind, hook=hook)
 
 
-def _line(level: Literal["info", "warn", "error"], message: str, **payload: Any) -> str:
+def _line(level: _Level, message: str, **payload: Any) -> str:
     """Return one line without its end; ``payload`` begins with the type."""
-    head = {"@level": level, "@message": message, "@module": "mmsync"}
-    return json.dumps({**head, **payload}, separators=(",", ":"))
+    return json.dumps({"@level": level, "@message": message, "@module": "mmsync", **payload}, separators=(",", ":"))

@@ -12,21 +12,21 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from mmsync.plan.model import Action, After, Before, Change
+from mmsync.plan.model import After, Before, Change
 from mmsync.printable import printable
 from mmsync.report.format import human_bytes
 from mmsync.types import Source
 
-Style = Literal["add", "change", "delete", "error", "warning", "good", "name", "faint"]
+Style = Literal["add", "change", "delete", "none", "error", "warning", "name", "faint"]
 Paint = Callable[[str, Style], str]
 
 _CODES: dict[Style, str] = {
     "add": "32",
     "change": "33",
     "delete": "31",
+    "none": "2",
     "error": "1;31",
     "warning": "33",
-    "good": "32",
     "name": "1",
     "faint": "2",
 }
@@ -87,8 +87,7 @@ def flow(pieces: Iterable[Piece], width: int, first: str = "", rest: str = "") -
 def words(text: str, keep: Sequence[str] = ()) -> list[Piece]:
     """Return the words of one of our messages, which may quote foreign text, as pieces.
 
-    Args:
-        keep: Names and paths in it that hold spaces and are not to be broken.
+    ``keep`` are names and paths in it that may hold spaces and are not to be broken.
     """
     shown = printable(text, _LONGEST_MESSAGE)
     for phrase in keep:
@@ -106,16 +105,12 @@ def prose(text: str, room: int) -> list[Piece]:
     pieces: list[Piece] = []
     for word in text.split(" "):
         size = columns(word)
-        if size <= room or size == len(word):
-            pieces.append(Piece(word))
-        else:
-            pieces += _cut(word, max(room, 2))
+        pieces += [Piece(word)] if size <= room or size == len(word) else _cut(word, max(room, 2))
     return pieces
 
 
 def _cut(word: str, room: int) -> list[Piece]:
-    parts: list[str] = [""]
-    used = 0
+    parts, used = [""], 0
     for char in word:
         size = _cell(char)
         if size and used + size > room:
@@ -126,8 +121,7 @@ def _cut(word: str, room: int) -> list[Piece]:
     return [Piece(part, gap=0 if index else 1) for index, part in enumerate(parts)]
 
 
-SIGNS: dict[Action, str] = {"add": "+", "change": "~", "delete": "-", "none": "="}
-STYLES: dict[Action, Style] = {"add": "add", "change": "change", "delete": "delete", "none": "faint"}
+SIGNS: dict[Style, str] = {"add": "+", "change": "~", "delete": "-", "none": "=", "error": "!", "warning": "?"}
 EVIDENCE = {
     "ledger": "the ledger",
     "size": "the size of the server's image",
@@ -157,9 +151,14 @@ def display_engine(engine: str) -> str:
     return printable(engine, _LONGEST_ENGINE)
 
 
-def signed(sign: str, style: Style, name: str, paint: Paint) -> Piece:
+def signed(style: Style, name: str, paint: Paint) -> Piece:
     """Return a sign and a name as one piece: a name never stands on a line without its sign."""
-    return Piece(f"{paint(sign, style)} {paint(display_name(name), 'name')}")
+    return Piece(f"{paint(SIGNS[style], style)} {paint(display_name(name), 'name')}")
+
+
+def heading(style: Style, name: str, what: str, width: int, paint: Paint) -> list[str]:
+    """Return the lines that begin a block: a sign, a name, and what is said of it in the sign's colour."""
+    return flow([signed(style, name, paint), Piece(paint(what, style), gap=2)], width, rest="  ")
 
 
 def place(source: Source) -> str:
@@ -177,9 +176,8 @@ def content_side(sha256: str | None, size: int | None, *, exact: bool = False) -
 
 def contents(before: Before, after: After) -> tuple[str, str]:
     """Return both contents; sizes that differ by less than rounding shows are given to the byte."""
-    exact = (
-        before.size is not None and before.size != after.size and human_bytes(before.size) == human_bytes(after.size)
-    )
+    was = before.size
+    exact = was is not None and was != after.size and human_bytes(was) == human_bytes(after.size)
     old, new = (content_side(side.sha256, side.size, exact=exact) for side in (before, after))
     return old, new
 

@@ -7,23 +7,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mmsync.apply.outcome import Outcome
-from mmsync.plan.model import Action, Change, Plan
-from mmsync.report.diagnostics import blocked_block, by_model, joined
+from mmsync.plan.model import Action, Plan
+from mmsync.report.diagnostics import blocked_blocks, by_model, joined
 from mmsync.report.format import human_bytes, human_seconds
-from mmsync.report.layout import (
-    SIGNS,
-    STYLES,
-    Paint,
-    Piece,
-    Style,
-    display_name,
-    display_path,
-    flow,
-    painter,
-    signed,
-    words,
-)
+from mmsync.report.layout import Paint, Piece, display_name, display_path, flow, heading, painter, signed, words
 from mmsync.report.plan_text import unchanged_sentence
+from mmsync.types import Source
 
 DONE: dict[Action, str] = {"add": "added", "change": "changed", "delete": "deleted", "none": "unchanged"}
 # A change that took less is not worth a figure that differs in every run.
@@ -51,45 +40,37 @@ class Tally(NamedTuple):
 def tally(plan: Plan, outcomes: Iterable[Outcome]) -> Tally:
     """Count what became of the plan; a change without an outcome was not attempted."""
     outcomes = tuple(outcomes)
-    done = Counter(outcome.change.action for outcome in outcomes if outcome.ok)
-    left = Counter(outcome.status for outcome in outcomes if not outcome.ok)
+    counts = Counter[str](outcome.change.action if outcome.ok else outcome.status for outcome in outcomes)
     reported = {outcome.change.name for outcome in outcomes}
     silent = sum(change.name not in reported for change in plan.changes)
     return Tally(
-        add=done["add"],
-        change=done["change"],
-        delete=done["delete"],
-        failed=left["failed"],
-        skipped=left["skipped"],
-        not_attempted=left["not-attempted"] + silent,
+        add=counts["add"],
+        change=counts["change"],
+        delete=counts["delete"],
+        failed=counts["failed"],
+        skipped=counts["skipped"],
+        not_attempted=counts["not-attempted"] + silent,
         blocked=len(plan.blocked),
         uploaded=sum(outcome.uploaded for outcome in outcomes),
     )
 
 
 def render_outcomes(plan: Plan, outcomes: Iterable[Outcome], *, width: int = 80, colour: bool = False) -> str:
-    """Return the summary of an apply; its last line begins with ``Applied:``, or with ``No changes.``.
+    """Return the summary of an apply, whose outcomes may come in any order.
 
-    Args:
-        outcomes: What became of its changes, in any order.
-        width: Columns of the terminal.
-        colour: Whether to use colours (SGR sequences).
+    Its last line begins with ``Applied:``, or with ``No changes.``.
     """
     paint = painter(colour=colour)
     ranked = sorted(outcomes, key=lambda outcome: outcome.change.name)
-    of_model, _ = by_model(plan)
-    blocks = [blocked_block(name, of_model[name], width, paint) for name in plan.blocked]
+    blocks = blocked_blocks(plan, by_model(plan)[0], width, paint)
     for status in ("failed", "skipped", "not-attempted"):
-        left = [outcome for outcome in ranked if outcome.status == status]
+        left = [(outcome, _left_lines(outcome, width, paint)) for outcome in ranked if outcome.status == status]
+        blocks += [lines for outcome, lines in left if outcome.message]
         # One after another without an empty line where there is nothing to say of each.
-        bare = [_left_lines(outcome, width, paint) for outcome in left if not outcome.message]
-        blocks += [_left_lines(outcome, width, paint) for outcome in left if outcome.message]
-        blocks.append([line for lines in bare for line in lines])
+        blocks.append([line for outcome, lines in left if not outcome.message for line in lines])
     blocks.append([line for outcome in ranked if outcome.ok for line in _done_lines(outcome, width, paint)])
-    sentence = applied_sentence(plan, tally(plan, ranked))
-    clauses = sentence.split("; ")  # broken at its semicolons only
-    pieces = [Piece(f"{clause};") for clause in clauses[:-1]] + [Piece(clauses[-1])]
-    blocks.append(flow(pieces, width, rest="         "))
+    *clauses, last = applied_sentence(plan, tally(plan, ranked)).split("; ")  # broken at its semicolons only
+    blocks.append(flow([*(Piece(f"{clause};") for clause in clauses), Piece(last)], width, rest="         "))
     return joined(blocks)
 
 
@@ -109,28 +90,26 @@ def applied_sentence(plan: Plan, counts: Tally) -> str:
 
 def _left_lines(outcome: Outcome, width: int, paint: Paint) -> list[str]:
     failed = outcome.status == "failed"
-    style: Style = "error" if failed else "warning"
-    change = outcome.change
     what = left_clause(outcome) + (f" ({outcome.code})" if outcome.code else "")
-    head = [signed("!" if failed else "?", style, change.name, paint), Piece(paint(what, style), gap=2)]
-    lines = flow(head, width, rest="  ")
-    if outcome.message:
-        source = (
-            [Piece(f"{display_path(change.source.file)}:{change.source.line}:{change.source.column}:")]
-            if change.source and failed
-            else []
-        )
-        lines += flow([*source, *words(outcome.message, _kept(change))], width, first="    ", rest="      ")
-    return lines
+    lines = heading("error" if failed else "warning", outcome.change.name, what, width, paint)
+    return lines + _message_lines(outcome, width, outcome.change.source if failed else None)
 
 
 def _done_lines(outcome: Outcome, width: int, paint: Paint) -> list[str]:
+    head = signed(outcome.change.action, outcome.change.name, paint)
+    return flow([head, Piece(done_clause(outcome), gap=2)], width, rest="    ") + _message_lines(outcome, width)
+
+
+def _message_lines(outcome: Outcome, width: int, source: Source | None = None) -> list[str]:
+    if not outcome.message:
+        return []
+    place = [Piece(f"{display_path(source.file)}:{source.line}:{source.column}:")] if source else []
     change = outcome.change
-    head = signed(SIGNS[change.action], STYLES[change.action], change.name, paint)
-    lines = flow([head, Piece(done_clause(outcome), gap=2)], width, rest="    ")
-    if outcome.message:
-        lines += flow(words(outcome.message, _kept(change)), width, first="    ", rest="      ")
-    return lines
+    # The names and paths that a message may quote, longest first: they are not to be broken.
+    paths = [change.after.file] if change.after else []
+    paths += [change.desired.path] if change.desired else []
+    keep = sorted({display_name(change.name), *map(display_path, paths)}, key=len, reverse=True)
+    return flow([*place, *words(outcome.message, keep)], width, first="    ", rest="      ")
 
 
 def done_clause(outcome: Outcome) -> str:
@@ -143,10 +122,3 @@ def done_clause(outcome: Outcome) -> str:
 def left_clause(outcome: Outcome) -> str:
     """Return what was not done."""
     return f"to {outcome.change.action}, {outcome.status.replace('-', ' ')}"
-
-
-def _kept(change: Change) -> list[str]:
-    """Return the names and paths that a message may quote, longest first: they are not to be broken."""
-    paths = [change.after.file] if change.after else []
-    paths += [change.desired.path] if change.desired else []
-    return sorted({display_name(change.name), *map(display_path, paths)}, key=len, reverse=True)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import resource
-from collections.abc import Callable, Iterable
-from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -23,19 +20,15 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in its base
         """Take up a connection; asyncio calls it."""
         super().connection_made(transport)
-        self.waits_since: float | None = None
-        self._moved_at = self.waits_since = self.loop.time()
+        self._moved_at = self.loop.time()
+        self.waits_since: float | None = self._moved_at
         self._body_since = 0.0
         self._body_bytes = 0
-        if len(self.connections) > _limit():
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if len(self.connections) > max(_FEWEST, min(_MOST, descriptors - _RESERVED)):
             others = [other for other in self.connections if isinstance(other, LimitedProtocol) and other is not self]
             waiting = {other: since for other in others if (since := other.idle_since) is not None}
             min(waiting, key=waiting.__getitem__, default=self).end()
-
-    @property
-    def is_taking(self) -> bool:
-        """Return whether the body of a request is still to come."""
-        return self.cycle is not None and not self.cycle.response_complete and bool(self.cycle.more_body)
 
     @property
     def idle_since(self) -> float | None:
@@ -69,7 +62,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.waits_since is not None:
             if now - self.waits_since > _HEAD_SECONDS:
                 self.end()
-        elif self.is_taking:
+        elif self.cycle is not None and not self.cycle.response_complete and self.cycle.more_body:
             if self.flow.read_paused:  # it is we who do not read
                 self._moved_at = now
             late = now - self._body_since - _BODY_SECONDS
@@ -80,35 +73,3 @@ class LimitedProtocol(HttpToolsProtocol):
         """Close the connection without waiting for anything."""
         self.connections.discard(self)  # it is told that it is lost only later, and must not be chosen twice
         self.transport.abort()
-
-
-def end_idlers(connections: Iterable[Any], now: float) -> None:
-    """End every connection whose client has had time enough."""
-    for connection in tuple(connections):
-        if isinstance(connection, LimitedProtocol):
-            connection.end_if_idle(now)
-
-
-def quiet_about_accepting(
-    loop: asyncio.AbstractEventLoop,
-) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """Return a handler for the loop's errors that says only now and then that no connection can be accepted.
-
-    asyncio itself pauses for a second then, but tells it with a trace for each attempt.
-    """
-    told_at = float("-inf")
-
-    def handle(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        nonlocal told_at
-        if "socket.accept()" not in str(context.get("message", "")):
-            loop.default_exception_handler(context)
-        elif loop.time() - told_at > 60.0:  # noqa: PLR2004 - seconds
-            told_at = loop.time()
-            logging.getLogger(__name__).warning("no connection can be accepted: %s", context.get("exception"))
-
-    return handle
-
-
-def _limit() -> int:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(_FEWEST, min(_MOST, soft - _RESERVED))

@@ -7,14 +7,13 @@ import binascii
 import contextlib
 import json
 import os
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mmsync.server.errors import ApiError, from_os_error
+from mmsync.server.errors import ApiError
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -23,26 +22,21 @@ _CHUNK = 3 * (1 << 17)  # bytes read at a time; a multiple of 3, so that chunks 
 
 
 class ImageAnswer(Response):
-    """An image {id, size} with its bytes: alone, or as the ``image`` of the object ``around``.
+    """The object ``around``, the image's bytes in place of its last null: the contract's *Image* or *ModelDetail*.
 
     Opening blocks, so make it in a worker thread; once made it must be sent, or its file stays open.
-
-    Raises:
-        Refusal: 500, the file is gone or has not the size that was stored.
+    Raises `ApiError` 500 if the file has not the ``size`` that was stored, `OSError` if it is gone.
     """
 
-    def __init__(self, path: Path, image: dict[str, Any], around: dict[str, Any] | None, pool: Executor) -> None:
-        opening = json.dumps({"id": image["id"], "size": image["size"], "image": ""})[:-2]
-        self._closing = b'"}'
-        if around is not None:
-            rest = {key: value for key, value in around.items() if key != "image"}
-            opening = f'{json.dumps(rest)[:-1]}, "image": {opening}'
-            self._closing += b"}"
-        self._opening = opening.encode()
-        self._size: int = image["size"]
-        self._pool = pool
-        self._descriptor = _open(path, self._size)
-        length = len(self._opening) + -(-self._size // 3) * 4 + len(self._closing)
+    def __init__(self, path: Path, size: int, around: dict[str, Any]) -> None:
+        opening, closing = json.dumps(around).rsplit("null", 1)
+        self._opening, self._closing = f'{opening}"'.encode(), f'"{closing}'.encode()
+        self._size = size
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        if os.fstat(self._descriptor).st_size != size:
+            os.close(self._descriptor)
+            raise ApiError(500, "The stored image is damaged: its size is not the one that was uploaded")
+        length = len(self._opening) + -(-size // 3) * 4 + len(self._closing)
         super().__init__(media_type="application/json", headers={"content-length": str(length)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +49,7 @@ class ImageAnswer(Response):
             waiting = self._opening
             for offset in () if scope["method"] == "HEAD" else range(0, self._size, _CHUNK):
                 # The next chunk is read while the one before it is sent.
-                coming = loop.run_in_executor(self._pool, _encode, self._descriptor, offset, self._size)
+                coming = loop.run_in_executor(None, _encode, self._descriptor, offset, self._size)
                 await send({"type": "http.response.body", "body": waiting, "more_body": True})
                 if await request.is_disconnected():
                     return
@@ -67,17 +61,6 @@ class ImageAnswer(Response):
                 with contextlib.suppress(OSError):
                     await asyncio.shield(coming)
             os.close(self._descriptor)
-
-
-def _open(path: Path, size: int) -> int:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise from_os_error(error) from error
-    if os.fstat(descriptor).st_size != size:
-        os.close(descriptor)
-        raise ApiError(500, "The stored image is damaged: its size is not the one that was uploaded")
-    return descriptor
 
 
 def _encode(descriptor: int, offset: int, size: int) -> bytes:

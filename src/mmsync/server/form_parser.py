@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 
 from mmsync.server.errors import ApiError
 
@@ -17,34 +17,20 @@ _PARTS_LIMIT = 64
 
 
 class UploadForm:
-    """The parts ``engine`` and ``fileName``, in either order; others are passed over.
-
-    Attributes:
-        engine: The engine's name once its part has ended, else None.
-        file_name: What the client calls the file; for display only.
-        has_file: Whether the part ``fileName`` has begun.
-        waiting: Bytes of the file not yet taken.
-        waiting_size: How many they are.
-        ended: Whether the closing boundary was seen.
-    """
+    """The parts ``engine`` and ``fileName``, in either order; others are passed over."""
 
     def __init__(self, content_type: str) -> None:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data" or not boundary:
             raise ApiError(400, "An upload must be multipart/form-data with a boundary")
-        self.engine: str | None = None
-        self.file_name = ""
-        self.has_file = False
-        self.waiting: list[memoryview] = []
-        self.waiting_size = 0
-        self.ended = False
+        self.engine: str | None = None  # its name once its part has ended
+        self.file_name = ""  # what the client calls the file; for display only
+        self.waiting_size = 0  # bytes of the file not yet taken
+        self._waiting: list[memoryview] = []
+        self._has_file = False  # whether the part ``fileName`` has begun
         self._parts = 0
-        self._header = b""
-        self._value = b""
-        self._disposition = b""
-        self._part = b""
-        self._engine = b""
+        self._header = self._value = self._disposition = self._part = self._engine = b""
         try:
             self._parser = MultipartParser(
                 boundary,
@@ -56,18 +42,13 @@ class UploadForm:
                     "on_headers_finished": self._end_headers,
                     "on_part_data": self._take_data,
                     "on_part_end": self._end_part,
-                    "on_end": self._end,
                 },
             )
         except FormParserError as error:
             raise ApiError(400, "The multipart boundary is too long") from error
 
     def feed(self, chunk: bytes) -> None:
-        """Parse the next piece of the body.
-
-        Raises:
-            Refusal: 400, the body is not the form it should be.
-        """
+        """Parse the next piece of the body; raises `ApiError` 400 if it is not the form it should be."""
         try:
             self._parser.write(chunk)
         except FormParserError as error:
@@ -75,20 +56,16 @@ class UploadForm:
 
     def take(self) -> list[memoryview]:
         """The bytes of the file that came since they were last taken."""
-        taken, self.waiting, self.waiting_size = self.waiting, [], 0
+        taken, self._waiting, self.waiting_size = self._waiting, [], 0
         return taken
 
     def finish(self) -> str:
-        """Return the engine's name, the body having ended.
-
-        Raises:
-            Refusal: 400, the body broke off or a part is missing.
-        """
-        if not self.ended:
+        """Return the engine's name, the body being over; raises `ApiError` 400 if it broke off or lacks a part."""
+        if self._parser.state != MultipartState.END:
             raise ApiError(400, "The multipart body ends before its closing boundary")
         if self.engine is None:
             raise ApiError(400, "The field 'engine' is required")
-        if not self.has_file:
+        if not self._has_file:
             raise ApiError(400, "The part 'fileName' with the model's file is required")
         return self.engine
 
@@ -113,16 +90,16 @@ class UploadForm:
         _, options = parse_options_header(self._disposition)
         self._part = options.get(b"name", b"")
         if self._part == b"fileName":
-            if self.has_file:
+            if self._has_file:
                 raise ApiError(400, "An upload may have one part 'fileName' only")
-            self.has_file = True
+            self._has_file = True
             self.file_name = options.get(b"filename", b"").decode("utf-8", "replace")
         elif self._part == b"engine":
             self._engine = b""
 
     def _take_data(self, data: bytes, start: int, end: int) -> None:
         if self._part == b"fileName":
-            self.waiting.append(memoryview(data)[start:end])
+            self._waiting.append(memoryview(data)[start:end])
             self.waiting_size += end - start
         elif self._part == b"engine":
             self._engine += data[start:end]
@@ -133,6 +110,3 @@ class UploadForm:
         if self._part == b"engine":
             self.engine = self._engine.decode("utf-8", "replace").strip()
         self._part = b""
-
-    def _end(self) -> None:
-        self.ended = True

@@ -1,4 +1,4 @@
-"""Answers every endpoint shares: JSON, nothing, an error; and reading what came with the question."""
+"""Answers every endpoint shares: JSON, an error; and reading what came with the request."""
 
 from __future__ import annotations
 
@@ -26,12 +26,7 @@ def json_text(text: str, status: int = 200) -> Response:
     return Response(text, status, media_type="application/json")
 
 
-def nothing(status: int = 204) -> Response:
-    """No body at all."""
-    return Response(status_code=status)
-
-
-def error_answer(error: ApiError, *, close: bool = False) -> Response:
+def error_answer(error: ApiError, *, close: bool) -> Response:
     """The contract's *Error*; ``cid`` is new for every error. ``close`` ends the connection after it."""
     answer = json_answer({"code": error.code, "msg": error.msg, "cid": secrets.token_hex(16)}, error.status)
     if close:
@@ -42,11 +37,7 @@ def error_answer(error: ApiError, *, close: bool = False) -> Response:
 
 
 def path_text(request: Request, key: str) -> str:
-    """A segment of the path, decoded.
-
-    Raises:
-        Refusal: 400, it is not UTF-8.
-    """
+    """A segment of the path, decoded; raises `ApiError` 400 if it is not UTF-8."""
     try:
         return unquote_to_bytes(request.path_params[key]).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -56,8 +47,7 @@ def path_text(request: Request, key: str) -> str:
 def truth(request: Request, key: str) -> bool | None:
     """A flag of the query in any case (the official client sends Python's ``True``); None where it is not given.
 
-    Raises:
-        Refusal: 400, it is neither true nor false.
+    Raises `ApiError` 400 if it is neither true nor false.
     """
     word = request.query_params.get(key)
     if word is None:
@@ -90,15 +80,10 @@ class Body:
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         self._ended = not message.get("more_body", False)
-        body: bytes = message.get("body", b"")
-        return body
+        return bytes(message.get("body", b""))
 
     async def read(self, limit: int) -> bytes:
-        """The whole body.
-
-        Raises:
-            Refusal: 413, it is longer than ``limit`` bytes.
-        """
+        """The whole body; raises `ApiError` 413 if it is longer than ``limit`` bytes."""
         body = bytearray()
         async for chunk in self:
             body += chunk
@@ -106,11 +91,10 @@ class Body:
                 raise ApiError(413, f"The request's body is larger than {limit} bytes")
         return bytes(body)
 
-    async def pass_by(self, limit: int | None = None) -> bool:
+    async def pass_by(self, limit: int | None) -> bool:
         """Read the rest and forget it, so that the client gets to read the answer.
 
-        Returns:
-            False where some is left: more than ``limit`` bytes came, or the client waits to be asked and was not.
+        False where some is left: more than ``limit`` bytes came, or the client waits to be asked and was not.
         """
         if self._waits:
             return False

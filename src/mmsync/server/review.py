@@ -15,11 +15,10 @@ _LIMIT = 32 << 20  # bytes; parsed, a model takes its size again, and a large on
 _NOT_THE_MODEL = ("ir_version", "opset", "No Op registered", "should be stored in", "external")
 
 
-def check_model(path: Path) -> None:
+def _check_onnx(path: Path) -> None:
     """Parse and check a model; does nothing for a large one, or where the package is missing.
 
-    Raises:
-        Unfit: The package cannot parse it, or finds it inconsistent.
+    Raises `FormatError` if the package cannot parse it, or finds it inconsistent.
     """
     if path.stat().st_size > _LIMIT:
         return
@@ -55,21 +54,13 @@ class Review(Signature):
 
 
 def require_engine(engine: str) -> None:
-    """Refuse an unknown engine as the real server does: in the words of a Java exception, with status 500.
-
-    Raises:
-        Refusal: 500, it is unknown; case matters.
-    """
+    """Raise `ApiError` 500 for an unknown engine (case matters) in a Java exception's words as the real server does."""
     if engine not in EXTENSIONS:
         raise ApiError(500, f"No enum constant com.devo.ml.modelmanager.model.EngineType.{engine[:200]}")
 
 
 def review(path: Path, engine: str) -> Review:
-    """Review the file at ``path`` as a model of a known ``engine``; a refused one has an ``error_detail``.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
+    """Review the file at ``path`` as a model of a known ``engine``; raises `OSError` if it cannot be read."""
     size = path.stat().st_size
     if not size:
         return Review(error_detail="The file is empty")
@@ -77,10 +68,10 @@ def review(path: Path, engine: str) -> Review:
         with path.open("rb") as file:
             found = inspect(file.fileno(), engine)
         if engine == "ONNX":
-            check_model(path)
-    except FormatError as unfit:
-        hint = f": {unfit.hint_for('the file')}" if unfit.hint else ""
-        return Review(error_detail=f"The file cannot be used: {unfit.reason}{hint}")
+            _check_onnx(path)
+    except FormatError as error:
+        hint = f": {error.hint_for('the file')}" if error.hint else ""
+        return Review(error_detail=f"The file cannot be used: {error.reason}{hint}")
     # What a model takes once loaded is a guess: an eighth more than its file, or what it unpacks to.
     takes = max(found.runtime_size, size + size // 8)
     return Review(found.output_type, found.category, found.fields, found.clusters, takes)

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import secrets
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmsync.errors import MmsyncError
 from mmsync.server.schemas import Generation, Settings
 
-__all__ = ["Address", "Generation", "first_signal", "listen", "running", "serve", "url_of"]
-
 _TICK = 0.5  # seconds
+_SERVE_PATIENCE = 10.0  # seconds
 
 
 @contextlib.contextmanager
@@ -56,40 +52,6 @@ def first_signal() -> Iterator[Callable[[], int]]:
         os.close(writer)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; ``port`` 0 takes a free one.
-
-    Raises:
-        MmsyncError: The address is taken, or is none of this machine's.
-    """
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        # The protocol is spelled out because asyncio turns Nagle's algorithm off only where it is: with it on, every
-        # small answer waits 40 ms for the client's delayed acknowledgement.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(_QUEUE)
-        except BaseException:
-            listener.close()
-            raise
-    except (OSError, OverflowError) as error:
-        raise MmsyncError(f"cannot listen on {host} port {port}: {error}") from error
-    return listener
-
-
-def url_of(host: str, port: int) -> str:
-    """Return where a client on this machine reaches it, also where it listens on every address."""
-    reachable = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # it is replaced
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-
-
-_QUEUE = 2048  # connections that wait to be accepted
-_THREADS = 32
-_SERVE_PATIENCE = 10.0
-
-
 @dataclass(frozen=True, slots=True)
 class Address:
     """The address a server answers at, and the token it wants."""
@@ -116,31 +78,33 @@ def running(
 
     It answers when the block is entered, and everything of it is closed when the block is left. Several may run at
     once, on the same folder too. ``port`` 0 takes a free one; without a ``token`` a new one is made. The rest is
-    explained at `Settings`.
-
-    Raises:
-        MmsyncError: The extra ``server`` is not installed, the folder is unusable, or the address is taken.
+    explained at `Settings`. Raises `MmsyncError` if the extra ``server`` is not installed, the folder is unusable, or
+    the address is taken.
     """
     settings = Settings(generation, domain, prefix.rstrip("/"), latency, allow_delete, patience)
     if token is None:
         token = secrets.token_urlsafe(32)
     elif not token.strip():
         raise MmsyncError("the token of a server cannot be empty")
-    _require_extra()
-    # What they need is an optional extra, whose absence has just been told in words.
-    from mmsync.server import app, server_thread, store as storage  # noqa: PLC0415 - see above
+    try:
+        # What they need is an optional extra, and takes its time to load.
+        from mmsync.server import app, server_thread, store as storage  # noqa: PLC0415 - see above
+    except ImportError as error:
+        raise MmsyncError(
+            f"the embedded server is not installed: run pip install 'mmsync[server]' ({error})"
+        ) from error
 
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(listen(host, port))
+        listener = stack.enter_context(server_thread.listening_socket(host, port))
         store = stack.enter_context(contextlib.closing(storage.Store(Path(folder))))
-        pool = stack.enter_context(ThreadPoolExecutor(_THREADS, thread_name_prefix="mmsync-server"))
-        server = server_thread.ServerThread(
-            app.Application(store, pool, settings, token), listener, settings.patience, _QUEUE
-        )
-        address = Address(url_of(host, listener.getsockname()[1]) + settings.prefix, token)
+        application = app.application(store, settings, token)
+        server = server_thread.ServerThread(application, listener, settings.patience)
         server.start()
         stack.callback(server.stop)
-        yield address
+        # A client on this machine reaches it there, also where it listens on every address.
+        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # it is replaced
+        authority = f"[{reachable}]" if ":" in reachable else reachable
+        yield Address(f"http://{authority}:{listener.getsockname()[1]}{settings.prefix}", token)
 
 
 def serve(
@@ -156,47 +120,19 @@ def serve(
 ) -> int:
     """Run a server over ``folder`` until SIGINT or SIGTERM, or until ``stop`` is set where one is given.
 
-    Requests in flight get ten seconds to finish; a second signal does not wait for them.
-
-    Args:
-        folder: Where it keeps its models.
-        host: The address to listen on; only this machine reaches the default.
-        port: The port; 0 takes a free one.
-        token: The token it wants; without one a new one is made, which only ``on_ready`` is told.
-        on_ready: Called once it answers.
-        stop: Ends it instead of signals, which are then left alone.
-
-    Returns:
-        The number of the signal that ended it; 0 for ``stop``.
-
-    Raises:
-        MmsyncError: As for `running`.
+    Requests in flight get ten seconds to finish; a second signal does not wait for them. With ``stop``, signals are
+    left alone. Only this machine reaches the default ``host``; ``port`` 0 takes a free one; without a ``token`` a new
+    one is made, which only ``on_ready`` is told, called once the server answers. Return the number of the signal that
+    ended it, 0 for ``stop``; raises `MmsyncError` as `running` does.
     """
     with contextlib.ExitStack() as stack:
-        wait = _wait_for(stop) if stop is not None else stack.enter_context(first_signal())
+        signals = stack.enter_context(first_signal()) if stop is None else None
         server = running(
             folder, token=token, host=host, port=port, generation=generation, prefix=prefix, patience=_SERVE_PATIENCE
         )
         address = stack.enter_context(server)
         if on_ready is not None:
             on_ready(address)
-        return wait()
-
-
-def _wait_for(stop: threading.Event) -> Callable[[], int]:
-    def wait() -> int:
-        while not stop.wait(_TICK):
+        while stop is not None and not stop.wait(_TICK):
             pass  # a signal that came just before the wait began is seen now and then
-        return 0
-
-    return wait
-
-
-def _require_extra() -> None:
-    try:
-        for module in ("starlette", "uvicorn", "python_multipart"):
-            importlib.import_module(module)
-    except ImportError as error:
-        raise MmsyncError(
-            f"the embedded server is not installed: run pip install 'mmsync[server]' ({error})"
-        ) from error
+        return 0 if signals is None else signals()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import sqlite3
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from mmsync.server.review import Review
 
 # What a model and its detail have in common: the contract's key, and the column it is kept in.
-_COMMON: Final[Mapping[str, str]] = {
+_COMMON = {
     "id": "id",
     "name": "name",
     "engine": "engine",
@@ -29,12 +28,12 @@ _COMMON: Final[Mapping[str, str]] = {
 }
 
 # A *Model* as an SQL expression over ``models``: SQLite writes a list of ten thousand four times as fast as Python.
-_PAIRS: Final = [f"'{key}', {column}" for key, column in {**_COMMON, "imageId": "image"}.items()]
-LIST_ROW: Final = f"json_object({', '.join(_PAIRS)})"
+_PAIRS = [f"'{key}', {column}" for key, column in {**_COMMON, "imageId": "image"}.items()]
+LIST_ROW = f"json_object({', '.join(_PAIRS)})"
 
 # What a server of the legacy generation answers for a model it does not have.
-ABSENT_DETAIL: Final = dict.fromkeys((*_COMMON, "fields", "clusters", "hidden", "image"))
-ABSENT_IMAGE: Final = dict.fromkeys(("id", "size", "image"))
+ABSENT_DETAIL = dict.fromkeys((*_COMMON, "fields", "clusters", "hidden", "image"))
+ABSENT_IMAGE = dict.fromkeys(("id", "size", "image"))
 
 
 def model_detail(row: sqlite3.Row) -> dict[str, Any]:
@@ -71,12 +70,11 @@ Generation = Literal["both", "latest", "legacy"]
 class Settings:
     """Settings of one server."""
 
-    # which addresses it answers: ``/models…`` (latest), ``/domains/{domain}/models…`` (legacy) or both; the others
-    # are 404, as on a real server of the other generation
+    # Which addresses it answers: ``/models…`` (latest), ``/domains/{domain}/models…`` (legacy) or both; the others
+    # are 404, as on a real server of the other generation.
     generation: Generation = "both"
     domain: str = "self"  # the domain the latest generation speaks of; a real server infers it from the token
-    prefix: str = ""  # A path it answers under as well, such as ``/mlmodelmanager``; empty for none
+    prefix: str = ""  # a path it answers under as well, such as ``/mlmodelmanager``; empty for none
     latency: float = 0.0  # seconds it waits before it answers a request, as a network would
-    # Whether the latest generation knows DELETE; without it, 405. The legacy one always does.
-    allow_delete: bool = True
+    allow_delete: bool = True  # whether the latest generation knows DELETE: 405 without; the legacy one always does
     patience: float = 1.0  # seconds requests in flight have to finish when it stops

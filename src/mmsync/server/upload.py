@@ -11,30 +11,23 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from mmsync.server.errors import from_os_error
 from mmsync.server.form_parser import UploadForm
 from mmsync.server.review import require_engine, review
 from mmsync.server.schemas import review_reply
 from mmsync.server.store import Store
 
-__all__ = ["IncomingFile", "receive_upload"]
-
+_BLOCK = 1 << 20  # bytes collected before a worker thread writes them
 _BUFFERS_A_WRITE = 512  # below IOV_MAX, 1024 on Linux
 
 
 class IncomingFile:
     """A temporary file, locked while it is written so that no start-up clears it away.
 
-    Its methods block; all may raise OSError.
-
-    Attributes:
-        path: Its temporary name.
-        size: Bytes written so far.
+    Its methods block; all may raise `OSError`. ``size`` is the bytes written so far.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,17 +42,17 @@ class IncomingFile:
             # A server starting up took it for a leftover before it was locked; the next name will do.
             os.close(self._descriptor)
 
-    def write(self, buffers: Sequence[bytes | memoryview]) -> None:
+    def write(self, buffers: list[memoryview]) -> None:
         """Append all of ``buffers``."""
         for start in range(0, len(buffers), _BUFFERS_A_WRITE):
-            some = list(buffers[start : start + _BUFFERS_A_WRITE])
+            some = buffers[start : start + _BUFFERS_A_WRITE]
             while some:
                 written = os.writev(self._descriptor, some)
                 self.size += written
                 while some and written >= len(some[0]):
                     written -= len(some.pop(0))
                 if written:
-                    some[0] = memoryview(some[0])[written:]
+                    some[0] = some[0][written:]
 
     def sync(self) -> None:
         """Return once every byte is on disk."""
@@ -83,21 +76,15 @@ class IncomingFile:
             self.close()
 
 
-_BLOCK = 1 << 20  # bytes collected before a worker thread writes them
-
-
-async def receive_upload(
-    content_type: str, body: AsyncIterator[bytes], store: Store, domain: str, pool: Executor
-) -> dict[str, Any]:
+async def receive_upload(content_type: str, body: AsyncIterator[bytes], store: Store, domain: str) -> dict[str, Any]:
     """Take in the whole body; return the *ModelReview*.
 
-    Raises:
-        Refusal: 400 for a broken body or a missing part, 500 for an unknown engine, 507 or 500 for a disk error.
+    Raises `ApiError` 400 for a broken body or a missing part, 500 for an unknown engine; `OSError` for the disk's.
     """
     form = UploadForm(content_type)
     work = _Work(store, domain)
     loop = asyncio.get_running_loop()
-    writing: asyncio.Future[None] | None = None
+    writing: asyncio.Future[Any] | None = None  # shielded: a thread goes on when the request is cancelled
     try:
         async for chunk in body:
             form.feed(chunk)
@@ -105,20 +92,20 @@ async def receive_upload(
                 require_engine(form.engine)
             if form.waiting_size >= _BLOCK:
                 if writing is not None:
-                    await writing
-                writing = loop.run_in_executor(pool, work.write, form.take())
+                    await asyncio.shield(writing)
+                writing = loop.run_in_executor(None, work.write, form.take())
         engine = form.finish()
         require_engine(engine)
         if writing is not None:
-            await writing
-        writing = None
-        return await loop.run_in_executor(pool, work.finish, form.take(), engine, form.file_name)
+            await asyncio.shield(writing)
+        writing = loop.run_in_executor(None, work.finish, form.take(), engine, form.file_name)
+        return await asyncio.shield(writing)
     finally:
         if writing is not None:  # its outcome no longer matters, but it must be over before the file goes
             await asyncio.wait([writing])
             writing.exception()
         if work.file is not None:
-            await loop.run_in_executor(pool, work.close)
+            await loop.run_in_executor(None, work.file.discard)
 
 
 class _Work:
@@ -127,37 +114,22 @@ class _Work:
     def __init__(self, store: Store, domain: str) -> None:
         self._store = store
         self._domain = domain
-        self._kept = False
-        self.file: IncomingFile | None = None
+        self.file: IncomingFile | None = None  # made with the first bytes
 
     def write(self, buffers: list[memoryview]) -> None:
-        """Append to the file, made with the first bytes."""
-        try:
-            if self.file is None:
-                self.file = IncomingFile(self._store.incoming)
-            self.file.write(buffers)
-        except OSError as error:
-            raise from_os_error(error) from error
+        """Append to the file."""
+        if self.file is None:
+            self.file = IncomingFile(self._store.incoming)
+        self.file.write(buffers)
 
     def finish(self, buffers: list[memoryview], engine: str, file_name: str) -> dict[str, Any]:
         """Write the rest, review the file and keep it if it is valid."""
         self.write(buffers)
         assert self.file is not None
-        try:
-            found = review(self.file.path, engine)
-            if not found.valid:
-                return review_reply(found, None, file_name, self.file.size)
+        found = review(self.file.path, engine)
+        image = None
+        if found.valid:
             self.file.sync()
             image = self._store.add_image(self._domain, engine, self.file, found)
-        except OSError as error:
-            raise from_os_error(error) from error
-        self._kept = True
+            self.file.close()  # from here on there is nothing to discard
         return review_reply(found, image, file_name, self.file.size)
-
-    def close(self) -> None:
-        """Discard the file unless it was kept."""
-        assert self.file is not None
-        if self._kept:
-            self.file.close()
-        else:
-            self.file.discard()

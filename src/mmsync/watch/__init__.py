@@ -2,11 +2,11 @@
 
 ::
 
-    events (event_source) ─► control: wake ─► watcher ◄─ signals (control), timer and retries (retry)
-                                                 │
-        scanner ─► current_manifest, settle, roots, symlinks
-                                                 │
-        reconciler ─► the reconcile of the command line        reporting ─► log, conditions, hook, systemd
+    events (event_source) ─► Trigger (control) ─► watcher ◄─ signals (control), timer and retries (retry)
+                                                     │
+           scanner ─► current_manifest, settle, roots, symlinks
+                                                     │
+           reconciler ─► the reconcile of the command line       reporting ─► log, conditions, hook, systemd
 
-Start with ``watcher``. ``settle``, ``retry`` and ``roots`` are pure: they are told the time and what was seen.
+Start with ``watcher``. ``settle``, ``retry`` and ``roots`` decide purely: they are told the time and what was seen.
 """

@@ -20,38 +20,32 @@ if TYPE_CHECKING:
     from mmsync.watch.reporting import Level, Log
 
 
-class Kind(NamedTuple):
-    """A sort of condition: the event that begins it, and the one that ends it."""
-
-    begins: str
-    ends: str
-
-
+# By the kind of a condition: the event that begins it, and the one that ends it.
 KINDS = {
-    "manifest": Kind("manifest_failed", "manifest_recovered"),
-    "server": Kind("server_failed", "server_recovered"),
-    "token": Kind("token_failed", "token_recovered"),
-    "plan": Kind("plan_refused", "plan_allowed"),
-    "disk": Kind("disk_failed", "disk_recovered"),
-    "ledger": Kind("ledger_failed", "ledger_recovered"),
-    "root": Kind("root_failed", "root_recovered"),
-    "trust": Kind("root_replaced", "root_trusted"),
-    "events": Kind("events_failed", "events_recovered"),
-    "model": Kind("model_failed", "model_recovered"),
-    "orphans": Kind("orphans_found", "orphans_gone"),
-    "drift": Kind("drift_found", "drift_gone"),
-    "notice": Kind("notice", "notice_gone"),
-    "internal": Kind("internal_failed", "internal_recovered"),
+    "manifest": ("manifest_failed", "manifest_recovered"),
+    "server": ("server_failed", "server_recovered"),
+    "token": ("token_failed", "token_recovered"),
+    "plan": ("plan_refused", "plan_allowed"),
+    "disk": ("disk_failed", "disk_recovered"),
+    "ledger": ("ledger_failed", "ledger_recovered"),
+    "root": ("root_failed", "root_recovered"),
+    "trust": ("root_replaced", "root_trusted"),
+    "events": ("events_failed", "events_recovered"),
+    "model": ("model_failed", "model_recovered"),
+    "orphans": ("orphans_found", "orphans_gone"),
+    "drift": ("drift_found", "drift_gone"),
+    "notice": ("notice", "notice_gone"),
+    "internal": ("internal_failed", "internal_recovered"),
 }
 
 
 class Condition(NamedTuple):
     """Something that is not as it should be."""
 
-    kind: str  # A key of KINDS
+    kind: str  # a key of KINDS
     subject: str  # what it is about: a model, a folder; empty where there is only one
     message: str  # one sentence for a person, with the hint; the same as long as the situation is
-    code: str = ""  # A stable word for programs
+    code: str = ""  # a stable word for programs
     recovered: str = "it is as it should be again"  # what to say when it is over
     level: Level = "error"  # ``error`` unless the watcher does all it should in spite of it
 
@@ -62,7 +56,7 @@ class Conditions:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._present: dict[tuple[str, str], Condition] = {}
-        self._changed = False
+        self.has_changed = False  # since ``take_change`` was called last
 
     @property
     def present(self) -> tuple[Condition, ...]:
@@ -74,14 +68,9 @@ class Conditions:
         """``ok``, or ``degraded`` where something is wrong that stops at least one model."""
         return "degraded" if any(condition.level == "error" for condition in self._present.values()) else "ok"
 
-    @property
-    def changing(self) -> bool:
-        """Return whether anything changed since ``take_change`` was called last."""
-        return self._changed
-
     def take_change(self) -> bool:
         """Return whether anything changed since this was asked last."""
-        changed, self._changed = self._changed, False
+        changed, self.has_changed = self.has_changed, False
         return changed
 
     def update(self, kind: str, conditions: Iterable[Condition]) -> None:
@@ -92,25 +81,23 @@ class Conditions:
             was, current = before.get(subject), now.get(subject)
             if current == was:
                 continue
-            self._changed = True
+            self.has_changed = True
+            begins, ends = KINDS[kind]
             if current is not None:
                 self._present[kind, subject] = current
-                self._log_begin(current)
+                fields = {"code": current.code or None, **_subject(current)}
+                self._log(begins, current.message, level=current.level, **fields)
             elif was is not None:
                 del self._present[kind, subject]
-                self._log.record(KINDS[kind].ends, was.recovered, "info", _subject(was))
+                self._log(ends, was.recovered, level="info", **_subject(was))
 
     def set(self, kind: str, condition: Condition | None) -> None:
         """Replace the one condition of a kind, or end it."""
         self.update(kind, [condition] if condition else [])
 
-    def has(self, kind: str, subject: str = "") -> Condition | None:
-        """Return a present condition, or None."""
-        return self._present.get((kind, subject))
-
-    def _log_begin(self, condition: Condition) -> None:
-        fields = {"code": condition.code or None, **_subject(condition)}
-        self._log.record(KINDS[condition.kind].begins, condition.message, condition.level, fields)
+    def get(self, kind: str) -> Condition | None:
+        """Return the one condition of a kind, None where there is none now."""
+        return self._present.get((kind, ""))
 
 
 def _subject(condition: Condition) -> dict[str, str]:
@@ -128,32 +115,31 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 def of_error(error: Exception) -> Condition:
     """Return the condition of a reconcile that could not be made at all; it will be tried again."""
+    message = _sentence(error) if isinstance(error, MmsyncError) else type(error).__name__
     match error:
         case TokenError():
-            kind, code, message = "token", "token", _sentence(error)
+            kind, code = "token", "token"
         case TransportError():
             # The wording of a network error varies from attempt to attempt; that it is one does not.
-            kind, code, message = "server", "server-too-slow" if error.timed_out else "network", _sentence(error)
+            kind, code = "server", "server-too-slow" if error.timed_out else "network"
         case ModelManagerError():
-            kind, code, message = "server", "server", _sentence(error)
+            kind, code = "server", "server"
         case TokenSettingsError():
-            kind, code, message = "token", "settings", _sentence(error)
+            kind, code = "token", "settings"
         case SettingsError():
-            kind, code, message = "server", "settings", _sentence(error)
+            kind, code = "server", "settings"
         case LockTimeout():
-            kind, code, message = "server", "lock", _sentence(error)
+            kind, code = "server", "lock"
         case MmsyncError():
-            kind, code, message = "internal", "error", _sentence(error)
+            kind, code = "internal", "error"
         case OSError():
             kind = "disk" if error.errno in _DISK else "server"
-            code, message = errno.errorcode.get(error.errno or 0, "os"), error.strerror or type(error).__name__
+            code, message = errno.errorcode.get(error.errno or 0, "os"), error.strerror or message
         case _:
-            text = printable(str(error), 300)
-            return Condition(
-                "internal", "", f"internal error of mmsync: {type(error).__name__}: {text}", type(error).__name__
-            )
-    message += "; it is tried again until it works"
-    return Condition(kind, "", message, code, _RECOVERED.get(kind, "it did not come again"))
+            said = f"internal error of mmsync: {message}: {printable(str(error), 300)}"
+            return Condition("internal", "", said, message)
+    again = _RECOVERED.get(kind, "it did not come again")
+    return Condition(kind, "", f"{message}; it is tried again until it works", code, again)
 
 
 def of_unknown_roots(unknown: Mapping[str, str]) -> Iterator[Condition]:
@@ -174,15 +160,11 @@ def of_plan(plan: Plan, *, waiting: Container[str]) -> Iterator[Condition]:
     """Return what the plan says against single models, those that only wait aside."""
     told: set[str] = set()
     for diagnostic in plan.diagnostics:
-        if (
-            not diagnostic.model
-            or diagnostic.severity == "info"
-            or diagnostic.model in told
-            or diagnostic.model in waiting
-        ):
+        model = diagnostic.model
+        if not model or diagnostic.severity == "info" or model in told or model in waiting:
             continue
-        told.add(diagnostic.model)  # the first is the gravest: they are ordered
-        name = printable(diagnostic.model)
+        told.add(model)  # the first is the gravest: they are ordered
+        name = printable(model)
         is_incomplete = diagnostic.code == "file/incomplete"
         message = f"incomplete, waiting: {diagnostic.summary}" if is_incomplete else str(diagnostic)
         if diagnostic.code == "file/misfit":
@@ -192,27 +174,17 @@ def of_plan(plan: Plan, *, waiting: Container[str]) -> Iterator[Condition]:
 
 
 def of_diagnostics(diagnostics: Iterable[Diagnostic], besides: Container[Diagnostic]) -> Iterator[Condition]:
-    """Return what is to be told of files and rows that are no model's, refusals aside; an empty drop folder is fine."""
+    """Return what is to be told of files and rows that are no model's, ``besides`` aside; an empty folder is fine."""
     for diagnostic in diagnostics:
-        if (
-            diagnostic.severity == "info"
-            or (diagnostic.model and not diagnostic.code.startswith("manifest/"))
-            or diagnostic in besides
-        ):
-            continue
-        if diagnostic.code not in ("manifest/discover-empty", "manifest/duplicate-name"):
-            yield Condition(
-                "notice",
-                str(diagnostic),
-                str(diagnostic),
-                diagnostic.code,
-                f"no longer: {diagnostic.summary}",
-                diagnostic.severity,
-            )
+        code, severity, sentence = diagnostic.code, diagnostic.severity, str(diagnostic)
+        is_of_model = diagnostic.model and not code.startswith("manifest/")
+        is_fine = severity == "info" or code in ("manifest/discover-empty", "manifest/duplicate-name")
+        if not is_fine and not is_of_model and diagnostic not in besides:
+            yield Condition("notice", sentence, sentence, code, f"no longer: {diagnostic.summary}", severity)
 
 
 def of_ledger(warnings: Sequence[str]) -> Condition | None:
-    """Return what the ledger had to say in a round; it costs time only."""
+    """Return what the ledger had to say in a reconcile; it costs time only."""
     if not warnings:
         return None
     return Condition("ledger", "", "; ".join(warnings), "ledger", "the ledger can be used again", "warning")
@@ -241,7 +213,7 @@ def of_orphans(plan: Plan) -> Condition | None:
 def of_outcomes(outcomes: Iterable[Outcome]) -> Iterator[Condition]:
     """Return a condition for each change that was not done, those that a signal ended aside."""
     for outcome in outcomes:
-        # A refused token is a problem of the token, a file that changed meanwhile is none: it is waited for.
+        # A refused token is a condition of the token, a file that changed meanwhile is none: it is waited for.
         if outcome.ok or outcome.code in ("interrupted", "token", "file-changed"):
             continue
         name = printable(outcome.change.name)
@@ -252,7 +224,7 @@ def of_outcomes(outcomes: Iterable[Outcome]) -> Iterator[Condition]:
 
 
 def of_unsettled(models: Iterable[Desired], waiting: Container[str], overdue: Container[str]) -> Iterator[Condition]:
-    """Return a warning for each model whose file has not come to rest for long."""
+    """Return a warning for each model whose file has not settled for long."""
     for desired in models:
         if desired.name in waiting and desired.path in overdue:
             name = printable(desired.name)

@@ -27,7 +27,7 @@ class WatchOptions:
     options: Options = field(default_factory=Options)  # how to plan: selection, guards, prune, verify, jobs
     settle: float = 2.0  # seconds a file must stay as it is before it is taken
     interval: float = 300.0  # seconds between two full reconciles, give or take a tenth
-    poll: float = 10.0  # seconds between two looks where no events come from
+    poll: float = 10.0  # seconds between two scans where no events come from
     force: float = 60.0  # seconds after which a file that does not settle is read and compared instead
     on_drift: OnDrift = "fix"  # whether what is changed outside mmsync is set right
     once: bool = False  # one settled pass, then the end
@@ -45,8 +45,8 @@ class Dependencies(NamedTuple):
     control: Control  # what signals ask for
     log: Log  # where it is told
     service: Service  # the service manager
-    on_change: OnChange | None  # given the report of each round that changed something; None for nobody
+    on_change: OnChange | None  # given the report of each reconcile that changed something; None for nobody
     clock: Callable[[], float]  # seconds, monotonic
     wall: Callable[[], int]  # nanoseconds since the epoch, as files are stamped
     effort: Callable[[], float]  # seconds of processor time this thread has used
-    chance: Callable[[], float]  # A number from 0 up to 1
+    chance: Callable[[], float]  # a number from 0 up to 1

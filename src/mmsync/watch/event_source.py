@@ -1,7 +1,7 @@
 """File events: which folders are listened to, through watchdog, and whether events still come.
 
 An event only says that something may have changed: what has is for a scan to find out. Where events may be missing (a
-limit, a file system that has none, a reader that died) the source says so, and files are looked at on a timer.
+limit, a file system that has none, a reader that died) the source says so, and files are scanned on a timer.
 """
 
 from __future__ import annotations
@@ -11,46 +11,32 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
-from watchdog.events import (
-    DirAttribEvent,
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileAttribEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEventHandler,
-)
+from watchdog import events
 from watchdog.observers import Observer
+from watchdog.observers.api import EventQueue
 
 from mmsync.watch.conditions import Condition
 from mmsync.watch.retry import Backoff
 
-if TYPE_CHECKING:
-    from watchdog.events import FileSystemEvent
-
+# The names that matter in a folder; None for all but those that start with two dots (ConfigMap's own).
 Names = frozenset[str] | None
-"""The names that matter in a folder; None for all but those that start with two dots (ConfigMap's own)."""
 
 # That a file was opened, or closed unwritten, is left out: it is what reading it to hash it causes.
-_EVENTS: list[type[FileSystemEvent]] = [
-    DirAttribEvent,
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileAttribEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
+_EVENTS: list[type[events.FileSystemEvent]] = [
+    events.DirAttribEvent,
+    events.DirCreatedEvent,
+    events.DirDeletedEvent,
+    events.DirMovedEvent,
+    events.FileAttribEvent,
+    events.FileClosedEvent,
+    events.FileCreatedEvent,
+    events.FileDeletedEvent,
+    events.FileModifiedEvent,
+    events.FileMovedEvent,
 ]
 _MOST_FOLDERS = 500  # watchdog starts a thread for each
 _TO_RAISE = {errno.ENOSPC: "fs.inotify.max_user_watches", errno.EMFILE: "fs.inotify.max_user_instances"}
@@ -63,20 +49,35 @@ class Unwatched(NamedTuple):
     reason: str
     errno: int = 0
 
+    @classmethod
+    def after(cls, error: OSError | RuntimeError, folder: str = "") -> Unwatched:
+        """Return what an error of watchdog means; a RuntimeError is that no thread can be started."""
+        return cls(folder, getattr(error, "strerror", None) or str(error), getattr(error, "errno", None) or 0)
 
-class _Handler(FileSystemEventHandler):
-    """The handler, called on watchdog's thread, of one folder's events."""
+    @property
+    def hint(self) -> str:
+        """Say which limit somebody has to raise; empty where it is none."""
+        limit = _TO_RAISE.get(self.errno)
+        return f" (raise {limit})" if limit else ""
 
-    def __init__(self, names: Names, listener: Listener, on_change: Callable[[], None]) -> None:
+
+class _Handler(events.FileSystemEventHandler):
+    """The handler, called on watchdog's thread, of one folder's events; ``folders`` are all that are listened to."""
+
+    def __init__(
+        self, names: Names, on_change: Callable[[], None], folders: Collection[str], on_loss: Callable[[], None]
+    ) -> None:
         self._names = names
-        self._listener = listener
         self._on_change = on_change
+        self._folders = folders
+        self._on_loss = on_loss
 
-    def on_any_event(self, event: FileSystemEvent) -> None:
+    def on_any_event(self, event: events.FileSystemEvent) -> None:
         """Take one event."""
         paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
-        if self._listener.listens_to(paths):
-            self._listener.lose()
+        # A folder listened to that is the subject of an event itself moved, went or came.
+        if any(path in self._folders for path in paths):
+            self._on_loss()
         names = {path.rpartition("/")[2] for path in paths}
         if any(not name.startswith("..") for name in names) if self._names is None else names & self._names:
             self._on_change()
@@ -93,12 +94,35 @@ class _Losses(logging.Handler):
         self._on_loss()
 
 
+class _NoQueue(EventQueue):
+    """A queue that hands each event to its folder's handler at once: a flood of them takes no memory."""
+
+    def __init__(self, handlers: Mapping[str, events.FileSystemEventHandler]) -> None:
+        super().__init__()
+        self._handlers = handlers
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002  # queue's
+        """Take an event of an emitter, or the observer's word to its own thread that it is to end."""
+        if isinstance(item, tuple):
+            event, watch = item
+            self._handlers[watch.path].dispatch(event)
+        else:
+            super().put(item, block, timeout)
+
+
 class _Observer(Observer):  # type: ignore[misc,valid-type]  # the class of this platform
     """watchdog's observer, which tells when its thread ends."""
 
     def __init__(self, on_end: Callable[[], None]) -> None:
         super().__init__()
         self._on_end = on_end
+        self.handlers: dict[str, events.FileSystemEventHandler] = {}
+        self._no_queue = _NoQueue(self.handlers)
+
+    @property
+    def event_queue(self) -> EventQueue:
+        """What emitters put events into."""
+        return self._no_queue
 
     def run(self) -> None:
         """Hand events to their handlers until the end."""
@@ -109,24 +133,15 @@ class _Observer(Observer):  # type: ignore[misc,valid-type]  # the class of this
 
 
 class Listener:
-    """One observer over a set of folders, made once; another set takes another one.
+    """One observer over a set of real folders, made once; another set takes another one.
 
-    Args:
-        folders: Real folders with the names that matter in each.
-        on_change: Called from another thread whenever something may have changed.
-        probe: Listened to as well, and told when an event of its folder was heard.
-
-    Raises:
-        OSError: No observer is to be had (the limit of instances, a kernel without inotify).
-        RuntimeError: No thread can be started.
-
-    Attributes:
-        unwatched: The folders that could not be watched, in order.
-        is_probed: Whether the probe's folder is watched.
-        is_broken: Whether a folder moved or vanished, events were lost or a thread ended: not all is heard any more.
+    ``on_change`` is called from another thread whenever something may have changed. The probe is listened to as well,
+    and told when an event of its folder was heard. Raises OSError where no observer is to be had (the limit of
+    instances, a kernel without inotify), RuntimeError where no thread can be started.
     """
 
     def __init__(self, folders: Mapping[str, Names], on_change: Callable[[], None], probe: Probe | None = None) -> None:
+        # Whether a folder moved or vanished, events were lost or a thread ended: not all is heard any more.
         self.is_broken = False
         self._closing = False
         self._on_change = on_change
@@ -143,24 +158,19 @@ class Listener:
         self.is_probed = bool(probe and probe.folder and not self._add(probe.folder, None, probe.answered))
         found = [self._add(folder, folders[folder], on_change) for folder in sorted(folders)[:_MOST_FOLDERS]]
         found += [Unwatched(folder, f"more than {_MOST_FOLDERS} folders") for folder in sorted(folders)[_MOST_FOLDERS:]]
-        self.unwatched = tuple(each for each in found if each)
+        self.unwatched = tuple(each for each in found if each)  # the folders that could not be watched, in order
 
     def _add(self, folder: str, names: Names, on_change: Callable[[], None]) -> Unwatched | None:
         """Listen to a folder; return why not, or None."""
         # watchdog passes over EACCES in silence.
         if not os.access(folder, os.R_OK) and os.path.isdir(folder):  # noqa: PTH112  # strings throughout
             return Unwatched(folder, "no permission to read the folder", errno.EACCES)
+        handler = self._observer.handlers[folder] = _Handler(names, on_change, self._identities, self.lose)
         try:
-            self._observer.schedule(_Handler(names, self, on_change), folder, event_filter=_EVENTS)
-        except OSError as error:
-            return Unwatched(folder, error.strerror or str(error), error.errno or 0)
-        except RuntimeError as error:  # no thread can be started
-            return Unwatched(folder, str(error))
+            self._observer.schedule(handler, folder, event_filter=_EVENTS)
+        except (OSError, RuntimeError) as error:
+            return Unwatched.after(error, folder)
         return None
-
-    def listens_to(self, paths: Iterable[str]) -> bool:
-        """Return whether one of these is a folder listened to: as the subject of an event it moved, went or came."""
-        return any(path in self._identities for path in paths)
 
     def lose(self) -> None:
         """Take note that not all is heard any more; called from any thread."""
@@ -192,24 +202,17 @@ def _identity(folder: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-_PATIENCE = 2  # knocks without an answer: one may still be on its way
-
-
 class Probe:
     """A private folder that is listened to together with the others, to know whether events come at all.
 
-    Args:
-        folder: This user's own, on a disk of this machine; where there is none, nothing can be found out.
-
-    Attributes:
-        folder: Its real path, or None.
-        heard: Whether any event of it arrived since the last reset.
+    It is this user's own, on a disk of this machine; where there is none, nothing can be found out. Each listener
+    takes a new one.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = os.path.realpath(folder) if folder else None
         self._unanswered = 0
-        self.heard = False
+        self.heard = False  # whether any event of the folder arrived
 
     def knock(self) -> None:
         """Make events: a file comes and goes."""
@@ -230,15 +233,8 @@ class Probe:
 
     def deaf(self) -> bool:
         """Return whether events made have gone unheard."""
-        return self._unanswered >= _PATIENCE
+        return self._unanswered > 1  # the answer to the last may still be on its way
 
-    def reset(self) -> None:
-        """Forget what was made: a new listener listens from now on."""
-        self._unanswered = 0
-        self.heard = False
-
-
-MOUNTINFO = "/proc/self/mountinfo"
 
 # Types whose files change from elsewhere. 9p and virtiofs are shared folders of virtual machines; of FUSE, all are
 # (sshfs, s3fs, gcsfuse …): none is obliged to report a change made behind it.
@@ -250,8 +246,7 @@ _SILENT = frozenset({
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
-Mount = tuple[str, str]
-"""A mount point and the type of the file system mounted there."""
+Mount = tuple[str, str]  # a mount point and the type of the file system mounted there
 
 
 def is_silent(kind: str) -> bool:
@@ -272,20 +267,8 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
     return tuple(found)
 
 
-def read_mounts(table: str = MOUNTINFO) -> tuple[Mount, ...]:
-    """Return the mounts of this process; empty where there is no such table."""
-    try:
-        return parse_mountinfo(Path(table).read_text("utf-8", "surrogateescape"))
-    except OSError:
-        return ()
-
-
 def file_system(real_path: str, mounts: tuple[Mount, ...]) -> str:
-    """Return the type of file system a path lies on, empty where unknown.
-
-    Args:
-        mounts: The table. Of two mounts on one point the later hides the earlier.
-    """
+    """Return the type of file system a path lies on, empty where unknown; a later mount on a point hides an earlier."""
     best, kind = -1, ""
     for point, its_kind in mounts:
         if len(point) >= best and (real_path == point or real_path.startswith(point.rstrip("/") + "/")):
@@ -301,23 +284,14 @@ _CALM = 30.0  # seconds after which a rebuild counts as the first again
 class EventSource:
     """The events we get, kept alive: made anew when folders change, when a thread dies or nothing is heard any more.
 
-    Args:
-        on_change: Called from another thread when something may have changed.
-        poll: Seconds between two scans of files no event will come from; only for the messages.
-        private_folder: This user's own, to make events in and see whether they come; None if there is none.
+    ``on_change`` is called from another thread when something may have changed. ``poll``, the seconds between two
+    scans of files no event will come from, is only for the messages. ``private_folder`` is for the `Probe`.
     """
 
-    def __init__(
-        self,
-        on_change: Callable[[], None],
-        poll: float,
-        *,
-        private_folder: Path | None = None,
-        mounts: Callable[[], tuple[Mount, ...]] | None = None,
-    ) -> None:
+    def __init__(self, on_change: Callable[[], None], poll: float, *, private_folder: Path | None = None) -> None:
         self._on_change = on_change
         self._poll = poll
-        self._mounts = mounts or read_mounts
+        self._private_folder = private_folder
         self._probe = Probe(private_folder)
         self._listener: Listener | None = None
         self._folders: dict[str, Names] = {}
@@ -349,8 +323,7 @@ class EventSource:
     def check(self, now: float) -> bool:
         """Check that events still come, by what can be seen of it; rebuild if need be, not too often.
 
-        Returns:
-            Whether the folders should be worked out anew: one of them moved, vanished or came.
+        Return whether the folders should be worked out anew: one of them moved, vanished or came.
         """
         listener = self._listener
         if listener is None:
@@ -363,7 +336,8 @@ class EventSource:
             self._due_at = self._built_at + (_REBUILD.delay(self._rebuilds) if self._rebuilds else 0.0)
         if self._due_at is not None and now >= self._due_at:
             self._due_at = None
-            if self._folders and not lost and self._is_limited():
+            unwatched = listener.unwatched if listener else (self._failure,)
+            if self._folders and not lost and all(each.errno in _TO_RAISE for each in unwatched):
                 self._build(now)  # the folders are the same: only the limit may have been raised
                 return False
             self._folders = {}
@@ -380,48 +354,48 @@ class EventSource:
         """Return what is to be told about events not coming."""
         every = f"files are looked at every {self._poll:g} s"
         found: list[Condition] = []
+        message, code = "", ""
         if self._listener is None:
-            why = self._failure
-            found.append(_condition(f"no file events ({why.reason}); {every}{_hint(why)}", "none"))
+            message, code = f"no file events ({self._failure.reason}); {every}{self._failure.hint}", "none"
         elif self._deaf:
-            found.append(_condition(f"file events no longer arrive; {every}", "deaf"))
+            message, code = f"file events no longer arrive; {every}", "deaf"
         elif self._listener.unwatched:
             count, of, first = len(self._listener.unwatched), len(self._folders), self._listener.unwatched[0]
             message = f"{count} of {of} folders cannot be watched for events, {first.folder} for one ({first.reason})"
-            found.append(_condition(f"{message}; {every}{_hint(first)}", "incomplete"))
+            message, code = f"{message}; {every}{first.hint}", "incomplete"
+        if message:
+            found.append(Condition("events", "", message, code, "file events are complete again", "warning"))
         if self._silent:
             folder, kind = min(self._silent.items())
-            found.append(
-                Condition(
-                    "events",
-                    "file-system",
-                    f"{folder} is on {kind}, where a change may come without an event; {every}",
-                    "silent-file-system",
-                    "every folder is on a file system with events again",
-                    "info",
-                )
-            )
+            message = f"{folder} is on {kind}, where a change may come without an event; {every}"
+            again = "every folder is on a file system with events again"
+            found.append(Condition("events", "file-system", message, "silent-file-system", again, "info"))
         return tuple(found)
 
     def close(self) -> None:
         """Stop listening."""
-        self._drop()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            with contextlib.suppress(OSError):
+                listener.close()
 
     def _build(self, now: float) -> None:
-        table = self._mounts()
-        self._silent = {folder: kind for folder in self._folders if is_silent(kind := file_system(folder, table))}
+        table = ""
+        with contextlib.suppress(OSError):  # where there is none nothing is known
+            table = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+        mounts = parse_mountinfo(table)
+        self._silent = {folder: kind for folder in self._folders if is_silent(kind := file_system(folder, mounts))}
         # The old one first: the limit may leave room for one only. What happens in between is found by the scan
         # that follows every rebuild.
-        self._drop()
-        self._probe.reset()
+        self.close()
+        self._probe = Probe(self._private_folder)
         self._due_at = None
         self._rebuilds = self._rebuilds + 1 if now - self._built_at < _CALM else 1
         self._built_at = now
         try:
             self._listener = Listener(self._folders, self._on_change, self._probe)
         except (OSError, RuntimeError) as error:
-            number = (error.errno or 0) if isinstance(error, OSError) else 0
-            self._failure = Unwatched("", getattr(error, "strerror", None) or str(error), number)
+            self._failure = Unwatched.after(error)
         if self._listener is not None and not self._listener.unwatched:
             self._retries = 0
         else:
@@ -429,22 +403,3 @@ class EventSource:
             self._due_at = now + _RETRY.delay(self._retries)
         self._probe.knock()
         self._on_change()
-
-    def _is_limited(self) -> bool:
-        unwatched = (self._failure,) if self._listener is None else self._listener.unwatched
-        return all(each.errno in _TO_RAISE for each in unwatched)
-
-    def _drop(self) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            with contextlib.suppress(OSError):
-                listener.close()
-
-
-def _condition(message: str, code: str) -> Condition:
-    return Condition("events", "", message, code, "file events are complete again", "warning")
-
-
-def _hint(unwatched: Unwatched) -> str:
-    limit = _TO_RAISE.get(unwatched.errno)
-    return f" (raise {limit})" if limit else ""

@@ -23,15 +23,9 @@ from mmsync.printable import printable
 if TYPE_CHECKING:
     from mmsync.watch.reporting import Log
 
-_SECRETS = ("MMSYNC_TOKEN",)
-
 
 def parse_command(text: str) -> tuple[str, ...]:
-    """Split a command into words, as a shell would quote them.
-
-    Raises:
-        SettingsError: A quote is not closed, or there is no word.
-    """
+    """Split a command into words, as a shell would; raises `SettingsError` for an open quote or no word."""
     try:
         words = tuple(shlex.split(text))
     except ValueError as error:
@@ -44,17 +38,14 @@ def parse_command(text: str) -> tuple[str, ...]:
 class OnChange:
     """Runs the command for each report, in order, beside the worker: a slow command delays no model.
 
-    Args:
-        environment: Passed on, but for the token.
-        log: Told when the command cannot be run, fails or takes too long.
-        timeout: Seconds before the command is ended.
+    A command that cannot be run, fails or takes longer than ``timeout`` seconds (then it is ended) is logged.
     """
 
     def __init__(
         self, words: tuple[str, ...], environment: Mapping[str, str], log: Log, *, timeout: float = 60.0
     ) -> None:
         self._words = words
-        self._environment = {key: value for key, value in environment.items() if key not in _SECRETS}
+        self._environment = {key: value for key, value in environment.items() if key != "MMSYNC_TOKEN"}
         self._log = log
         self._timeout = timeout
         self._reports: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -83,11 +74,14 @@ class OnChange:
     def _work(self) -> None:
         while (report := self._reports.get()) is not None and not self._ended:
             try:
-                self._run(report)
+                why = self._run(report)
             except (OSError, ValueError) as error:
-                self._failed(f"cannot be run: {error}")
+                why = f"cannot be run: {error}"
+            if why:
+                self._log("command_failed", f"the --on-change command {why}", level="warning", program=self._words[0])
 
-    def _run(self, report: str) -> None:
+    def _run(self, report: str) -> str:
+        """Run the command for a report; return what went wrong, empty where nothing did."""
         # A group of its own: a Ctrl-C on the terminal is for the watcher, which lets the command finish.
         with subprocess.Popen(  # noqa: S603  # no shell, and not a word of it comes from elsewhere
             self._words,
@@ -106,16 +100,11 @@ class OnChange:
                 _, said = child.communicate(report, timeout=self._timeout)
             except subprocess.TimeoutExpired:
                 _kill(child)
-                self._failed("did not end in time and was killed")
-                return
+                return "did not end in time and was killed"
             finally:
                 self._child = None
-        if child.returncode:
-            last = said.strip().splitlines()[-1:] or ["it said nothing"]
-            self._failed(f"ended with status {child.returncode}: {printable(last[0], 200)}")
-
-    def _failed(self, why: str) -> None:
-        self._log("command_failed", f"the --on-change command {why}", level="warning", program=self._words[0])
+        last = said.strip().splitlines()[-1:] or ["it said nothing"]
+        return f"ended with status {child.returncode}: {printable(last[0], 200)}" if child.returncode else ""
 
 
 def _kill(child: subprocess.Popen[str]) -> None:

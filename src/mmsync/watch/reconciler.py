@@ -20,70 +20,57 @@ from mmsync.manifest import Manifest, ServerSettings
 from mmsync.plan import Plan
 from mmsync.printable import printable
 from mmsync.reconcile import apply_plan, make_plan
-from mmsync.types import Content, Desired, Diagnostic, FileKey, ServerName, file_key
+from mmsync.types import Content, Desired, FileKey, ServerName, file_key
 from mmsync.watch.conditions import Condition, of_outcomes, of_plan, of_unsettled
 from mmsync.watch.config import Dependencies, WatchOptions
 from mmsync.watch.control import Interrupted
 from mmsync.watch.current_manifest import CurrentManifest
-from mmsync.watch.retry import ChangeFilter, Retries
+from mmsync.watch.retry import ChangeFilter, FilteredChanges, Retries
 from mmsync.watch.settle import Settler, state_of
 
 
 class SettledContents(NamedTuple):
-    """The contents of the settled files.
+    """The contents of the settled files."""
 
-    Attributes:
-        contents: By model name; a FileError says why there is none.
-        waiting: Names of models whose file is not at rest: nothing is wrong with them.
-        has_moved: Whether a file was no longer what the last look had found at rest.
-    """
-
-    contents: dict[str, Content | FileError]
-    waiting: frozenset[str]
-    has_changed: bool
+    contents: dict[str, Content | FileError]  # by model name; a FileError says why there is none
+    waiting: frozenset[str]  # names of models whose file has not settled: nothing is wrong with them
+    has_changed: bool  # whether a file was no longer what the last scan had found settled
 
 
 class ForcedRead:
-    """The forced look: a file that is touched for ever is at rest in its bytes if two readings agree.
-
-    Args:
-        settle: Seconds that must lie between the two readings.
-        every: Seconds between two attempts on one file.
-    """
+    """The forced read: a file that is touched for ever has settled in its bytes if two readings agree."""
 
     def __init__(self, settle: float, every: float) -> None:
-        self._settle = settle
-        self._every = every
+        self._settle = settle  # seconds that must lie between the two readings
+        self._every = every  # seconds between two attempts on one file
+        # By path, the digest to compare the next reading with, empty for none, and when it was read.
         self._first: dict[str, tuple[str, float]] = {}
 
     def content(self, path: str, found: os.stat_result | None, now: float) -> Content | None:
-        """Read an overdue file, ``found`` at its path, if it is time to; return its content once two readings agreed."""
-        sha256, at = self._first.get(path, ("", float("-inf")))
-        if now - at < (self._settle if sha256 else self._every):
+        """Return the content of an overdue file, ``found`` at its path, once two readings at their time agreed."""
+        if now < self._due_at(path):
             return None
+        before, _ = self._first.get(path, ("", 0.0))
         try:
             content = digest_file(path, same_as=found)
         except FileError:
             self._first[path] = ("", now)
             return None
-        if content.sha256 == sha256:
-            self._first[path] = (sha256, now)
-            return content
-        self._first[path] = (content.sha256, now) if not sha256 else ("", now)
-        return None
+        is_same = content.sha256 == before
+        self._first[path] = (content.sha256 if is_same or not before else "", now)
+        return content if is_same else None
+
+    def _due_at(self, path: str) -> float:
+        before, at = self._first.get(path, ("", float("-inf")))
+        return at + (self._settle if before else self._every)
 
     def next_due(self, overdue: Iterable[str]) -> float | None:
         """Return when the first overdue file is to be read, ``-inf`` for at once; None where there is none."""
-        times = []
-        for path in overdue:
-            sha256, at = self._first.get(path, ("", float("-inf")))
-            times.append(at + (self._settle if sha256 else self._every))
-        return min(times, default=None)
+        return min(map(self._due_at, overdue), default=None)
 
-    def keep(self, overdue: Iterable[str]) -> None:
+    def keep(self, overdue: Collection[str]) -> None:
         """Forget the files that are no longer overdue."""
-        desired = set(overdue)
-        self._first = {path: first for path, first in self._first.items() if path in desired}
+        self._first = {path: first for path, first in self._first.items() if path in overdue}
 
 
 def read_settled(
@@ -95,17 +82,13 @@ def read_settled(
     *,
     now: float,
     now_ns: int,
-    on_progress: Callable[[str, int, int], None] | None = None,
+    on_progress: Callable[[str, int, int], None],
 ) -> SettledContents:
-    """Read what the settled files hold; digests known by their key are not read again.
+    """Read what the settled files hold, ``forced`` those that never settle; digests known by their key count as read.
 
-    Args:
-        settler: Which files have settled, and as what.
-        forced: Reads those that never do.
-        admitted: The folders the files of a manifest may lie in, links resolved now.
-        now: Monotonic seconds.
-        now_ns: The time in ns since the epoch, for the cache's racy rule.
-        on_progress: Called with a model's name, the bytes read and the bytes in all.
+    ``admitted`` returns the folders the files of a manifest may lie in, links resolved now. ``now`` is in monotonic
+    seconds, ``now_ns`` since the epoch for the cache's racy rule. ``on_progress`` is called with a model's name, the
+    bytes read and the bytes in all.
     """
     contents: dict[str, Content | FileError] = {}
     waiting: set[str] = set()
@@ -130,7 +113,7 @@ def read_settled(
         elif refusal and state_of(desired.path) == settled:
             contents[desired.name] = FileError(desired.path, refusal.summary, refusal.detail)
         elif refusal or not isinstance(settled, FileKey) or file_key(stats[desired.path]) != settled:
-            # It changed since the last look: the next one finds that out and waits for it.
+            # It changed since the last scan: the next one finds that out and waits for it.
             waiting.add(desired.name)
             has_changed = True
             contents[desired.name] = FileError(desired.path, "it has just changed")
@@ -138,13 +121,12 @@ def read_settled(
             ready.append(desired)
     read = read_contents(ready, stats, cache, now_ns=now_ns, on_progress=on_progress)
     for desired in ready:
-        content_or_fault = read[desired.name]
-        key = content_or_fault.key if isinstance(content_or_fault, Content) else state_of(desired.path)
+        found = contents[desired.name] = read[desired.name]
+        key = found.key if isinstance(found, Content) else state_of(desired.path)
         if key != settler.settled_state(desired.path):
             waiting.add(desired.name)
             has_changed = True
-            content_or_fault = FileError(desired.path, "it changed while it was read")
-        contents[desired.name] = content_or_fault
+            contents[desired.name] = FileError(desired.path, "it changed while it was read")
     return SettledContents(contents, frozenset(waiting), has_changed)
 
 
@@ -164,39 +146,25 @@ class Reconciled(NamedTuple):
 
     plan: Plan  # the plan, with only the changes that were attempted
     outcomes: tuple[Outcome, ...]  # what became of them
-    refusals: tuple[Diagnostic, ...]  # the guards that forbid deleting
-    undeleted: tuple[str, ...]  # names of the models that are not deleted for it
+    filtered: FilteredChanges  # what was to be carried out, what not, and why
     conditions: tuple[Condition, ...]  # what is wrong with single models
-    # what was changed outside mmsync, in ``report`` mode: left alone until somebody decides
-    drift: tuple[Condition, ...]
-    repaired: tuple[Condition, ...]  # what was changed outside mmsync and this reconcile set out to set right
     # names of models nothing new is known of: their file has not settled, their next attempt is not due
     waiting: frozenset[str]
-    stuck: int  # how many changes failed for good before, and wait until their file or entry is another
     has_changed: bool  # whether a file was no longer what the last scan had found settled
     warnings: tuple[str, ...]  # what the ledger had to say
 
 
 class Reconciler:
-    """Reconciles, and remembers in between what failed and what was in step.
+    """Reconciles, and remembers in between what failed and what was in step."""
 
-    Args:
-        options: How to plan, what to do about drift, and the times.
-
-    Attributes:
-        forced: The forced reads.
-        change_filter: What is remembered of changes.
-        unread: When to come back to files and contents that could not be read.
-    """
-
-    def __init__(self, options: WatchOptions, outside: Dependencies) -> None:
+    def __init__(self, options: WatchOptions, dependencies: Dependencies) -> None:
         self._options = options.options
-        self._outside = outside
-        self._clock = outside.clock
+        self._dependencies = dependencies
+        self._clock = dependencies.clock
         self.forced = ForcedRead(options.settle, options.force)
         guards = options.options.guards
         self.change_filter = ChangeFilter(guards, options.on_drift, options.interval, options.backoff)
-        self.unread: Retries[str] = Retries(options.backoff)
+        self.unread = Retries(options.backoff)  # when to come back to files and contents that could not be read
 
     def run(
         self,
@@ -210,28 +178,23 @@ class Reconciler:
     ) -> Reconciled:
         """Observe, plan, and apply what is to be done now.
 
-        Args:
-            current: Where its files may lie, and which models are left alone because two files claim their name.
-            unknown_roots: Folders whose missing files mean nothing.
-            may_delete: Whether orphans may be deleted at all, ``--prune`` and its guards provided.
-            on_event: Told what happens while changes are carried out, from this thread.
-
-        Raises:
-            Interrupted: The end was asked for before anything was written.
-            MmsyncError, OSError: No plan could be made; nothing was written.
+        Files missing from ``unknown_roots`` mean nothing. ``may_delete`` says whether orphans may be deleted at all,
+        ``--prune`` and its guards provided. ``on_event`` is told what happens while changes are carried out, from this
+        thread. Raises `Interrupted` where the end was asked for before anything was written, `MmsyncError` or OSError
+        where no plan could be made; nothing was written then.
         """
-        control = self._outside.control
+        control = self._dependencies.control
 
         def planning(*_: object) -> None:
             if control.is_set():
                 raise Interrupted
-            self._outside.service.ping()
+            self._dependencies.service.ping()
 
         now = self._clock()
         selected = self.selected(manifest)
         options = replace(self._options, prune=self._options.prune and may_delete)
         warnings: list[str] = []
-        with self._outside.server.connect(manifest.server, warnings.append) as connection:
+        with self._dependencies.server.connect(manifest.server, warnings.append) as connection:
             with control.interruptible():
                 read = read_settled(
                     selected,
@@ -240,7 +203,7 @@ class Reconciler:
                     ToldOnly(connection.ledger) if self._options.verify == "always" else connection.ledger,
                     current.admitted,
                     now=now,
-                    now_ns=self._outside.wall(),
+                    now_ns=self._dependencies.wall(),
                     on_progress=planning,
                 )
                 clashes = {name: clash for name, clash in current.clashes.items() if name in read.contents}
@@ -250,36 +213,28 @@ class Reconciler:
             plan = replace(plan, changes=filtered.changes, refusals=())  # what a guard forbids is not among them
             outcomes: tuple[Outcome, ...] = ()
             if plan.changes and not control.is_set():
-                with self._outside.server.lock(connection.server):
+                with self._dependencies.server.lock(connection.server):
                     outcomes = apply_plan(plan, connection, jobs=self._options.jobs, stop=control, on_event=on_event)
         self.change_filter.remember(plan, outcomes, self._clock(), names=(desired.name for desired in selected))
-        unreachable = {
-            desired.name
-            for desired in selected
-            if isinstance(read.contents[desired.name], FileError) and _is_under(desired.path, unknown_roots)
-        }
-        waiting = read.waiting | unreachable
+        unread = (desired for desired in selected if isinstance(read.contents[desired.name], FileError))
+        waiting = read.waiting | {desired.name for desired in unread if _is_under(desired.path, unknown_roots)}
         self._ask_again(plan, read.contents, waiting | current.clashes.keys())
         return Reconciled(
             plan=plan,
             outcomes=outcomes,
-            refusals=filtered.refusals,
-            undeleted=filtered.undeleted,
+            filtered=filtered,
             conditions=(
                 *of_plan(plan, waiting={printable(name) for name in waiting} | waiting),
                 *of_outcomes(outcomes),
                 *of_unsettled(selected, read.waiting, settler.overdue(now)),
             ),
-            drift=filtered.drift,
-            repaired=filtered.repaired,
             waiting=waiting | filtered.waiting,
-            stuck=filtered.stuck,
             has_changed=read.has_changed,
             warnings=tuple(warnings),
         )
 
     def selected(self, manifest: Manifest) -> list[Desired]:
-        """Return the models of a manifest that are looked at."""
+        """Return the selected models of a manifest."""
         selection = self._options.selection.among({desired.name for desired in manifest.models})
         return [desired for desired in manifest.models if desired.name in selection]
 
@@ -290,8 +245,8 @@ class Reconciler:
 
     def next_due(self) -> float | None:
         """Return when something that failed is to be tried again."""
-        times = [due for due in (self.change_filter.retries.next_due(), self.unread.next_due()) if due is not None]
-        return min(times, default=None)
+        times = (self.change_filter.retries.next_due(), self.unread.next_due())
+        return min((due for due in times if due is not None), default=None)
 
     def _ask_again(self, plan: Plan, contents: Mapping[str, Content | FileError], waiting: Collection[str]) -> None:
         """Come back to files that could not be read and contents that could not be found out."""

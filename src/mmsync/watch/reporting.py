@@ -6,7 +6,7 @@ import contextlib
 import json
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,147 +20,119 @@ if TYPE_CHECKING:
     from mmsync.watch.config import Dependencies
     from mmsync.watch.reconciler import Reconciled
 
-FORMAT_VERSION = "1"
-
-
-def report(
-    plan: Plan | None,
-    outcomes: Iterable[Outcome],
-    *,
-    health: str,
-    before: str,
-    conditions: Sequence[Condition],
-    manifests: Sequence[str],
-) -> dict[str, Any]:
-    """Return the report as JSON values; sizes in bytes. It holds no secrets and no times.
-
-    Args:
-        plan: The round's plan; None where none could be made.
-        health: ``ok`` or ``degraded``, now.
-        before: The same as of the last report.
-    """
-    return {
-        "format_version": FORMAT_VERSION,
-        "event": "reconciled" if plan else "failed",
-        "health": health,
-        "previous_health": before,
-        "manifests": [printable(path, 4096) for path in manifests],
-        "server": {"url": plan.server.url, "domain": plan.server.domain} if plan else None,
-        "summary": plan.summary._asdict() if plan else None,
-        "changes": [
-            {
-                "name": outcome.change.name,
-                "action": outcome.change.action,
-                "reasons": list(outcome.change.reasons),
-                "status": outcome.status,
-                "code": outcome.code,
-                "message": outcome.message,
-                "sha256": outcome.change.after.sha256 if outcome.change.after else None,
-                "size": outcome.change.after.size if outcome.change.after else None,
-                "uploaded": outcome.uploaded,
-            }
-            for outcome in outcomes
-        ],
-        "problems": [
-            {
-                "kind": condition.kind,
-                "subject": condition.subject,
-                "code": condition.code,
-                "level": condition.level,
-                "message": condition.message,
-            }
-            for condition in conditions
-        ],
-    }
-
 
 _OF_RECONCILE = ("disk", "internal", "server", "token")
-_DONE = {"add": "model_added", "change": "model_changed", "delete": "model_deleted"}
 _PAST = {"add": "added", "change": "changed", "delete": "deleted"}
 
 
 class Reporter:
-    """Tells each thing once.
+    """Tells each thing once: to the log, the service manager and the command for changes."""
 
-    Args:
-        outside: The log, the service manager and the command for changes.
-    """
-
-    def __init__(self, outside: Dependencies, conditions: Conditions, manifests: Sequence[str]) -> None:
-        self._outside = outside
-        self._log = outside.log
+    def __init__(self, dependencies: Dependencies, conditions: Conditions, manifests: Sequence[str]) -> None:
+        self._dependencies = dependencies
+        self._log = dependencies.log
         self._conditions = conditions
         self._manifests = manifests
-        self._reported = "ok"
+        self._reported = "ok"  # the health in the last report
         self._server: ServerName | None = None
-        self._first = True
 
     def failed(self, error: Exception) -> None:
-        """Tell that a round could not be made."""
+        """Tell that a reconcile could not be made."""
         condition = of_error(error)
-        for kind in _OF_RECONCILE:
-            self._conditions.set(kind, condition if kind == condition.kind else None)
-        if condition.kind == "internal" and self._conditions.changing:
+        self._set_of_reconcile(condition)
+        if condition.kind == "internal" and self._conditions.has_changed:
             self._log("notice", "where the internal error showed", trace=traceback.format_exc(limit=-8))
         self._publish(None, ())
 
     def reconciled(self, result: Reconciled, diagnostics: Iterable[Diagnostic]) -> None:
-        """Tell a round."""
-        plan, outcomes = result.plan, result.outcomes
-        was_away = any(self._conditions.has(kind) for kind in _OF_RECONCILE)
+        """Tell what a reconcile came to."""
+        plan, outcomes, filtered = result.plan, result.outcomes, result.filtered
+        was_away = self._server is None or any(self._conditions.get(kind) for kind in _OF_RECONCILE)
         refused = next((outcome for outcome in outcomes if outcome.code == "token"), None)
-        for kind in _OF_RECONCILE:
-            condition = (
-                Condition("token", "", refused.message, "token", "the server accepts the token again")
-                if refused
-                else None
-            )
-            self._conditions.set(kind, condition if kind == "token" else None)
+        again = "the server accepts the token again"
+        self._set_of_reconcile(Condition("token", "", refused.message, "token", again) if refused else None)
         self._conditions.set("ledger", of_ledger(result.warnings))
         if self._server != plan.server:
             self._server = plan.server
             domain = f", domain {plan.server.domain}" if plan.server.domain else ""
             self._log("server_reached", f"the server is {plan.server.url}{domain}", url=plan.server.url)
-        self._conditions.set("plan", of_guards(result.refusals, result.undeleted))
+        self._conditions.set("plan", of_guards(filtered.refusals, filtered.undeleted))
         self._conditions.set("orphans", of_orphans(plan))
-        for condition in result.repaired:
+        for condition in filtered.repaired:
             self._log("drift_found", condition.message, level="warning", model=condition.subject)
-        self._conditions.update("drift", result.drift)
+        self._conditions.update("drift", filtered.drift)
         waiting = {printable(name) for name in result.waiting}
         kept = [one for one in self._conditions.present if one.kind == "model" and one.subject in waiting]
         self._conditions.update("model", {one.subject: one for one in (*kept, *result.conditions)}.values())
-        self._conditions.update("notice", of_diagnostics((*diagnostics, *plan.diagnostics), result.refusals))
+        self._conditions.update("notice", of_diagnostics((*diagnostics, *plan.diagnostics), filtered.refusals))
         for outcome in outcomes:
             if outcome.ok:
                 self._log_done(outcome)
-        if outcomes or was_away or self._first:
-            self._first = False
-            self._log.record("reconciled", _summary(result), "info", _figures(result))
+        if outcomes or was_away:
+            sentence, figures = _summary(result)
+            self._log("reconciled", sentence, level="info", **figures)
         self._publish(plan, outcomes)
 
     def report_change(self) -> None:
-        """Tell what changed outside a round: a manifest, a folder."""
-        if self._conditions.changing:
+        """Tell what changed outside a reconcile: a manifest, a folder."""
+        if self._conditions.has_changed:
             self._publish(None, ())
 
+    def _set_of_reconcile(self, condition: Condition | None) -> None:
+        """Make this the only condition of reconciling as a whole."""
+        for kind in _OF_RECONCILE:
+            self._conditions.set(kind, condition if condition and kind == condition.kind else None)
+
     def _publish(self, plan: Plan | None, outcomes: tuple[Outcome, ...]) -> None:
-        health, conditions = self._conditions.state, self._conditions.present
-        self._outside.service.status(_status(health, conditions))
+        health = self._conditions.state
+        self._dependencies.service.status(_status(health, self._conditions.present))
         changed = self._conditions.take_change()
-        if self._outside.on_change is not None and (changed or any(outcome.ok for outcome in outcomes)):
-            before, self._reported = self._reported, health
-            self._outside.on_change(
-                report(plan, outcomes, health=health, before=before, conditions=conditions, manifests=self._manifests)
-            )
+        if self._dependencies.on_change is not None and (changed or any(outcome.ok for outcome in outcomes)):
+            self._dependencies.on_change(self._report(plan, outcomes, health))
+            self._reported = health
+
+    def _report(self, plan: Plan | None, outcomes: Iterable[Outcome], health: str) -> dict[str, Any]:
+        """Return the report as JSON values; sizes in bytes. It holds no secrets and no times.
+
+        ``plan`` is None where none could be made; ``health`` is ``ok`` or ``degraded``.
+        """
+        return {
+            "format_version": "1",
+            "event": "reconciled" if plan else "failed",
+            "health": health,
+            "previous_health": self._reported,
+            "manifests": [printable(path, 4096) for path in self._manifests],
+            "server": {"url": plan.server.url, "domain": plan.server.domain} if plan else None,
+            "summary": plan.summary._asdict() if plan else None,
+            "changes": [
+                {
+                    "name": outcome.change.name,
+                    "action": outcome.change.action,
+                    "reasons": list(outcome.change.reasons),
+                    "status": outcome.status,
+                    "code": outcome.code,
+                    "message": outcome.message,
+                    "sha256": outcome.change.after.sha256 if outcome.change.after else None,
+                    "size": outcome.change.after.size if outcome.change.after else None,
+                    "uploaded": outcome.uploaded,
+                }
+                for outcome in outcomes
+            ],
+            "problems": [
+                {field: getattr(condition, field) for field in ("kind", "subject", "code", "level", "message")}
+                for condition in self._conditions.present
+            ],
+        }
 
     def _log_done(self, outcome: Outcome) -> None:
         change = outcome.change
         name = printable(change.name)
+        done = _PAST[change.action]
         reasons = f" ({', '.join(change.reasons)})" if change.reasons else ""
         after = change.after
         self._log(
-            _DONE[change.action],
-            f"{name} {_PAST[change.action]}{reasons}" + (f": {outcome.message}" if outcome.message else ""),
+            f"model_{done}",
+            f"{name} {done}{reasons}" + (f": {outcome.message}" if outcome.message else ""),
             model=name,
             reasons=list(change.reasons) or None,
             sha256=after.sha256 if after else None,
@@ -171,7 +143,7 @@ class Reporter:
 
 
 def _status(health: str, conditions: Sequence[Condition]) -> str:
-    """Return the line for the service manager; what is only to be known is no problem."""
+    """Return the line for the service manager; what is only to be known does not count."""
     count = sum(condition.level != "info" for condition in conditions)
     if not count:
         return health
@@ -179,31 +151,25 @@ def _status(health: str, conditions: Sequence[Condition]) -> str:
     return counted if health == "ok" else f"{health}, {counted}"
 
 
-def _summary(result: Reconciled) -> str:
-    plan, outcomes = result.plan, result.outcomes
+def _summary(result: Reconciled) -> tuple[str, dict[str, object]]:
+    """Return what a reconcile did, as a sentence and in figures."""
+    plan, outcomes, undeleted, stuck = result.plan, result.outcomes, result.filtered.undeleted, result.filtered.stuck
     done = Counter(_PAST[outcome.change.action] for outcome in outcomes if outcome.ok)
     failed = sum(not outcome.ok for outcome in outcomes)
     parts = [f"{done[word]} {word}" for word in _PAST.values() if done[word]]
     parts += [f"{failed} not done"] if failed else []
-    parts += [f"{len(result.undeleted)} not deleted, which a guard forbids"] if result.undeleted else []
-    stuck = f", {result.stuck} waiting for another file or entry" if result.stuck else ""
-    return f"{', '.join(parts) or 'nothing to change'}; {len(plan.unchanged)} unchanged{stuck}"
-
-
-def _figures(result: Reconciled) -> dict[str, object]:
-    plan, outcomes = result.plan, result.outcomes
-    done = Counter(outcome.change.action for outcome in outcomes if outcome.ok)
-    return {
-        "added": done["add"],
-        "changed": done["change"],
-        "deleted": done["delete"],
-        "failed": sum(not outcome.ok for outcome in outcomes),
+    parts += [f"{len(undeleted)} not deleted, which a guard forbids"] if undeleted else []
+    waiting = f", {stuck} waiting for another file or entry" if stuck else ""
+    figures: dict[str, object] = {
+        **{word: done[word] for word in _PAST.values()},
+        "failed": failed,
         "unchanged": len(plan.unchanged),
-        "waiting": result.stuck or None,
+        "waiting": stuck or None,
         "unmanaged": plan.unmanaged,
         "orphans": len(plan.orphans),
         "uploaded": sum(outcome.uploaded for outcome in outcomes),
     }
+    return f"{', '.join(parts) or 'nothing to change'}; {len(plan.unchanged)} unchanged{waiting}", figures
 
 
 Level = Literal["info", "warning", "error"]
@@ -256,13 +222,10 @@ EVENTS = {
 
 
 class Log:
-    """Writes records, one line each.
+    """Writes records, one line each: text, or JSON objects.
 
-    Args:
-        write: Takes a line with its line end. What it raises as OSError is dropped: a full disk under the log must
-            not end the watch.
-        now: Seconds since the epoch.
-        as_json: One JSON object a line instead of text.
+    ``write`` takes a line with its line end. What it raises as OSError is dropped: a full disk under the log must not
+    end the watch. ``now`` returns seconds since the epoch.
     """
 
     def __init__(self, write: Callable[[str], object], now: Callable[[], float], *, as_json: bool = False) -> None:
@@ -271,16 +234,10 @@ class Log:
         self._as_json = as_json
 
     def __call__(self, event: str, message: str, *, level: Level = "info", **fields: object) -> None:
-        """Write one record.
+        """Write one record. ``fields`` are figures and names; None is left out.
 
-        Args:
-            message: One sentence, the same for the same situation: no durations, no counts of attempts.
-            fields: Figures and names; None is left out.
+        ``message`` is one sentence, the same for the same situation: no durations, no counts of attempts.
         """
-        self.record(event, message, level, fields)
-
-    def record(self, event: str, message: str, level: Level, fields: Mapping[str, object]) -> None:
-        """Write one record, its fields in a mapping."""
         if event not in EVENTS:
             raise ValueError(f"not an event: {event}")
         moment = datetime.fromtimestamp(self._now(), UTC)

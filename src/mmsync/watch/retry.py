@@ -1,10 +1,15 @@
-"""Retry policy, and which changes of a plan are to be carried out now. Pure: time and chance are arguments."""
+"""Retry policy, and which changes of a plan are to be carried out now. Pure: time and chance are arguments.
+
+There are three `Retries`. ``ChangeFilter.retries`` is for changes of single models that failed when they were applied.
+``Reconciler.unread`` is for files that could not be read and contents on the server that could not be found out.
+``Watcher._failures``, with one key, is for reconciles that failed as a whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 from mmsync.apply.outcome import Outcome
 from mmsync.plan import Change, Guards, Plan
@@ -12,18 +17,13 @@ from mmsync.plan.guards import check_guards
 from mmsync.types import Diagnostic, Source
 from mmsync.watch.conditions import Condition, of_drift
 
-FIRST_DELAY = 5.0
-LONGEST_DELAY = 180.0
-
-Key = TypeVar("Key", bound=Hashable)
-
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """Delays that double."""
 
-    first: float = FIRST_DELAY  # the first delay, in seconds
-    longest: float = LONGEST_DELAY  # what no delay exceeds, in seconds
+    first: float = 5.0  # the first delay, in seconds
+    longest: float = 180.0  # what no delay exceeds, in seconds
 
     def delay(self, failures: int) -> float:
         """Return how long to wait after the given number of failures in a row (1 or more), in seconds."""
@@ -35,20 +35,16 @@ class Timer:
     """The moment of the next full reconcile: every ``interval`` seconds, give or take a tenth.
 
     The jitter keeps a fleet of watchers that were started together from asking the server together for ever.
-
-    Args:
-        interval: Seconds between two reconciles.
-        chance: Returns a number from 0 up to 1, ``random.random`` for example.
     """
 
     def __init__(self, interval: float, chance: Callable[[], float]) -> None:
-        self.interval = interval
-        self._chance = chance
+        self._interval = interval
+        self._chance = chance  # a number from 0 up to 1, by ``random.random`` for example
         self.due_at = float("-inf")
 
     def start(self, now: float) -> None:
         """Count from now."""
-        self.due_at = now + self.interval * (0.9 + 0.2 * self._chance())
+        self.due_at = now + self._interval * (0.9 + 0.2 * self._chance())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +55,7 @@ class _Failure:
     due_at: float
 
 
-class Retries(Generic[Key]):
+class Retries:
     """Failures, with when each may be tried again and what it is waiting for.
 
     A failure belongs to a *target*: anything that compares equal as long as trying again would be trying the same
@@ -68,9 +64,9 @@ class Retries(Generic[Key]):
 
     def __init__(self, backoff: Backoff = Backoff()) -> None:
         self._backoff = backoff
-        self._failures: dict[Key, _Failure] = {}
+        self._failures: dict[str, _Failure] = {}
 
-    def failed(self, key: Key, target: object, now: float, *, permanent: bool = False) -> float:
+    def failed(self, key: str, target: object, now: float, *, permanent: bool = False) -> float:
         """Record a failure of ``target``; return the seconds until it may be tried again (infinite if permanent)."""
         before = self._failures.get(key)
         count = before.count + 1 if before is not None and before.target == target else 1
@@ -78,35 +74,33 @@ class Retries(Generic[Key]):
         self._failures[key] = _Failure(target, permanent, count, now + delay)
         return delay
 
-    def succeeded(self, key: Key) -> None:
+    def succeeded(self, key: str) -> None:
         """Forget the failures of ``key``."""
         self._failures.pop(key, None)
 
-    def may_try(self, key: Key, target: object, now: float) -> bool:
+    def may_try(self, key: str, target: object, now: float) -> bool:
         """Return whether ``target`` may be tried now."""
         failure = self._failures.get(key)
         return failure is None or failure.target != target or now >= failure.due_at
 
-    def failed_for_good(self, key: Key, target: object) -> bool:
+    def failed_for_good(self, key: str, target: object) -> bool:
         """Return whether ``target`` failed and trying it again would be pointless."""
         failure = self._failures.get(key)
         return failure is not None and failure.permanent and failure.target == target
 
-    def hurry(self, key: Key | None = None) -> None:
-        """Let a failure (or all of them) be tried again at once; permanent ones still wait for another target."""
-        for one in [key] if key is not None else list(self._failures):
-            failure = self._failures.get(one)
-            if failure is not None and not failure.permanent:
-                self._failures[one] = _Failure(failure.target, failure.permanent, failure.count, float("-inf"))
+    def hurry(self) -> None:
+        """Let all be tried again at once; permanent failures still wait for another target."""
+        for key, failure in self._failures.items():
+            if not failure.permanent:
+                self._failures[key] = replace(failure, due_at=float("-inf"))
 
     def postpone(self, now: float) -> None:
         """Put off whatever is due and was not tried, or it would be due for ever."""
         for key, failure in self._failures.items():
             if not failure.permanent and failure.due_at <= now:
-                due_at = now + self._backoff.delay(failure.count)
-                self._failures[key] = _Failure(failure.target, failure.permanent, failure.count, due_at)
+                self._failures[key] = replace(failure, due_at=now + self._backoff.delay(failure.count))
 
-    def keep(self, keys: set[Key]) -> None:
+    def keep(self, keys: set[str]) -> None:
         """Forget everything but ``keys``."""
         self._failures = {key: failure for key, failure in self._failures.items() if key in keys}
 
@@ -117,59 +111,38 @@ class Retries(Generic[Key]):
 
 OnDrift = Literal["fix", "report"]
 
-_NOWHERE = Source("", 0)
-
 
 class FilteredChanges(NamedTuple):
-    """The part of a plan to be carried out now.
+    """The part of a plan to be carried out now."""
 
-    Attributes:
-        changes: What to carry out now.
-        refusals: The guards that forbid the deletes.
-        undeleted: Names of the models that are not deleted for it.
-        drift: What was changed outside mmsync and is left alone.
-        repaired: What was changed outside mmsync and is set right.
-        held: Names of models whose change is not for now.
-        stuck: How many changes failed for good before, and wait until their file or entry is another.
-    """
-
-    changes: tuple[Change, ...]
-    refusals: tuple[Diagnostic, ...]
-    undeleted: tuple[str, ...]
-    drift: tuple[Condition, ...]
-    repaired: tuple[Condition, ...]
-    waiting: frozenset[str]
-    stuck: int
+    changes: tuple[Change, ...]  # what to carry out now
+    refusals: tuple[Diagnostic, ...]  # the guards that forbid the deletes
+    undeleted: tuple[str, ...]  # names of the models that are not deleted for it
+    drift: tuple[Condition, ...]  # what was changed outside mmsync and is left alone until somebody decides
+    repaired: tuple[Condition, ...]  # what was changed outside mmsync and is set right
+    waiting: frozenset[str]  # names of models whose change is not for now
+    stuck: int  # how many changes failed for good before, and wait until their file or entry is another
 
 
 class ChangeFilter:
-    """Selects the changes to carry out now, and remembers what it takes to select.
-
-    Args:
-        on_drift: Whether what was changed outside mmsync is set right, or reported and left.
-        memory: Seconds for which deletes count together towards the guards.
-    """
+    """Selects the changes to carry out now, and remembers what it takes to select."""
 
     def __init__(self, guards: Guards, on_drift: OnDrift, memory: float, backoff: Backoff) -> None:
         self._guards = guards
         self._on_drift = on_drift
-        self._memory = memory
-        self.retries: Retries[str] = Retries(backoff)
+        self._memory = memory  # seconds for which deletes count together towards the guards
+        self.retries = Retries(backoff)
         self._in_step: dict[str, int] = {}
         self._ever_ours: set[str] = set()
         self._deleted_at: list[float] = []
         self._first = True
 
     def select(self, plan: Plan, now: float, *, listed: int) -> FilteredChanges:
-        """Pick the changes to carry out now.
+        """Pick the changes to carry out now; ``listed`` is how many models the manifests list.
 
         A guard that forbids the deletes holds them back, all of them, and nothing else: adds and changes do not
         depend on them, and a dropped model must not wait for somebody to lift a guard. (In CI a plan is one thing
         that somebody agreed to, and is refused whole.)
-
-        Args:
-            now: Monotonic seconds.
-            listed: How many models the manifests list.
         """
         changes: list[Change] = []
         drift: list[Condition] = []
@@ -196,12 +169,9 @@ class ChangeFilter:
         )
 
     def remember(self, plan: Plan, outcomes: Iterable[Outcome], now: float, *, names: Iterable[str]) -> None:
-        """Take note of what became of a round.
+        """Take note of what became of a plan that has only the changes that were attempted.
 
-        Args:
-            plan: The plan, with only the changes that were attempted.
-            now: Monotonic seconds.
-            names: Every model the manifests list; failures of others are forgotten.
+        Failures of models other than those of these ``names`` (the selected ones) and the orphans are forgotten.
         """
         for outcome in outcomes:
             change = outcome.change
@@ -239,7 +209,7 @@ class ChangeFilter:
     def _is_drift(self, change: Change) -> bool:
         """Return whether the server, not the target, is what changed since they were in step.
 
-        What differs when the watch begins cannot be told apart and counts as wished for.
+        What differs when the watch begins cannot be told apart and counts as changed in the target.
         """
         if change.action == "delete":
             return not self._first and change.name not in self._ever_ours
@@ -250,7 +220,7 @@ def _target(change: Change) -> object:
     """Return what a failure belongs to: the entry without its place in the manifest, and the very file."""
     if change.desired is None:
         return change.before
-    return change.desired._replace(source=_NOWHERE), change.content.key if change.content else None
+    return change.desired._replace(source=Source("", 0)), change.content.key if change.content else None
 
 
 def _content_hash(change: Change) -> int:

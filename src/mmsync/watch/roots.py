@@ -1,8 +1,8 @@
 """Roots: are the folders the models lie in still those that were known?
 
 A share that is unmounted leaves an empty folder, one that is mounted again is another folder under the same name, a
-folder without permission looks like one without files. None of that says that anybody removed a model. Pure: what
-was seen is handed in.
+folder without permission looks like one without files. None of that says that anybody removed a model. ``Roots`` is
+pure: what was seen is handed in.
 """
 
 from __future__ import annotations
@@ -15,19 +15,12 @@ from typing import NamedTuple
 
 
 class RootState(NamedTuple):
-    """A root as it was found.
+    """A root as it was found."""
 
-    Attributes:
-        real: The path without links.
-        identity: Device and inode; None where it cannot be told.
-        error: Why it cannot be listed, in a few words; empty where it can.
-        empty: Whether it is gone or holds nothing (names that start with two dots aside: a ConfigMap's own).
-    """
-
-    real: str
-    identity: tuple[int, int] | None
-    error: str
-    empty: bool
+    real: str  # the path without links
+    identity: tuple[int, int] | None  # device and inode; None where it cannot be told
+    error: str  # why it cannot be listed, in a few words; empty where it can
+    empty: bool  # whether it is gone or holds nothing (names that start with two dots aside: a ConfigMap's own)
 
 
 def inspect_root(folder: str) -> RootState:
@@ -37,7 +30,7 @@ def inspect_root(folder: str) -> RootState:
         found = os.stat(real)  # noqa: PTH116  # strings throughout
         with os.scandir(real) as entries:
             # An error half-way through a listing is raised by the iterator: no entry read before it counts.
-            empty = not any(not entry.name.startswith("..") for entry in entries)
+            empty = all(entry.name.startswith("..") for entry in entries)
     except FileNotFoundError:
         return RootState(real, None, "it is not there", empty=True)
     except NotADirectoryError:
@@ -63,22 +56,23 @@ class _Known:
 class Roots:
     """The roots, and what is known of each.
 
-    Args:
-        trust_after: Seconds a folder that took the place of another must stay before its missing files may count
-            as removed. A link that leads to another folder needs no such time: that is how folders are published.
+    A folder that took the place of another must stay for ``trust_after`` seconds before its missing files may count
+    as removed. A link that leads to another folder needs no such time: that is how folders are published.
     """
 
     def __init__(self, trust_after: float) -> None:
         self._trust_after = trust_after
         self._known: dict[str, _Known] = {}
-        self._unknown: dict[str, str] = {}
-        self._replaced: dict[str, str] = {}
+        # The roots of which nothing is known now, each with the reason: nothing may be concluded from them.
+        self.unknown: dict[str, str] = {}
+        # The roots that are another folder than before, and why: what they hold counts, what they lack does not yet.
+        self.replaced: dict[str, str] = {}
 
     def update(self, now: float, found: Mapping[str, RootState]) -> None:
-        """Take in one look at every root; those not looked at are forgotten."""
+        """Take in one scan of every root; those not scanned are forgotten."""
         self._known = {folder: known for folder, known in self._known.items() if folder in found}
-        self._unknown = {}
-        self._replaced = {}
+        self.unknown = {}
+        self.replaced = {}
         for folder, state in found.items():
             known = self._known.get(folder)
             if known is None:
@@ -88,7 +82,7 @@ class Roots:
                 known.was_gone = True
                 why = why or "it is empty, and held files before"
             if why:
-                self._unknown[folder] = why
+                self.unknown[folder] = why
                 continue
             known.had_entries = not state.empty or known.had_entries
             if state.real != known.state.real:
@@ -101,21 +95,12 @@ class Roots:
                 known.state, known.stranger = state, None
             known.was_gone = False
             if known.stranger is not None:
-                self._replaced[folder] = known.why
-
-    def unknown(self) -> Mapping[str, str]:
-        """The roots of which nothing is known now, each with the reason: nothing may be concluded from them."""
-        return self._unknown
-
-    def replaced(self) -> Mapping[str, str]:
-        """The roots that are another folder than before: what they hold counts, what they lack does not yet."""
-        return self._replaced
+                self.replaced[folder] = known.why
 
     def may_delete(self) -> bool:
         """Return whether a missing file may count as removed."""
-        return not self._unknown and not self._replaced
+        return not self.unknown and not self.replaced
 
     def next_trust(self) -> float | None:
         """Return when the first replaced root will be trusted; None where there is none."""
-        times = [self._known[folder].stranger_since + self._trust_after for folder in self._replaced]
-        return min(times, default=None)
+        return min((self._known[root].stranger_since + self._trust_after for root in self.replaced), default=None)

@@ -1,4 +1,4 @@
-"""Scanning: when to look, which paths matter, what lies there, which of it has settled, and where to listen."""
+"""Scanning: when to scan, which paths matter, what lies there, which of it has settled, and where to listen."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ from mmsync.watch.symlinks import folders_to_watch
 
 _MOST_TOLD = 20  # models in lines of their own that came or went at once
 _CHECK = 10.0  # seconds between two checks that events still come and folders are still themselves
-_POLL_SHARE = 300  # between two scans without a call lies this many times the processor time of one …
+_POLL_SHARE = 300  # between two scans without a request lies this many times the processor time of one …
 _POLL_STRETCH = 6  # … but no more than this many polls
-_FRESH = 0.05  # seconds
-_CALL_SHARE = 4  # after a scan, calls are not answered for this many times its processor time
+_REQUEST_SHARE = 4  # after a scan, requests wait for this many times its processor time
 
 
 class Scan(NamedTuple):
     """The result of a scan."""
 
     changed: bool = False  # whether anything settled, went or is wanted anew
-    # whether the manifest or one of the further files is another: what failed is to be tried at once
-    urgent: bool = False
+    urgent: bool = False  # whether the manifest or an extra file is another: what failed is to be tried at once
 
     def __or__(self, other: Scan) -> Scan:
         return Scan(self.changed or other.changed, self.urgent or other.urgent)
@@ -37,19 +35,13 @@ class Scan(NamedTuple):
 class Scanner:
     """Scans everything, in the order in which one thing leads to the next, whenever it is time to.
 
-    Args:
-        outside: The clocks, the log, and where events come from.
-        roots: What is known of the folders.
-        conditions: Told of manifests that are in error, of roots and of events.
-
-    Attributes:
-        diagnostics: What the discover rules said against single files.
+    ``conditions`` is told of manifests that are in error, of roots and of events.
     """
 
     def __init__(
         self,
         options: WatchOptions,
-        outside: Dependencies,
+        dependencies: Dependencies,
         current: CurrentManifest,
         settler: Settler,
         roots: Roots,
@@ -58,10 +50,10 @@ class Scanner:
         self._poll = options.poll
         self._check_every = min(_CHECK, options.poll)
         self._extra = options.extra_files
-        self._events = outside.events
-        self._clock = outside.clock
-        self._effort = outside.effort
-        self._log = outside.log
+        self._events = dependencies.events
+        self._clock = dependencies.clock
+        self._cpu_seconds = dependencies.effort
+        self._log = dependencies.log
         self._current = current
         self._settler = settler
         self._roots = roots
@@ -70,41 +62,38 @@ class Scanner:
         self._root_states: dict[str, RootState] = {}
         self._listens_for: tuple[object, tuple[str, ...]] = (None, ())
         self._told_roots: tuple[str, ...] = ()
-        self._crosses_links = (
-            False  # whether a link lies on the way to anything, so that it may lead elsewhere tomorrow
-        )
-        self._called = True
-        self._deaf_until = float("-inf")
-        self._polled_at = float("-inf")
+        # Whether a link lies on the way to anything, so that it may lead elsewhere tomorrow.
+        self._crosses_links = False
+        self._is_requested = True  # something may have changed since the last scan
+        self._not_before = float("-inf")  # the moment until which requests wait, lest a busy folder keeps us scanning
+        self._scanned_at = float("-inf")
         self._check_at = float("-inf")
-        self._cost = 0.0
-        self.diagnostics: tuple[Diagnostic, ...] = ()
+        self._cost = 0.0  # processor seconds of the last scan
+        self.diagnostics: tuple[Diagnostic, ...] = ()  # what the discover rules said against single files
 
-    def called(self) -> None:
-        """Take note that something may have changed."""
-        self._called = True
+    def request(self) -> None:
+        """Ask for a scan, as soon as the cost of the last allows: something may have changed."""
+        self._is_requested = True
 
     def scan(self) -> Scan:
-        """Look at whatever it is time to look at."""
+        """Scan whatever it is time to scan."""
         now = self._clock()
-        anew = False
         due = self._events.next_due()
-        if now >= self._check_at or self._events.is_broken:
+        is_check = now >= self._check_at or self._events.is_broken
+        anew = (is_check or (due is not None and now >= due)) and self._events.check(now)
+        self._is_requested |= anew
+        if is_check:
             self._check_at = now + self._check_every
-            condition = self._conditions.has("manifest")
+            condition = self._conditions.get("manifest")
             if condition is not None and condition.code.endswith("unreadable"):
                 # A disk or a share that failed may work again without a trace in the file's stat.
                 self._current.read_again()
-                self._called = True
-            anew = self._events.check(now)
-            roots = {root: inspect_root(root) for root in self._current.roots}
-            self._called = self._called or anew or roots != self._root_states
-        elif due is not None and now >= due:
-            anew = self._events.check(now)
-            self._called = self._called or anew
+                self._is_requested = True
+            self._is_requested |= {root: inspect_root(root) for root in self._current.roots} != self._root_states
         found = Scan()
         trust = self._roots.next_trust()
-        if (self._called and now >= self._deaf_until) or now >= self._poll_at() or (trust is not None and now >= trust):
+        is_trusted = trust is not None and now >= trust
+        if (self._is_requested and now >= self._not_before) or now >= self._poll_at() or is_trusted:
             found = self._scan_all(now)
         else:
             settles = self._settler.next_due()
@@ -117,29 +106,30 @@ class Scanner:
 
     def scan_models(self) -> Scan:
         """Let the files' time to settle begin while a reconcile is under way; the scan itself comes after it."""
-        self._called = True
-        if self._clock() < self._deaf_until:
+        self._is_requested = True
+        if self._clock() < self._not_before:
             return Scan()
-        effort = self._effort()
+        began = self._cpu_seconds()
         changed = self._update(desired.path for desired in self._current.models)
-        self._deaf_until = self._clock() + _CALL_SHARE * (self._effort() - effort)
+        self._not_before = self._clock() + _REQUEST_SHARE * (self._cpu_seconds() - began)
         return Scan(changed)
 
     def refresh(self) -> Scan:
         """Scan everything, unless that was done a moment ago."""
-        return self._scan_all(self._clock()) if self._clock() - self._polled_at > _FRESH else Scan()
+        is_fresh = self._clock() - self._scanned_at <= 0.05  # noqa: PLR2004  # seconds
+        return Scan() if is_fresh else self._scan_all(self._clock())
 
     def pause(self, seconds: float) -> None:
         """Do not scan for a while: the last attempt failed in a way nobody foresaw."""
-        self._called = True
-        self._deaf_until = self._check_at = self._clock() + seconds
-        self._polled_at = self._clock()
+        self._is_requested = True
+        self._not_before = self._check_at = self._clock() + seconds
+        self._scanned_at = self._clock()
 
     def next_due(self) -> float:
-        """Return when to scan next, if nothing calls before."""
+        """Return when to scan next, if no scan is requested before."""
         moments = [self._check_at, self._poll_at()]
-        if self._called:
-            moments.append(self._deaf_until)
+        if self._is_requested:
+            moments.append(self._not_before)
         dues = (self._settler.next_due(), self._events.next_due(), self._roots.next_trust())
         return min([*moments, *(due for due in dues if due is not None)])
 
@@ -151,23 +141,23 @@ class Scanner:
         if not self._events.needs_polling:
             return float("inf")
         # Ten thousand files on a share cost what they cost: then they are scanned less often.
-        return self._polled_at + max(self._poll, min(_POLL_SHARE * self._cost, _POLL_STRETCH * self._poll))
+        return self._scanned_at + max(self._poll, min(_POLL_SHARE * self._cost, _POLL_STRETCH * self._poll))
 
     def _update(self, paths: Iterable[str]) -> bool:
         """Stat some paths; return whether one of them settled."""
         return self._settler.update(self._clock(), stat_paths(paths), whole=False)
 
     def _scan_all(self, now: float) -> Scan:
-        self._called = False
-        effort = self._effort()
+        self._is_requested = False
+        began = self._cpu_seconds()
         could_delete = self._roots.may_delete()
         found = self._scan_paths()
         may_delete_again = self._roots.may_delete() and not could_delete
-        self._cost = self._effort() - effort
-        self._polled_at = now
-        self._deaf_until = self._clock() + _CALL_SHARE * self._cost
-        self._conditions.update("root", of_unknown_roots(self._roots.unknown()))
-        self._conditions.update("trust", of_replaced_roots(self._roots.replaced()))
+        self._cost = self._cpu_seconds() - began
+        self._scanned_at = now
+        self._not_before = self._clock() + _REQUEST_SHARE * self._cost
+        self._conditions.update("root", of_unknown_roots(self._roots.unknown))
+        self._conditions.update("trust", of_replaced_roots(self._roots.replaced))
         return found | Scan(may_delete_again)
 
     def _scan_paths(self) -> Scan:
@@ -187,7 +177,7 @@ class Scanner:
         if self._current.models is not before:
             if not is_new:
                 self._tell_found({desired.name: desired for desired in before})
-            # What was just found is looked at in the same breath, so that its time to settle begins now.
+            # What was just found is scanned in the same breath, so that its time to settle begins now.
             self._update(desired.path for desired in self._current.models if desired.path not in seen)
             changed = True
         extra = {path: state for path in self._extra if (state := self._settler.settled_state(path)) is not None}
@@ -203,7 +193,7 @@ class Scanner:
         is_taken, condition = outcome
         self._conditions.set("manifest", condition)
         if is_taken:
-            models, rules = len(self._current.models), self._current.rules
+            models, rules = len(self._current.models), len(self._current.rules)
             holds = f"{models} model{'' if models == 1 else 's'} listed"
             if rules:
                 holds += f", {rules} discover rule{'' if rules == 1 else 's'}"
@@ -231,9 +221,8 @@ class Scanner:
         self._listens_for = current.manifest, current.folders
         paths = [*current.files(), *self._extra, *(desired.path for desired in current.models)]
         listed = [path for path in current.paths if os.path.isdir(path)]  # noqa: PTH112  # strings
-        folders, self._crosses_links = folders_to_watch(
-            paths, current.roots, [*listed, *current.found_in, *current.folders]
-        )
+        listed += [*current.found_in, *current.folders]
+        folders, self._crosses_links = folders_to_watch(paths, current.roots, listed)
         self._events.follow(folders, self._clock())
         if current.manifest is not None and self._told_roots != current.roots:
             self._told_roots = current.roots

@@ -11,8 +11,6 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-_MOST_LINKS = 40  # as Linux: then it is ELOOP
-
 
 class ResolvedPath(NamedTuple):
     """A path resolved."""
@@ -47,7 +45,7 @@ def resolve_path(path: str) -> ResolvedPath:
             here = joined
             continue
         links += 1
-        if links > _MOST_LINKS:
+        if links > 40:  # noqa: PLR2004  # as Linux: then it is ELOOP
             return ResolvedPath(here, tuple(steps), complete=False)
         if target.startswith("/"):
             here = "/"
@@ -77,15 +75,11 @@ def folders_to_watch(
         nonlocal crossed
         for index, (folder, name) in enumerate(found.steps):
             is_last = index == len(found.steps) - 1
-            is_link = _leads_elsewhere(found.steps, index, found.real)
-            crossed = crossed or is_link
-            matters = (
-                (is_last and (last or not found.complete))
-                or folder in near
-                or any(_inside(folder, root) for root in roots)
-                or is_link
-            )
-            if matters:
+            after = found.real if is_last else found.steps[index + 1][0]
+            is_link = after != folder.rstrip("/") + "/" + name  # what follows does not lie under its own name
+            crossed |= is_link
+            matters = is_link or folder in near or (is_last and (last or not found.complete))
+            if matters or any(f"{folder}/".startswith(f"{root.rstrip('/')}/") for root in roots):
                 known = names.setdefault(folder, set())
                 if known is not None:
                     known.add(name)
@@ -96,12 +90,10 @@ def folders_to_watch(
             folders[parent] = resolve_path(parent)
             add(folders[parent], last=False)
         home = folders[parent]
-        if not home.complete:
-            continue
-        if os.path.islink(joined := os.path.join(home.real, name)):  # noqa: PTH114, PTH118  # strings throughout
-            add(resolve_path(joined), last=True)
-        else:
-            add(ResolvedPath(joined, ((home.real, name),), complete=True), last=True)
+        if home.complete:
+            joined = os.path.join(home.real, name)  # noqa: PTH118  # strings throughout
+            plain = ResolvedPath(joined, ((home.real, name),), complete=True)
+            add(resolve_path(joined) if os.path.islink(joined) else plain, last=True)  # noqa: PTH114  # the same
     for folder in (*listed, *bases):
         found = resolve_path(folder)
         add(found, last=False)
@@ -113,16 +105,4 @@ def folders_to_watch(
 
 def _absolute(path: str) -> str:
     # Not getcwd, which fails where the working folder was removed.
-    return path if path.startswith("/") else os.path.join(os.path.realpath("/proc/self/cwd"), path)  # noqa: PTH118  # strings
-
-
-def _inside(folder: str, root: str) -> bool:
-    return folder == root or folder.startswith(root.rstrip("/") + "/")
-
-
-def _leads_elsewhere(steps: tuple[tuple[str, str], ...], index: int, real: str) -> bool:
-    """Return whether the step crossed a link: what follows it does not lie under its own name."""
-    folder, name = steps[index]
-    joined = folder.rstrip("/") + "/" + name
-    after = steps[index + 1][0] if index + 1 < len(steps) else real
-    return after != joined
+    return path if path.startswith("/") else f"{os.path.realpath('/proc/self/cwd')}/{path}"

@@ -9,28 +9,21 @@ from collections.abc import Callable, Mapping
 
 
 class Service:
-    """The manager that started us, if there is one; without one every call does nothing.
-
-    Args:
-        environment: Where NOTIFY_SOCKET and WATCHDOG_USEC are looked for.
-        clock: Seconds, monotonic.
-        pid: Ours; a WATCHDOG_PID naming another process means the watchdog is not meant for us.
-    """
+    """The manager that started us, named by NOTIFY_SOCKET in the environment; without one every call does nothing."""
 
     def __init__(self, environment: Mapping[str, str], clock: Callable[[], float], pid: int | None = None) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
-        # An @ stands for the NUL byte that begins the name of an abstract socket.
-        self._address = (
-            ("\0" + address[1:] if address.startswith("@") else address) if address[:1] in ("@", "/") else ""
-        )
-        self._clock = clock
+        if address.startswith("@"):  # it stands for the NUL byte that begins the name of an abstract socket
+            address = "\0" + address[1:]
+        self._address = address if address.startswith(("\0", "/")) else ""
+        self._clock = clock  # seconds, monotonic
         self._pinged = float("-inf")
         self._status = ""
         usec = environment.get("WATCHDOG_USEC", "")
+        # Another process named there means that the watchdog is not meant for us.
         meant = environment.get("WATCHDOG_PID", "") in ("", str(os.getpid() if pid is None else pid))
         limit = int(usec) / 1e6 if self._address and meant and usec.isascii() and usec.isdigit() else 0.0
-        self.ping_every: float | None = limit / 3 or None
-        """Seconds between two pings; None where no watchdog waits for them."""
+        self.ping_every: float | None = limit / 3 or None  # in seconds; None where no watchdog waits for pings
 
     def ready(self) -> None:
         """Say that the start is over."""
@@ -59,8 +52,6 @@ class Service:
         # A manager that went away, or a full socket, is no reason to fail.
         with (
             contextlib.suppress(OSError),
-            socket.socket(
-                socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-            ) as resolve_path,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as sender,
         ):
-            resolve_path.sendto(message.encode("utf-8", "replace"), self._address)
+            sender.sendto(message.encode("utf-8", "replace"), self._address)

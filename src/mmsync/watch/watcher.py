@@ -1,7 +1,7 @@
-"""The watcher: one worker that scans, waits for files to settle, reconciles, and sleeps until something calls.
+"""The watcher: one worker that scans, waits for files to settle, reconciles, and sleeps until something wakes it.
 
-Start-up, lost events, a rebuilt observer, a remount, the timer and a signal all take the same path: look at the truth,
-compare, act. An event only shortens the sleep.
+Start-up, lost events, a rebuilt observer, a remount, the timer and a signal all take the same path: scan, compare,
+act. An event only shortens the sleep.
 """
 
 from __future__ import annotations
@@ -21,42 +21,36 @@ from mmsync.watch.scanner import Scan, Scanner
 from mmsync.watch.settle import Settler
 
 _NOW, _NEVER = float("-inf"), float("inf")
-_AFTER_DEFECT = 5.0  # seconds without a scan after one that failed
 
 
 class Watcher:
     """Keeps a server in step with a folder. ``run`` returns when a signal asks for it, or after one reconcile."""
 
-    def __init__(self, options: WatchOptions, outside: Dependencies) -> None:
+    def __init__(self, options: WatchOptions, dependencies: Dependencies) -> None:
         self._options = options
-        self._outside = outside
-        self._clock = outside.clock
-        self._conditions = Conditions(outside.log)
+        self._dependencies = dependencies
+        self._clock = dependencies.clock
+        self._conditions = Conditions(dependencies.log)
         self._settler = Settler(options.settle, options.force)
         self._current = CurrentManifest(options.manifests, options.models_dirs)
         self._roots = Roots(options.interval)
-        self._scanner = Scanner(options, outside, self._current, self._settler, self._roots, self._conditions)
-        self._reconciler = Reconciler(options, outside)
-        self._reporter = Reporter(outside, self._conditions, options.manifests)
-        self._timer = Timer(options.interval, outside.chance)
-        self._failures: Retries[str] = Retries(options.backoff)  # of whole reconciles
+        self._scanner = Scanner(options, dependencies, self._current, self._settler, self._roots, self._conditions)
+        self._reconciler = Reconciler(options, dependencies)
+        self._reporter = Reporter(dependencies, self._conditions, options.manifests)
+        self._timer = Timer(options.interval, dependencies.chance)
+        self._failures = Retries(options.backoff)  # of whole reconciles
         self._found = Scan()  # since the last reconcile
         self._is_stopping = False
         self._began = self._clock()
 
     def run(self) -> bool:
-        """Watch until asked to stop; with ``once``, until one reconcile of settled files was made.
-
-        Returns:
-            Whether all was well at the end.
-        """
-        outside = self._outside
-        outside.log("watch_started", _purpose(self._options), manifests=[*self._options.manifests])
-        self._began = self._clock()
+        """Watch until asked to stop, with ``once`` until files were reconciled; return whether all was well."""
+        dependencies = self._dependencies
+        dependencies.log("watch_started", _purpose(self._options), manifests=[*self._options.manifests])
         self._timer.due_at = self._began + self._options.settle
         is_ready = False
         try:
-            while not outside.control.is_set():
+            while not dependencies.control.is_set():
                 if self._step():
                     if self._options.once:
                         break
@@ -66,13 +60,13 @@ class Watcher:
                 self._reporter.report_change()
                 if not is_ready and self._clock() >= self._began + self._options.settle:
                     is_ready = True
-                    outside.service.ready()
-                outside.service.ping()
-                if outside.trigger.wait(self._patience()):
-                    self._scanner.called()
+                    dependencies.service.ready()
+                dependencies.service.ping()
+                if dependencies.trigger.wait(self._patience()):
+                    self._scanner.request()
         finally:
             self._tell_stopping()
-            outside.events.close()
+            dependencies.events.close()
             self._reporter.report_change()
         return self._conditions.state == "ok" and not self._settler.unsettled() and self._current.manifest is not None
 
@@ -88,7 +82,7 @@ class Watcher:
         except Exception as error:  # noqa: BLE001  # as in a reconcile
             self._failures.failed("", None, self._clock())
             self._reporter.failed(error)
-            self._scanner.pause(_AFTER_DEFECT)
+            self._scanner.pause(5.0)
             return self._options.once
         return True
 
@@ -99,8 +93,8 @@ class Watcher:
 
     def _due_at(self) -> float:
         """Return when the next reconcile is to be made; a moment past means now."""
-        if self._outside.control.take_reconcile():
-            self._outside.log("reconcile_asked", "SIGHUP: everything is looked at and tried anew")
+        if self._dependencies.control.take_reconcile():
+            self._dependencies.log("reconcile_asked", "SIGHUP: everything is looked at and tried anew")
             self._hurry()
         if self._options.once:
             return self._began + (self._options.force if self._settler.unsettled() else self._options.settle)
@@ -111,8 +105,7 @@ class Watcher:
             return retry
         if self._found.changed:
             return _NOW
-        overdue = self._settler.overdue(self._clock())
-        if overdue:
+        if overdue := self._settler.overdue(self._clock()):
             overdue &= {desired.path for desired in self._reconciler.selected(self._current.manifest)}
         times = (self._timer.due_at, self._reconciler.next_due(), self._reconciler.forced.next_due(overdue))
         return min(time for time in times if time is not None)
@@ -126,8 +119,8 @@ class Watcher:
     def _patience(self) -> float:
         """Return how many seconds there is nothing to do but listen."""
         moments = [self._due_at(), self._scanner.next_due()]
-        if self._outside.service.ping_every is not None:
-            moments.append(self._clock() + self._outside.service.ping_every)
+        if self._dependencies.service.ping_every is not None:
+            moments.append(self._clock() + self._dependencies.service.ping_every)
         return max(min(moments) - self._clock(), 0.0)
 
     def _reconcile(self) -> None:
@@ -141,7 +134,7 @@ class Watcher:
                 manifest,
                 self._settler,
                 self._current,
-                unknown_roots=self._roots.unknown(),
+                unknown_roots=self._roots.unknown,
                 may_delete=self._roots.may_delete() and not self._scanner.is_incomplete(),
                 on_event=self._on_event,
             )
@@ -155,22 +148,22 @@ class Watcher:
             if any(outcome.code == "token" for outcome in result.outcomes):
                 self._failures.failed("", None, self._clock())
             if result.has_changed:
-                self._scanner.called()
+                self._scanner.request()
             self._timer.start(self._clock())
             self._reporter.reconciled(result, self._scanner.diagnostics)
 
     def _on_event(self, _event: Event) -> None:
         # A long upload is a sign of life too, and other files settle meanwhile.
-        self._outside.service.ping()
+        self._dependencies.service.ping()
         self._tell_stopping()
-        if self._outside.trigger.wait(0):
+        if self._dependencies.trigger.wait(0):
             self._found |= self._scanner.scan_models()
 
     def _tell_stopping(self) -> None:
-        if self._outside.control.is_set() and not self._is_stopping:
+        if self._dependencies.control.is_set() and not self._is_stopping:
             self._is_stopping = True
-            self._outside.service.stopping()
-            self._outside.log("watch_stopping", "what is in flight finishes, nothing new begins")
+            self._dependencies.service.stopping()
+            self._dependencies.log("watch_stopping", "what is in flight finishes, nothing new begins")
 
 
 def _purpose(options: WatchOptions) -> str:
