@@ -76,6 +76,20 @@ def test_a_zip_of_too_many_entries_is_refused_before_its_directory_is_read(tmp_p
     assert bytes_read[0] < 512 * 1024
 
 
+@pytest.mark.parametrize("engine", ["MUA", "H2O", "UNICODE"])
+def test_a_zip_whose_entries_lie_before_it_is_refused(tmp_path, engine):
+    path = tmp_path / "m.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.ini", "[info]\n")
+    data = bytearray(path.read_bytes())
+    at = len(data) - 22 + 16  # where the end record says that the directory begins
+    struct.pack_into("<L", data, at, struct.unpack_from("<L", data, at)[0] + 1000)
+    path.write_bytes(data)
+    unfit = look(path, engine)
+    assert unfit is not None
+    assert "outside" in unfit.reason
+
+
 @given(
     noise=st.binary(max_size=3000), start=st.sampled_from([b"", b"CBM1", b"\x08\x07\x3a", b"PK\x03\x04", b"[", b"<!--"])
 )

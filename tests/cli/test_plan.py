@@ -317,6 +317,13 @@ def test_json_has_the_agreed_keys_and_the_same_bytes_every_time(desk):
     assert list(document["changes"][0]) == ["name", "action", "reasons", "before", "after", "evidence", "source"]
 
 
+def test_a_shard_of_thousands_of_digits_is_a_mistake_like_any_other(desk):
+    desk.manifest()
+    ran = desk("plan", "--shard", "1/" + "9" * 5000)
+    assert ran.code == 1
+    assert ran.err.startswith("Error: Invalid value for '--shard'")
+
+
 def test_shards_are_disjoint_and_cover_all(desk):
     desk.file("a.json", b"{}")
     desk.manifest("\n".join(f"m{n} BIGML a.json" for n in range(12)))

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ import psutil
 import pytest
 import requests
 
-from mmsync.server import running
+from mmsync.server import running, store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -319,3 +320,38 @@ class TestKilled:
         with running(folder):
             assert not list((folder / "incoming").iterdir())
             assert not list((folder / "images").iterdir())
+
+
+def test_an_upload_whose_last_step_outlasts_the_server_is_kept_whole_or_not_at_all(tmp_path, monkeypatch):
+    reached, over = threading.Event(), threading.Event()
+    sync_folder = store._sync_folder
+
+    def slow(folder):
+        sync_folder(folder)
+        if folder.name == "images":  # the file has its name; its row is not yet committed
+            reached.set()
+            over.wait(20)
+
+    with running(tmp_path, token="t", patience=0.2) as address:
+        monkeypatch.setattr(store, "_sync_folder", slow)
+
+        def send():
+            with contextlib.suppress(requests.RequestException):
+                requests.post(
+                    f"{address.url}/models/images/upload",
+                    headers={"standAloneToken": "t"},
+                    data={"engine": "MLSTATS"},
+                    files={"fileName": ("m", b"abc")},
+                    timeout=30,
+                )
+
+        client = threading.Thread(target=send)
+        client.start()
+        assert reached.wait(20)
+        threading.Timer(1.5, over.set).start()  # well after the server has given up waiting
+    client.join()
+    over.wait(20)
+    with contextlib.closing(sqlite3.connect(tmp_path / "mmsync-server.db")) as database:
+        rows = database.execute("SELECT id FROM images").fetchall()
+    assert len(rows) == len(list((tmp_path / "images").iterdir()))
+    assert not list((tmp_path / "incoming").iterdir())

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import given, settings, strategies as st
 
-from mmsync.types import FileKey
+from mmsync.ledger import Ledger
+from mmsync.types import Desired, FileKey, Source
+from mmsync.watch.reconciler import ForcedRead, read_settled
 from mmsync.watch.settle import MISSING, Settler
 
 SETTLE = 2.0
@@ -103,3 +107,40 @@ def test_at_rest_means_seen_twice_a_settle_time_apart_with_nothing_else_in_betwe
                 steady = [at for at, _ in of_path if not changes or at > changes[-1]]
                 assert steady[-1] < steady[0] + SETTLE
                 assert settling.next_due() <= steady[0] + SETTLE
+
+
+def test_a_file_that_never_settles_is_read_only_where_it_may_be(tmp_path):
+    """An overdue file is read to compare its bytes; one that a link puts outside is not read for that either."""
+    (tmp_path / "in").mkdir()
+    outside, inside = tmp_path / "secret", tmp_path / "in" / "b"
+    for file in (outside, inside):
+        file.write_bytes(b"x")
+    (tmp_path / "in" / "a").symlink_to(outside)
+    models = [
+        Desired(
+            name, "MLSTATS", name, str(tmp_path / "in" / name), None, None, False, Source(str(tmp_path / "m.yaml"), 1)
+        )
+        for name in "ab"
+    ]
+    settler = Settler(SETTLE, force=10.0)
+    for now in range(12):
+        settler.update(float(now), {desired.path: key(now) for desired in models})
+    asked = []
+
+    class Recording(ForcedRead):
+        def content(self, path, found, now):
+            asked.append(path)
+            return super().content(path, found, now)
+
+    read = read_settled(
+        models,
+        settler,
+        Recording(SETTLE, 10.0),
+        Ledger(None, warn=print, now=0),
+        lambda _manifest: (os.path.realpath(tmp_path / "in"),),
+        now=11.0,
+        now_ns=0,
+        on_progress=lambda *_: None,
+    )
+    assert asked == [str(inside)]
+    assert read.waiting == {"a", "b"}

@@ -35,12 +35,15 @@ from mmsync.report.outcome_text import render_outcomes
 from mmsync.report.plan_text import render_plan
 from mmsync.types import Source
 
+_LOCK_HELP = "How long to wait for another mmsync on this machine."
+
 
 class _How(NamedTuple):
     """The command's own options."""
 
     yes: bool
     fail_fast: bool
+    lock_timeout: float
     detailed_exitcode: bool
     output_format: str
     quiet: bool
@@ -51,14 +54,16 @@ class _How(NamedTuple):
 @opt.manifest_options
 @opt.plan_options
 @click.option("--expect", metavar="DIGEST", help="Refuse unless the plan has this digest.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask, even on a terminal.")
-@click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
-@opt.number_option(
-    "--lock-timeout", click.FloatRange(min=0), 600.0, "SECONDS", "How long to wait for another mmsync on this machine."
+@opt.group(
+    "how",
+    _How,
+    click.option("-y", "--yes", is_flag=True, help="Do not ask, even on a terminal."),
+    click.option("--fail-fast", is_flag=True, help="Stop at the first failure."),
+    opt.number_option("--lock-timeout", click.FloatRange(min=0), 600.0, "SECONDS", _LOCK_HELP),
+    click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where something was changed."),
+    opt.format_option("text", "json", "markdown"),
+    opt.quiet_option,
 )
-@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where something was changed.")
-@opt.format_option("text", "json", "markdown")
-@opt.quiet_option
 @opt.server_options
 def apply(
     saved: str | None,
@@ -66,15 +71,13 @@ def apply(
     options: Options,
     server: ServerOptions,
     expect: str | None,
-    lock_timeout: float,
-    **how: Any,
+    how: _How,
 ) -> int:
     """Make the server hold what the manifest lists, or do exactly what a saved PLAN says."""
     # What a script meant to hold the apply to must not be dropped because its variable is empty.
     for what, value in (("PLAN", saved), ("--expect", expect)):
         if value is not None and not value.strip():
             raise click.UsageError(f"{what} is empty: give it a value, or leave it out")
-    asked = _How(**how)
     document = _read_saved(saved) if saved else None
     if document is not None:
         if options.selection.is_partial or options.prune:
@@ -92,15 +95,15 @@ def apply(
         at = document["server"]
         settings = ServerSettings(at["url"], domain=at.get("domain") or None, source=Source(str(saved), 1, 1))
     target = resolve(server, settings)
-    with planned(desired, options, target, quiet=asked.quiet, lock_timeout=lock_timeout) as (plan, connection):
+    with planned(desired, options, target, quiet=how.quiet, lock_timeout=how.lock_timeout) as (plan, connection):
         if document is not None:
             check_saved(plan, document, str(saved))
         if expect and plan_digest(plan) != expect.strip().lower():
-            show(plan, asked.output_format)
+            show(plan, how.output_format)
             why = f"the plan's digest is {plan_digest(plan)}, not the expected {expect}; nothing was written"
             hint = "what would be done now is shown above: plan again, look at it, and expect that digest"
             raise PlanRefused(why, hint=hint)
-        return _carry_out(plan, connection, asked, options.jobs)
+        return _carry_out(plan, connection, how, options.jobs)
 
 
 def _read_saved(name: str) -> dict[str, Any]:

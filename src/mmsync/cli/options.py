@@ -17,6 +17,7 @@ import click
 from mmsync.cli.settings import ServerOptions
 from mmsync.errors import SettingsError
 from mmsync.plan.model import Guards, Options, Selection
+from mmsync.types import Verify
 
 Decorator = Callable[[Any], Any]
 
@@ -30,7 +31,7 @@ class Shard(click.ParamType[tuple[int, int]]):
         """Return the pair, or fail with an example."""
         if isinstance(value, tuple):
             return value
-        if (found := re.fullmatch(r"([0-9]+)/([0-9]+)", str(value))) is None:
+        if (found := re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", str(value))) is None:
             self.fail(f"{value!r} is not I/N, for example 1/4", param, ctx)
         index, count = map(int, found.groups())
         if not 1 <= index <= count:
@@ -51,7 +52,7 @@ class _Paths(click.ParamType[str]):
         return pieces if "\n" in rv or any(map(os.path.lexists, pieces)) else [rv]
 
 
-def _group(name: str, make: Callable[..., object], *options: Decorator) -> Decorator:
+def group(name: str, make: Callable[..., object], *options: Decorator) -> Decorator:
     """Return a decorator that gives a command these options as one argument, ``name``, that ``make`` makes of them."""
 
     def decorate(command: Any) -> Any:
@@ -116,9 +117,20 @@ def _manifest(file: tuple[str, ...], models_dir: tuple[str, ...]) -> ManifestOpt
     return ManifestOptions(file, models_dir, source is click.core.ParameterSource.DEFAULT)
 
 
-def _options(max_delete: int, max_delete_percent: int, *, allow_empty: bool, **rest: Any) -> Options:
-    selection = Selection(**{name: rest.pop(name) for name in ("target", "exclude", "shard")})
-    return Options(selection, Guards(max_delete, max_delete_percent, allow_empty), **rest)
+def _options(
+    target: tuple[str, ...],
+    exclude: tuple[str, ...],
+    shard: tuple[int, int] | None,
+    *,
+    prune: bool,
+    max_delete: int,
+    max_delete_percent: int,
+    allow_empty: bool,
+    verify: Verify,
+    jobs: int,
+) -> Options:
+    guards = Guards(max_delete, max_delete_percent, allow_empty)
+    return Options(Selection(target, exclude, shard), guards, prune, verify, jobs)
 
 
 def _server(
@@ -150,7 +162,7 @@ def is_flag(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
-server_options = _group(
+server_options = group(
     "server",
     _server,
     env_option("--url", metavar="URL", help="The server, or local:DIR for an embedded one over DIR."),
@@ -183,7 +195,7 @@ server_options = _group(
     ),
 )
 
-manifest_options = _group(
+manifest_options = group(
     "manifest",
     _manifest,
     env_option(
@@ -210,9 +222,9 @@ _selection_options = (
     click.option("--exclude", multiple=True, metavar="GLOB", help="Not models whose name matches; may be repeated."),
     env_option("--shard", type=Shard(), help="Only the I-th of N parts, by a hash of the name."),
 )
-selection_options = _group("selection", Selection, *_selection_options)
+selection_options = group("selection", Selection, *_selection_options)
 
-plan_options = _group(
+plan_options = group(
     "options",
     _options,
     *_selection_options,

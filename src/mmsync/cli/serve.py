@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import shlex
-from typing import Any
 
 import click
 
@@ -30,7 +29,15 @@ from mmsync.errors import MmsyncError
     text="Which servers to be: latest (2.4.0 and later), legacy (before, with domains), or both.",
 )
 @click.option("--prefix", default="", metavar="PATH", help="A path to answer under as well, such as /mlmodelmanager.")
-def serve(folder: str, host: str, token: str | None, token_file: str | None, **settings: Any) -> int:
+def serve(
+    folder: str,
+    host: str,
+    port: int,
+    token: str | None,
+    token_file: str | None,
+    generation: server.Generation,
+    prefix: str,
+) -> int:
     """Run the embedded Model Manager server over DIR (.model-manager if not given) until interrupted.
 
     stdout tells where it answers, and the token where it made one, as lines to put into the environment.
@@ -51,8 +58,9 @@ def serve(folder: str, host: str, token: str | None, token_file: str | None, **s
         )
 
     try:
-        # The rest, port, generation and prefix, are named there as they are here.
-        number = server.serve(folder, host=host, token=token, on_ready=announce, **settings)
+        number = server.serve(
+            folder, host=host, port=port, token=token, generation=generation, prefix=prefix, on_ready=announce
+        )
     except MmsyncError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
             error.hint = "--port 0 takes a free one"

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
 
 import click
 
@@ -31,6 +30,7 @@ from mmsync.watch.event_source import EventSource
 from mmsync.watch.hook import OnChange, parse_command
 from mmsync.watch.reconciler import Server
 from mmsync.watch.reporting import Log
+from mmsync.watch.retry import OnDrift
 from mmsync.watch.systemd import Service
 from mmsync.watch.watcher import Watcher
 
@@ -65,9 +65,13 @@ def watch(
     options: Options,
     server: ServerOptions,
     *,
+    settle: float,
+    interval: float,
+    poll: float,
+    on_drift: OnDrift,
+    once: bool,
     on_change: str | None,
     log_format: str,
-    **settings: Any,
 ) -> int:
     """Keep the server in step with a models folder, for ever.
 
@@ -83,7 +87,11 @@ def watch(
         options=options,
         extra_files=(str(token_file),) if server.token_file else (),
         server=masked_url(server.url) if server.url else f"profile {server.profile or 'or server of the manifest'}",
-        **settings,  # settle, interval, poll, on_drift and once are named there as they are here
+        settle=settle,
+        interval=interval,
+        poll=poll,
+        on_drift=on_drift,
+        once=once,
     )
     words = None if on_change is None else parse_command(on_change)
     log = Log(_write_line, time.time, as_json=log_format == "json")

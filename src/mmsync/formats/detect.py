@@ -101,7 +101,7 @@ def _without_comments(text: bytes) -> bytes:
     return text[at:]
 
 
-INSPECTOR: Final = 1
+INSPECTOR: Final = 2
 """The inspection's version: raised with every change to what it finds, as findings are remembered."""
 
 _HEAD_BYTES = 64 * 1024

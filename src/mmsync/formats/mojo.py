@@ -34,7 +34,7 @@ def open_zip(data: Window) -> Iterator[tuple[zipfile.ZipFile, int]]:
     _check_directory(data)
     try:
         with os.fdopen(os.dup(data.descriptor), "rb") as file, zipfile.ZipFile(file) as archive:
-            if any(info.header_offset + info.compress_size > data.size for info in archive.infolist()):
+            if any(not 0 <= info.header_offset <= data.size - info.compress_size for info in archive.infolist()):
                 raise FormatError("it is no whole zip archive (an entry of it lies outside)")
             yield archive, min(sum(info.file_size for info in archive.infolist()), 1 << 53)
     # RuntimeError: encrypted; NotImplementedError: unknown compression; the rest: damaged in one way or another.

@@ -2,6 +2,8 @@
 
 An event only says that something may have changed: what has is for a scan to find out. Where events may be missing (a
 limit, a file system that has none, a reader that died) the source says so, and files are scanned on a timer.
+
+One page, because listener, probe and source answer one question together: is everything heard?
 """
 
 from __future__ import annotations
@@ -101,7 +103,7 @@ class _NoQueue(EventQueue):
         super().__init__()
         self._handlers = handlers
 
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002  # queue's
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002
         """Take an event of an emitter, or the observer's word to its own thread that it is to end."""
         if isinstance(item, tuple):
             event, watch = item

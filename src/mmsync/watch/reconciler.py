@@ -105,10 +105,11 @@ def read_settled(
         settled = settler.settled_state(desired.path)
         refusal = allowed[manifest].check(desired.path)
         if settled is None:
-            content = forced.content(desired.path, stats.get(desired.path), now) if desired.path in overdue else None
-            if content is None or refusal:
+            content = None
+            if desired.path in overdue and not refusal:
+                content = forced.content(desired.path, stats.get(desired.path), now)
+            if content is None:
                 waiting.add(desired.name)
-                content = None
             contents[desired.name] = content or FileError(desired.path, "it is still being written")
         elif refusal and state_of(desired.path) == settled:
             contents[desired.name] = FileError(desired.path, refusal.summary, refusal.detail)
