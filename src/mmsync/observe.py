@@ -1,4 +1,4 @@
-"""The server's list as values. Every field may be missing, null or of a type nobody promised."""
+"""Reading what the server holds: its list as values, and the detail of one model. Every field may be missing, null or of a type nobody promised."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from mmsync.types import Diagnostic, Observed, date_of
 
 if TYPE_CHECKING:
     from mmsync.client import Client, Model, ModelDetail
+
+
+def observe(client: Client) -> tuple[dict[str, tuple[Observed, ...]], list[Diagnostic]]:
+    """Read the server's list, in one request, and return it as `rows` does; raises `ModelManagerError` if it cannot."""
+    return rows(client.get_models())
 
 
 def rows(models: Iterable[Model]) -> tuple[dict[str, tuple[Observed, ...]], list[Diagnostic]]:

@@ -21,7 +21,7 @@ from mmsync.evidence import gather, gone_back
 from mmsync.files import ToldOnly, inspected, read_contents
 from mmsync.ledger import known_content
 from mmsync.manifest import Manifest
-from mmsync.observe import row_of, rows
+from mmsync.observe import observe, row_of, rows
 from mmsync.plan import Options, Plan, Scope, Situation, changed_guards, compare, differences, guards_of
 from mmsync.printable import printable
 from mmsync.types import Content, Diagnostic, Observed
@@ -68,7 +68,7 @@ def make_plan(
             on_progress=_progress("hashing", on_event),
         )
     contents = inspected(manifest.models, contents, ledger, now_ns=now_ns)
-    listed, odd = rows(client.get_models() if models is None else models)
+    listed, odd = observe(client) if models is None else rows(models)
     observed = {name: row for name, (row, *others) in listed.items() if not others}
     ambiguous = frozenset(listed.keys() - observed.keys())
     odd += _restored(observed, connection)

@@ -24,13 +24,13 @@ from mmsync.errors import SettingsError
 from mmsync.lock import private_folder, server_lock
 from mmsync.plan import Options
 from mmsync.printable import masked_url, printable
+from mmsync.watch.change_filter import OnDrift
 from mmsync.watch.config import Dependencies, WatchOptions
 from mmsync.watch.control import Control, Trigger
 from mmsync.watch.event_source import EventSource
 from mmsync.watch.hook import OnChange, parse_command
 from mmsync.watch.reconciler import Server
 from mmsync.watch.reporting import Log
-from mmsync.watch.retry import OnDrift
 from mmsync.watch.systemd import Service
 from mmsync.watch.watcher import Watcher
 

@@ -11,12 +11,12 @@ from types import MappingProxyType
 
 from mmsync.errors import ManifestError
 from mmsync.files.allowed_paths import AllowedPaths
+from mmsync.manifest.discover_rules import read_rules
 from mmsync.manifest.discovery import discover
 from mmsync.manifest.entries import Rules, read_entries
 from mmsync.manifest.nodes import pairs
 from mmsync.manifest.sections import Defaults, read_defaults, read_document, read_scope, read_server, read_version
 from mmsync.manifest.types import DiscoverRule, Manifest, ServerSettings
-from mmsync.manifest.validators import read_rules
 from mmsync.manifest.yaml_loader import MAP, Budget, Page, Unreadable, paused_gc
 from mmsync.types import Desired, Diagnostic, Patterns, Source
 

@@ -1,4 +1,6 @@
-"""YAML text to nodes: PyYAML's parser with a quicker resolver and a limit on depth.
+"""YAML text to nodes, and `Page`, which gives every error of a manifest its line and column.
+
+The parser is PyYAML's, with a quicker resolver and a limit on depth.
 
 PyYAML is imported inside `loader_class`: a process that never reads a manifest never pays for it.
 """

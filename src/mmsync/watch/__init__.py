@@ -6,7 +6,8 @@
                                                      │
            scanner ─► current_manifest, settle, roots, symlinks
                                                      │
-           reconciler ─► the reconcile of the command line       reporting ─► log, conditions, hook, systemd
+           reconciler ─► change_filter, the reconcile of the command line
+           reporting ─► log, conditions, hook, systemd
 
-Start with ``watcher``. ``settle``, ``retry`` and ``roots`` decide purely: they are told the time and what was seen.
+Start with ``watcher``. ``settle``, ``change_filter``, ``retry`` and ``roots`` are pure: told the time and what was seen.
 """

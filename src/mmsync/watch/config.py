@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.plan import Options
+from mmsync.watch.change_filter import OnDrift
 from mmsync.watch.control import Control, Trigger
 from mmsync.watch.hook import OnChange
 from mmsync.watch.reporting import Log
-from mmsync.watch.retry import Backoff, OnDrift
+from mmsync.watch.retry import Backoff
 from mmsync.watch.systemd import Service
 
 if TYPE_CHECKING:

@@ -21,11 +21,12 @@ from mmsync.plan import Plan
 from mmsync.printable import printable
 from mmsync.reconcile import apply_plan, make_plan
 from mmsync.types import Content, Desired, FileKey, ServerName, file_key
+from mmsync.watch.change_filter import ChangeFilter, FilteredChanges
 from mmsync.watch.conditions import Condition, of_outcomes, of_plan, of_unsettled
 from mmsync.watch.config import Dependencies, WatchOptions
 from mmsync.watch.control import Interrupted
 from mmsync.watch.current_manifest import CurrentManifest
-from mmsync.watch.retry import ChangeFilter, FilteredChanges, Retries
+from mmsync.watch.retry import Retries
 from mmsync.watch.settle import Settler, state_of
 
 

@@ -1,4 +1,4 @@
-"""The validators of the rules of ``discover``, and of nothing else; `entries` checks those of ``models``."""
+"""The rules of ``discover``, read from a manifest and checked."""
 
 from __future__ import annotations
 
