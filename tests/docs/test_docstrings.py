@@ -93,6 +93,8 @@ def attributes(node: ast.ClassDef) -> set[str]:
 def wrong(tree: ast.Module) -> Iterator[str]:
     for node, text in documented(tree):
         where = f"{getattr(node, 'name', 'module')}: "
+        if re.match(r"(What|Whether|How|Which|Where|When)\b", text):
+            yield f"{where}opens with a question, not with the noun"
         if not isinstance(node, ast.Module):
             for name in sorted(split(entries(text, "Args")) - arguments(node)):
                 yield f"{where}no argument {name}"
@@ -124,7 +126,7 @@ class Found(Exception):
     """
     size: int
     def read(self, path):
-        """Read.
+        """Whether it is read.
 
         Args:
             place: Was renamed.
@@ -135,5 +137,5 @@ class Found(Exception):
 ''')
     assert [line.split(": ")[1] for line in wrong(tree)] == [
         "no attribute held", "nothing is called gone_away", "nothing is called old_module",
-        "no argument place", "nothing is called Misfit",
+        "opens with a question, not with the noun", "no argument place", "nothing is called Misfit",
     ]  # fmt: skip

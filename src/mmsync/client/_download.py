@@ -64,7 +64,7 @@ class ImageSplitter:
 
     @property
     def is_open(self) -> bool:
-        """Whether the body began as an object and has not come to its end."""
+        """True where the body began as an object and has not come to its end."""
         return bool(self._stack) or self._in_image or self._string >= 0
 
     def finish(self) -> Any:

@@ -100,7 +100,7 @@ class _Door:
         return error_answer(answer, close=not await body.pass_by(patience))
 
     def _admit(self, request: Request) -> Handler:
-        """What is done for this client; raises `ApiError` if it may not come in."""
+        """Return the handler of this request; raises `ApiError` for one that may not come in."""
         if not self._handlers:
             raise ApiError(404, "HTTP 404 Not Found")
         handler = self._handlers.get("GET" if request.method == "HEAD" else request.method)

@@ -110,5 +110,5 @@ class Endpoints:
 
 
 def _absent(request: Request, legacy: object) -> Response:
-    """What is answered for a model that is not there: 204, by the legacy generation ``legacy``."""
+    """The answer for a model that is not there: 204, by the legacy generation ``legacy``."""
     return json_answer(legacy) if "domain" in request.path_params else Response(status_code=204)

@@ -1,4 +1,4 @@
-"""Which changes of a plan watch may carry out now: the limits on deletes over time, drift, and what waits for a retry.
+"""Filter of the changes that watch may carry out now: the limits on deletes over time, drift, and what waits for a retry.
 
 Pure: time is an argument. The guards themselves are ``plan/guards.py``'s.
 """

@@ -123,7 +123,7 @@ class _Observer(Observer):  # type: ignore[misc,valid-type]  # the class of this
 
     @property
     def event_queue(self) -> EventQueue:
-        """What emitters put events into."""
+        """The queue that emitters put events into."""
         return self._no_queue
 
     def run(self) -> None:

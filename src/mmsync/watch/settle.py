@@ -45,7 +45,7 @@ class PathState:
 
 
 class Settler:
-    """What is known of every path scanned: whether it has settled, and as what."""
+    """The record of every path scanned: whether it has settled, and as what."""
 
     def __init__(self, settle: float, force: float = 60.0) -> None:
         self._settle = settle  # seconds a file must stay as it is
