@@ -106,9 +106,9 @@ class Writer(threading.Thread):
         choose = self.random
         path = self.root / f"{name}.cbm"
         final = b"CBM1" + choose.randbytes(choose.randrange(1_000, 60_000))
-        resolve_path = choose.choice(["in place", "overwrite", "append", "rename", "same size"])
+        way = choose.choice(["in place", "overwrite", "append", "rename", "same size"])
         before = path.stat() if path.exists() else None
-        if resolve_path == "rename":
+        if way == "rename":
             temporary = path.with_suffix(".tmp")
             temporary.write_bytes(final)
             yield choose.random() * self.settle
@@ -116,12 +116,12 @@ class Writer(threading.Thread):
             self.buffers[name] = bytearray(final)
             self.note(name)
         else:
-            mode = {"in place": "wb", "append": "ab"}.get(resolve_path, "r+b" if before else "wb")
+            mode = {"in place": "wb", "append": "ab"}.get(way, "r+b" if before else "wb")
             with path.open(mode, buffering=0) as file:
                 if mode == "wb":
                     self.buffers[name] = bytearray()
                     self.note(name)
-                if resolve_path == "same size" and before:
+                if way == "same size" and before:
                     final = final[: before.st_size].ljust(before.st_size, b"z")
                 at = len(self.buffers.get(name, b"")) if mode == "ab" else 0
                 buffer = self.buffers.setdefault(name, bytearray())
@@ -131,7 +131,7 @@ class Writer(threading.Thread):
                     buffer[at + start : at + start + len(chunk)] = chunk
                     self.note(name)
                     yield choose.random() ** 3 * 1.5 * self.settle
-                if resolve_path == "overwrite" and choose.random() < 0.5:
+                if way == "overwrite" and choose.random() < 0.5:
                     cut = choose.randrange(4, len(buffer) + 1)
                     file.truncate(cut)
                     del buffer[cut:]
@@ -145,7 +145,7 @@ def torn(folder, seconds=60.0, settle=0.5, models=50):
     root = folder / "models"
     root.mkdir()
     names = [f"m{n}" for n in range(models)]
-    lines = ["version: 1", "defaults: {engine: CATBOOST}", "models:"]
+    lines = ["version: 1", "defaults: {engine: MLSTATS}", "models:"]
     (root / "models.yaml").write_text("\n".join([*lines, *(f"  - {{name: {n}, file: {n}.cbm}}" for n in names)]) + "\n")
     seen = []  # (name, sha256)
     with running(folder / "server") as address:
