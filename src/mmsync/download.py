@@ -83,7 +83,8 @@ def download(
     finally:
         # Those of threads that are stuck; the others have cleared away after themselves.
         for draft in tuple(work.drafts):
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # then the next run removes it
+                draft.unlink()
         learned = [lesson for result in results.values() if (lesson := _lesson(result))]
         connection.ledger.learn(connection.server, learned)
     return tuple(results[each.observed.name] for each in files)

@@ -111,6 +111,12 @@ def test_a_taken_port_is_one_clear_error(server, tmp_path):
         pass
 
 
+@pytest.mark.parametrize("port", [-1, 65_536, 70_000])
+def test_a_number_that_is_no_port_is_refused(tmp_path, port):
+    with pytest.raises(MmsyncError, match=f"port {port}: a port is a number"), running(tmp_path, port=port):
+        pass
+
+
 def test_a_folder_that_cannot_be_used_is_one_clear_error(tmp_path):
     file = tmp_path / "file"
     file.write_text("x")

@@ -33,7 +33,9 @@ logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A listening socket; raises `MmsyncError` if the address is taken, or is none of this machine's."""
+    """A listening socket; raises `MmsyncError` if the address is taken, none, or none of this machine's."""
+    if not 0 <= port <= 65_535:  # noqa: PLR2004 - the system would take the rest of a division
+        raise MmsyncError(f"cannot listen on {host} port {port}: a port is a number from 0 to 65535")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         # The protocol is spelled out because asyncio turns Nagle's algorithm off only where it is: with it on, every
@@ -46,7 +48,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
         except BaseException:
             listener.close()
             raise
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise MmsyncError(f"cannot listen on {host} port {port}: {error}") from error
     return listener
 
