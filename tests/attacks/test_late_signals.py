@@ -10,7 +10,8 @@ import sys
 import threading
 
 import pytest
-from tests.cli.test_pull import silent_after_half
+
+from support.wire import silent_after_half
 
 PROGRAM = """
 import signal, sys, threading

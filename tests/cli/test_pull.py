@@ -12,7 +12,7 @@ import pytest
 from mmsync.server import running
 from support.clients import client_of
 from support.commands import Shell, names
-from support.wire import Wire, answer
+from support.wire import Wire, answer, silent_after_half
 
 CONTENTS = {"fraud_score": b"one" * 1000, "fraud_risk": b"two", "churn": b"three"}
 
@@ -178,25 +178,6 @@ def test_names_or_all(shell, server, args):
     ran = shell("pull", *args)
     assert ran.code == 1
     assert "name the models to download, or give --all" in ran.err
-
-
-def silent_after_half(started):
-    """A server that sends half of each image and then nothing more."""
-
-    def reply(request):
-        if request.target == "/models":
-            return answer(body=[{"id": 1, "name": "m", "engine": "MLSTATS", "imageId": 1}])
-
-        def half(connection):
-            encoded = base64.b64encode(b"half" * 50_000).decode()
-            body = json.dumps({"id": 1, "name": "m", "engine": "MLSTATS", "image": {"id": 1, "image": encoded}})
-            connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body[:150_000]}".encode())
-            started.set()
-            connection.recv(1)  # until the other side goes
-
-        return half
-
-    return Wire(reply)
 
 
 @pytest.mark.parametrize(("which", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

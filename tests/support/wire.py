@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import socket
 import struct
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
@@ -147,3 +149,22 @@ class Wire:
         if reply is not None:
             reply(connection)
         return None
+
+
+def silent_after_half(started: threading.Event) -> Wire:
+    """A server of one model that sends half of its image and then nothing more."""
+
+    def reply(request):
+        if request.target == "/models":
+            return answer(body=[{"id": 1, "name": "m", "engine": "MLSTATS", "imageId": 1}])
+
+        def half(connection):
+            encoded = base64.b64encode(b"half" * 50_000).decode()
+            body = json.dumps({"id": 1, "name": "m", "engine": "MLSTATS", "image": {"id": 1, "image": encoded}})
+            connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body[:150_000]}".encode())
+            started.set()
+            connection.recv(1)  # until the other side goes
+
+        return half
+
+    return Wire(reply)
