@@ -27,14 +27,14 @@ from mmsync.watch.retry import Backoff
 # The names that matter in a folder; None for all but those that start with two dots (ConfigMap's own).
 Names = frozenset[str] | None
 
-# That a file was opened, or closed unwritten, is left out: it is what reading it to hash it causes.
+# That a file was opened, or closed unwritten, is left out: it is what reading it to hash it causes. That it was closed
+# after writing tells no more than that it was made or modified, and would double a flood.
 _EVENTS: list[type[events.FileSystemEvent]] = [
     events.DirAttribEvent,
     events.DirCreatedEvent,
     events.DirDeletedEvent,
     events.DirMovedEvent,
     events.FileAttribEvent,
-    events.FileClosedEvent,
     events.FileCreatedEvent,
     events.FileDeletedEvent,
     events.FileModifiedEvent,
