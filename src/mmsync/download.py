@@ -20,10 +20,10 @@ from mmsync.client.downloader import FileSystemDownloader
 from mmsync.client.error import ModelManagerError, TokenError
 from mmsync.connection import Connection
 from mmsync.errors import FileError
-from mmsync.files import digest_file
 from mmsync.files.atomic import draft_in
+from mmsync.files.digest import digest_file
 from mmsync.ledger import ImageKey, KnownImage, image_key, known_content
-from mmsync.observe import image_size, row_of, rows
+from mmsync.observe import image_size, observe, row_of
 from mmsync.parallel import parallel_map
 from mmsync.plan import Selection
 from mmsync.printable import printable
@@ -232,7 +232,7 @@ def choose(
     globs of names to leave out of what globs find; a name given exactly is wanted. Raises `ModelManagerError`.
     """
     # A name the server lists twice stands for the first; one that is empty cannot be asked for.
-    listed = {name: found[0] for name, found in rows(client.get_models())[0].items() if name}
+    listed = {name: found[0] for name, found in observe(client)[0].items() if name}
     meant: dict[str, Observed] = {}
     missing: list[str] = []
     for name in ("*",) if names is None else names:

@@ -77,7 +77,8 @@ def parallel_map(
     ]
     try:
         if items and not start(threads):
-            worker()
+            yield from ((item, work(item)) for item in items)
+            return
         for _ in items:
             result = _taken(done)
             if isinstance(result, BaseException):

@@ -18,7 +18,8 @@ from mmsync.client.error import ModelManagerError
 from mmsync.connection import Connection
 from mmsync.errors import FileError, PlanRefused
 from mmsync.evidence import gather, gone_back
-from mmsync.files import ToldOnly, inspected, read_contents
+from mmsync.files.digest import ToldOnly, read_contents
+from mmsync.files.inspection import inspected
 from mmsync.ledger import known_content
 from mmsync.manifest import Manifest
 from mmsync.observe import observe, row_of, rows

@@ -8,19 +8,21 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.connection import LOCAL, Connection
-from mmsync.download import Download, ModelFile, file_names
 from mmsync.engines import EXTENSIONS
 from mmsync.errors import FileError, SettingsError
-from mmsync.files import guess_engine
+from mmsync.files.inspection import guess_engine
 from mmsync.manifest import ServerSettings
 from mmsync.manifest.writer import Entry, manifest_text, scalar, unlistable
-from mmsync.observe import rows
+from mmsync.observe import observe
 from mmsync.plan import Selection
 from mmsync.printable import printable
 from mmsync.types import Diagnostic, Observed
+
+if TYPE_CHECKING:
+    from mmsync.download import Download, ModelFile
 
 _EXTENSIONS = frozenset(extension for engine in EXTENSIONS.values() for extension in engine)
 # These say nothing by themselves: a folder is full of JSON and zip files that are no models.
@@ -153,6 +155,8 @@ class ServerManifest(NamedTuple):
 
         Raises `SettingsError` where that folder is a link to somewhere else, and `OSError` where it cannot be made.
         """
+        from mmsync.download import ModelFile  # noqa: PLC0415 - 45 ms for HTTP, and init draws up manifests without it
+
         place = folder / _FOLDER
         place.mkdir(exist_ok=True)
         if not Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder)):
@@ -162,7 +166,9 @@ class ServerManifest(NamedTuple):
 
 def read_server(connection: Connection, selection: Selection, given: ServerSettings) -> ServerManifest:
     """Return a manifest of the selected models of the server's list; `ModelManagerError` where it cannot be read."""
-    listed, left_out = rows(connection.client.get_models())
+    from mmsync.download import file_names  # noqa: PLC0415 - HTTP again, for import alone
+
+    listed, left_out = observe(connection.client)
     models: list[Observed] = []
     entries: list[Entry] = []
     selection = selection.among(listed)

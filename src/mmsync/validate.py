@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from mmsync.apply.outcome import Event, Progress
 from mmsync.errors import FileError
-from mmsync.files import DigestCache, digest_file, format_error, pull_command, read_contents
-from mmsync.files.digest import MAX_POINTER_BYTES
+from mmsync.files.digest import MAX_POINTER_BYTES, DigestCache, digest_file, pull_command, read_contents
+from mmsync.files.inspection import format_error
 from mmsync.manifest import Manifest
 from mmsync.printable import printable
 from mmsync.types import Content, Desired, Diagnostic

@@ -7,7 +7,8 @@ import os
 import pytest
 
 from mmsync.errors import WrongFormat
-from mmsync.files import digest_file, inspected
+from mmsync.files.digest import digest_file
+from mmsync.files.inspection import inspected
 from mmsync.ledger import Ledger
 from mmsync.types import Desired, Source
 from support.model_files import FLOAT, field, onnx_model, tensor

@@ -30,8 +30,8 @@ def look(path, engine: str) -> FormatError | None:
     with path.open("rb") as file:
         try:
             inspect(file.fileno(), engine)
-        except FormatError as unfit:
-            return unfit
+        except FormatError as error:
+            return error
     return None
 
 
@@ -70,9 +70,9 @@ def test_a_zip_of_too_many_entries_is_refused_before_its_directory_is_read(tmp_p
         else:
             file.write(b"PK\x05\x06" + struct.pack("<4H2LH", 0, 0, 0xFFFF, 0xFFFF, directory, 4, 0))
     monkeypatch.setattr(zipfile, "ZipFile", None)
-    unfit = look(path, "MUA")
-    assert unfit is not None
-    assert "more than" in unfit.reason
+    error = look(path, "MUA")
+    assert error is not None
+    assert "more than" in error.reason
     assert bytes_read[0] < 512 * 1024
 
 
@@ -85,9 +85,9 @@ def test_a_zip_whose_entries_lie_before_it_is_refused(tmp_path, engine):
     at = len(data) - 22 + 16  # where the end record says that the directory begins
     struct.pack_into("<L", data, at, struct.unpack_from("<L", data, at)[0] + 1000)
     path.write_bytes(data)
-    unfit = look(path, engine)
-    assert unfit is not None
-    assert "outside" in unfit.reason
+    error = look(path, engine)
+    assert error is not None
+    assert "outside" in error.reason
 
 
 @given(

@@ -15,8 +15,8 @@ import pytest
 
 import mmsync.files.digest
 from mmsync.errors import ManifestError
-from mmsync.files import digest_file
 from mmsync.files.allowed_paths import AllowedPaths
+from mmsync.files.digest import digest_file
 from mmsync.manifest import read_manifest
 from support.fault_proxy import FaultProxy
 

@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from mmsync.files import read_contents
+from mmsync.files.digest import read_contents
 from mmsync.ledger import Ledger
 from mmsync.manifest import read_manifest
 from mmsync.types import ServerName

@@ -19,7 +19,11 @@ from support.fault_proxy import FaultProxy, html, status
 HEAVY = ["requests", "urllib3", "rich", "yaml", "watchdog", "sqlite3", "starlette", "uvicorn", "onnx"]
 
 
-@pytest.mark.parametrize("words", [["--version"], ["--help"], []], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [["--version"], ["--help"], ["plan", "--help"], ["apply", "-h"], ["init", "--help"], ["list", "--help"], []],
+    ids=" ".join,
+)
 def test_help_and_version_load_nothing_heavy(words, tmp_path):
     program = (
         "import sys\nfrom mmsync.cli.main import main\n"

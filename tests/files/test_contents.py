@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmsync.errors import FileError
-from mmsync.files import is_racy, read_contents
+from mmsync.files.digest import is_racy, read_contents
 from mmsync.types import Desired, FileKey, Source, file_key
 
 SECOND = 1_000_000_000

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmsync.errors import FileError
-from mmsync.files import digest_file
+from mmsync.files.digest import digest_file
 from mmsync.types import file_key
 
 MIB = 2**20

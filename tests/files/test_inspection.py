@@ -11,7 +11,7 @@ import pytest
 
 from mmsync.engines import EXTENSIONS
 from mmsync.errors import FileError
-from mmsync.files import format_error, guess_engine
+from mmsync.files.inspection import format_error, guess_engine
 from support.model_files import FLOAT, field as wire, regression_onnx, tensor
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart" / "models"
@@ -44,8 +44,8 @@ FIT = {
 
 
 def inspect(path: str, engine: str) -> tuple[str, ...]:
-    unfit = format_error(path, engine)
-    return (unfit.reason, unfit.hint) if unfit and unfit.hint else (unfit.reason,) if unfit else ()
+    error = format_error(path, engine)
+    return (error.reason, error.hint) if error and error.hint else (error.reason,) if error else ()
 
 
 def varint(value: int) -> bytes:

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from mmsync.errors import FileError
-from mmsync.files import digest_file, pull_command, read_pointer
+from mmsync.files.digest import digest_file, pull_command, read_pointer
 from mmsync.types import file_key
 
 SHA = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393"

@@ -23,8 +23,8 @@ def found(tmp_path):
         descriptor = os.open(path, os.O_RDONLY)
         try:
             inspect(descriptor, engine)
-        except FormatError as unfit:
-            return unfit
+        except FormatError as error:
+            return error
         finally:
             os.close(descriptor)
         return None
@@ -50,11 +50,11 @@ BRANCH = field(5, EXTERNAL)  # a graph that holds the tensor
     ids=["initializer", "sparse values", "sparse indices", "attribute", "subgraph", "subgraph of a subgraph"],
 )
 def test_weights_in_another_file_are_found_wherever_they_are(found, extra):
-    unfit = found(onnx_model([X], [Y], extra=extra), "ONNX")
-    assert unfit is not None
-    assert unfit.reason == "its weights are in another file (weights.bin)"
-    assert "save_as_external_data=False" in unfit.hint
-    assert not unfit.cut_off
+    error = found(onnx_model([X], [Y], extra=extra), "ONNX")
+    assert error is not None
+    assert error.reason == "its weights are in another file (weights.bin)"
+    assert "save_as_external_data=False" in error.hint
+    assert not error.cut_off
 
 
 def test_weights_in_another_file_are_found_in_functions(found):
@@ -75,9 +75,9 @@ def test_the_call_in_the_hint_makes_one_file_of_two(found, tmp_path, monkeypatch
         [weights],
     )
     onnx.save(onnx.helper.make_model(graph), "m.onnx", save_as_external_data=True, location="w.bin")
-    unfit = found(Path("m.onnx").read_bytes(), "ONNX")
-    assert unfit is not None
-    call = unfit.hint.split(": ", 1)[1].split(", or export")[0]
+    error = found(Path("m.onnx").read_bytes(), "ONNX")
+    assert error is not None
+    call = error.hint.split(": ", 1)[1].split(", or export")[0]
     assert call.startswith("onnx.save(onnx.load(")
     eval(call, {"onnx": onnx})
     assert found(Path("m.onnx").read_bytes(), "ONNX") is None
@@ -98,9 +98,9 @@ def test_a_catboost_model_ends_not_before_its_core_and_may_go_on(found):
     core = 8 + int.from_bytes(content[4:8], "little")
     assert core <= len(content)
     for length in (1, 3, 7, 8, core // 2, core - 1):
-        unfit = found(content[:length], "CATBOOST")
-        assert unfit is not None
-        assert unfit.cut_off
+        error = found(content[:length], "CATBOOST")
+        assert error is not None
+        assert error.cut_off
     assert found(content[:core], "CATBOOST") is None
     assert found(content + b"tables of text and categories", "CATBOOST") is None
 
@@ -132,10 +132,10 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b
 )  # fmt: skip
 @pytest.mark.parametrize("engine", ["ONNX", "MLSTATS", "NEW"])
 def test_a_stub_is_named_with_the_command_that_fetches_the_file(found, engine, content, what, command):
-    unfit = found(content, engine)
-    assert unfit is not None
-    assert unfit.reason == f"it is {what}, not the file itself"
-    assert unfit.hint_for("m.onnx").startswith(f"run {command}")
+    error = found(content, engine)
+    assert error is not None
+    assert error.reason == f"it is {what}, not the file itself"
+    assert error.hint_for("m.onnx").startswith(f"run {command}")
 
 
 def test_the_signature_is_what_the_file_declares(tmp_path):

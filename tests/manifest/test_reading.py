@@ -280,7 +280,7 @@ def test_what_is_read_is_what_yaml_says(folder):
 
 
 def test_importing_the_room_does_not_load_yaml_or_heavy_modules():
-    heavy = "{'yaml', 'jsonschema', 'requests', 'importlib.resources'}"
+    heavy = "{'yaml', 'json', 'jsonschema', 'requests', 'pathlib', 'importlib.resources'}"
     # -S -E: what a site package loads at start-up is not ours to answer for.
     code = f"import sys; sys.path[:0] = {sys.path!r}; before = set(sys.modules); import mmsync.manifest; print(sorted({heavy} & (set(sys.modules) - before)))"
     shown = run([sys.executable, "-S", "-E", "-c", code], capture_output=True, text=True, check=True).stdout

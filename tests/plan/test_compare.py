@@ -165,9 +165,9 @@ def test_without_a_scope_nothing_is_owned():
 def test_guards_refuse_and_name_their_flag(guards, rows, models, code):
     listed = [wanted(f"m{n}") for n in range(models)]
     gone = [there(f"gone{n}") for n in range(rows)]
-    descriptions = [there(model.name) for model in listed]
+    kept = [there(model.name) for model in listed]
     evidence = {model.name: SAME for model in listed}
-    plan = compare(situation(listed, [*gone, *descriptions], evidence, scope=Scope(("*",))), guards=guards, prune=True)
+    plan = compare(situation(listed, [*gone, *kept], evidence, scope=Scope(("*",))), guards=guards, prune=True)
     assert code in [refusal.code for refusal in plan.refusals]
     (refusal,) = [refusal for refusal in plan.refusals if refusal.code == code]
     flag = {"guard/empty": "--allow-empty", "guard/max-delete": "--max-delete 6"}.get(code, "--max-delete-percent 38")

@@ -4,6 +4,7 @@ import fcntl
 import io
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -212,10 +213,11 @@ def test_what_failed_is_not_waited_for():
 
 @pytest.mark.parametrize("width", [20, 40, 59, 60, 79, 120, 200])
 def test_no_line_is_wider_than_the_terminal(width):
-    names = ["short", "a_very_long_name_" * 9, "漢字" * 40, "cafe\u0301" * 40, "\x1b[2J"]
-    screen, _ = _screen(width, names)
+    names = ["\x1b[2J", "a_very_long_name_" * 9, "漢字" * 40, "cafe\u0301" * 40, "more"]
+    screen, raw = _screen(width, names)
     assert len(screen) == 5, "the phase and the first four models"
     assert screen[0].startswith("Uploading"[: width // 4])
+    assert b"\x1b[2J" not in raw
 
 
 _WIDE = """
@@ -233,20 +235,20 @@ with progress(sys.stderr, clock=lambda: now) as sink:
 """
 
 
-def _screen(width: int, names: list[str]) -> tuple[list[str], bytes]:
+def _screen(width: int, names: list[str], script: str = _WIDE, lines: int = 5) -> tuple[list[str], bytes]:
     """Return what a terminal so wide shows with these models under way; a line too many would be a line too wide."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
     screen, raw = pyte.Screen(width, 30), b""
     stream = pyte.ByteStream(screen)
-    command = [sys.executable, "-c", _WIDE, repr(names)]
+    command = [sys.executable, "-c", script, repr(names)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=follower, env=environment | {"TERM": "xterm"}
     ) as run:
         os.close(follower)
         assert run.stdout.readline() == b"step\n"
-        while len([line for line in screen.display if line.strip()]) < 5 and select.select([leader], [], [], 10)[0]:
+        while len([line for line in screen.display if line.strip()]) < lines and select.select([leader], [], [], 10)[0]:
             part = os.read(leader, 65536)
             raw += part
             stream.feed(part)
@@ -270,6 +272,32 @@ with progress(sys.stderr, clock=lambda: now) as sink:
         sys.stdin.readline()
 print("done", flush=True)
 """
+
+
+_UNKNOWN_WHOLE = """
+import sys
+from mmsync.cli.progress import progress
+from mmsync.apply.outcome import Progress
+now = 0.0
+with progress(sys.stderr, clock=lambda: now) as sink:
+    sink.expect("downloading", models=100)
+    for n in range(50):
+        now += 1
+        sink(Progress(f"m{n}", "downloading", 1_000_000, 1_000_000))
+    now += 1
+    sink(Progress("last", "downloading", 500_000, 1_000_000))
+    print("step", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_phase_whose_bytes_nobody_knows_tells_no_share_of_them_and_no_time_left():
+    screen, _ = _screen(120, [], _UNKNOWN_WHOLE, lines=2)
+    assert screen[0].startswith("Downloading 50/100")
+    assert re.search(r"/\? (MB|bytes)", screen[0])  # the first picture may be one from before the last event
+    assert ":" not in screen[0]
+    assert screen[1].lstrip().startswith("last")
+    assert screen[1].endswith("/1.0 MB")
 
 
 def _drawn(environment: dict[str, str]) -> tuple[list[str], list[str], bytes]:

@@ -429,7 +429,7 @@ def test_18_a_slow_writer_is_waited_for_and_delays_no_other(root, watch, server)
 
 
 def test_19_reading_files_wakes_nobody(root):
-    from mmsync.files import digest_file
+    from mmsync.files.digest import digest_file
     from mmsync.watch.event_source import Listener
 
     path = root / "a.json"

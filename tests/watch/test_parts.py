@@ -7,14 +7,22 @@ import os
 import socket
 import sys
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from mmsync.errors import SettingsError
+from mmsync.watch import event_source
 from mmsync.watch.conditions import Condition, Conditions
+from mmsync.watch.config import WatchOptions
+from mmsync.watch.current_manifest import CurrentManifest
 from mmsync.watch.event_source import EventSource, file_system, is_silent, parse_mountinfo
 from mmsync.watch.hook import OnChange, parse_command
 from mmsync.watch.reporting import EVENTS, Log
+from mmsync.watch.roots import Roots
+from mmsync.watch.scanner import Scanner
+from mmsync.watch.settle import Settler
 from mmsync.watch.symlinks import folders_to_watch, resolve_path
 from mmsync.watch.systemd import Service
 
@@ -138,15 +146,15 @@ def test_a_log_on_a_full_disk_ends_nothing():
 
 def test_problems_are_told_when_they_begin_change_and_end():
     told = []
-    health = Conditions(Log(lambda line: told.append(json.loads(line)), lambda: 0.0, as_json=True))
+    conditions = Conditions(Log(lambda line: told.append(json.loads(line)), lambda: 0.0, as_json=True))
     for _ in range(3):
-        health.update("model", [Condition("model", "a", "a: broken", "x", "a is well")])
-    assert health.state == "degraded"
-    health.update("model", [Condition("model", "a", "a: broken otherwise", "x", "a is well")])
-    assert health.take_change()
-    assert not health.take_change()
-    health.update("model", [])
-    assert health.state == "ok"
+        conditions.update("model", [Condition("model", "a", "a: broken", "x", "a is well")])
+    assert conditions.state == "degraded"
+    conditions.update("model", [Condition("model", "a", "a: broken otherwise", "x", "a is well")])
+    assert conditions.take_change()
+    assert not conditions.take_change()
+    conditions.update("model", [])
+    assert conditions.state == "ok"
     assert [(one["event"], one["message"]) for one in told] == [
         ("model_failed", "a: broken"),
         ("model_failed", "a: broken otherwise"),
@@ -248,3 +256,95 @@ def test_a_deaf_reader_is_found_out_by_knocking_and_replaced(tmp_path, monkeypat
         assert rung.wait(5)
     finally:
         events.close()
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_link_that_leads_elsewhere_during_a_reconcile_is_followed_after_it(tmp_path):
+    """What settles while changes are carried out is scanned, and afterwards listened to where it now leads."""
+    for release in ("r1", "r2"):
+        (tmp_path / "rel" / release).mkdir(parents=True)
+        (tmp_path / "rel" / release / "m.json").write_text(release)
+    (tmp_path / "root").mkdir()
+    link = tmp_path / "root" / "current"
+    link.symlink_to("../rel/r1")
+    manifest = tmp_path / "root" / "models.yaml"
+    manifest.write_text("models: [{name: m, engine: MLSTATS, file: current/m.json}]\n")
+    clock = Clock()
+    log = Log(lambda _line: None, clock)
+    events = EventSource(lambda: None, 10.0)
+    dependencies = SimpleNamespace(events=events, clock=clock, effort=lambda: 0.0, log=log)
+    options = WatchOptions(manifests=(str(manifest),), models_dirs=(str(tmp_path / "rel"),), settle=2.0)
+    current = CurrentManifest(options.manifests, options.models_dirs)
+    scanner = Scanner(options, dependencies, current, Settler(2.0), Roots(300.0), Conditions(log))
+
+    def listened():
+        return {folder for folder in events._listener._identities if "/rel/" in folder}
+
+    def pass_time():
+        clock.now += 2.1
+        scanner.request()
+
+    try:
+        for _ in range(4):
+            scanner.scan()
+            pass_time()
+        assert listened() == {os.path.realpath(tmp_path / "rel" / "r1")}
+        (tmp_path / "root" / "new").symlink_to("../rel/r2")
+        (tmp_path / "root" / "new").replace(link)
+        scanner.scan_models()
+        pass_time()
+        assert scanner.scan_models().changed
+        pass_time()
+        scanner.scan()
+        assert listened() == {os.path.realpath(tmp_path / "rel" / "r2")}
+    finally:
+        events.close()
+
+
+def test_the_times_of_a_folder_are_no_reason_to_listen_anew_and_its_end_is(tmp_path):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    rung = threading.Event()
+    events = EventSource(rung.set, 10.0)
+    events.follow({str(folder): None, str(tmp_path): frozenset({"models"})}, 0.0)
+    try:
+        rung.clear()
+        os.utime(folder)
+        assert rung.wait(10)
+        assert not events.is_broken
+        folder.rename(tmp_path / "gone")
+        assert eventually(lambda: events.is_broken)
+    finally:
+        events.close()
+
+
+def test_folders_over_the_limit_are_polled_and_not_tried_again_and_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(event_source, "_MOST_FOLDERS", 2)
+    folders = [tmp_path / name for name in "abc"]
+    for folder in folders:
+        folder.mkdir()
+    events = EventSource(lambda: None, 10.0)
+    events.follow({str(folder): None for folder in folders}, 0.0)
+    try:
+        listener = events._listener
+        for now in range(10, 2000, 10):
+            assert not events.check(float(now))
+        assert events._listener is listener
+        assert events.needs_polling
+        assert "more than 2 folders" in events.conditions()[0].message
+    finally:
+        events.close()
+
+
+def eventually(condition):
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()

@@ -16,7 +16,7 @@ from mmsync.apply.outcome import Attempt, Outcome
 from mmsync.client import Client
 from mmsync.client.error import ModelManagerError
 from mmsync.ledger import ImageKey, KnownImage, Ledger, ServerDescription, VerifiedContent, image_key
-from mmsync.observe import fill_in, holds, row_of, rows
+from mmsync.observe import fill_in, holds, observe, row_of
 from mmsync.parallel import parallel_map
 from mmsync.plan import After, Plan
 from mmsync.plan.planner import same_engine
@@ -65,7 +65,7 @@ def read_back(
     if not applied:
         return outcomes, ""
     try:
-        listed, _ = rows(client.get_models())
+        listed, _ = observe(client)
     except ModelManagerError as error:
         return outcomes, f"the changes could not be read back: {error}"
     known = ledger.descriptions(plan.server)

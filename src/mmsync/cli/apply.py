@@ -21,14 +21,12 @@ from mmsync.cli.output import answer, colour, columns, warn
 from mmsync.cli.plan import show
 from mmsync.cli.progress import progress
 from mmsync.cli.reporting import complain, publish
-from mmsync.cli.session import planned, read
 from mmsync.cli.settings import ServerOptions, resolve
 from mmsync.cli.signals import stop_on_signals
 from mmsync.connection import Connection
 from mmsync.errors import MmsyncError, PlanRefused, SettingsError
 from mmsync.manifest import ServerSettings
 from mmsync.plan import MAX_DOCUMENT, Options, Plan, plan_digest, read_document, saved_options
-from mmsync.reconcile import apply_plan, check_saved
 from mmsync.report.json_events import EventLines, change_line, diagnostic_line, summary_line, version_line
 from mmsync.report.markdown import render
 from mmsync.report.outcome_text import render_outcomes
@@ -74,6 +72,9 @@ def apply(
     how: _How,
 ) -> int:
     """Make the server hold what the manifest lists, or do exactly what a saved PLAN says."""
+    from mmsync.cli.session import planned, read  # noqa: PLC0415 - 100 ms for HTTP and SQLite, which -h does without
+    from mmsync.reconcile import check_saved  # noqa: PLC0415 - it brings what applies, and so HTTP
+
     # What a script meant to hold the apply to must not be dropped because its variable is empty.
     for what, value in (("PLAN", saved), ("--expect", expect)):
         if value is not None and not value.strip():
@@ -122,6 +123,8 @@ def _read_saved(name: str) -> dict[str, Any]:
 
 def _carry_out(plan: Plan, connection: Connection, how: _How, jobs: int) -> int:
     """Show the plan, ask, apply it, report; return the exit code."""
+    from mmsync.reconcile import apply_plan  # noqa: PLC0415 - loaded by the time a plan is made
+
     report = ApplyReport(plan, how.output_format)
     report.plan()
     if plan.refusals:

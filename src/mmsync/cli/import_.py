@@ -23,6 +23,7 @@ from mmsync.files.atomic import write_new
 from mmsync.manifest import ServerSettings
 from mmsync.plan import Selection
 from mmsync.printable import printable
+from mmsync.report.format import counted
 from mmsync.scaffold import ServerManifest, read_server, replaced_meanwhile
 
 _EXAMPLES = """\b
@@ -61,8 +62,8 @@ def import_(
         if not no_files:
             _fetch(found, connection, Path(folder), jobs=jobs, force=force, quiet=quiet)
         write_new(target, found.text, replace=force)
-    models, files = len(found.models), "" if no_files else f", their files in {Path(folder) / 'models'}"
-    answer(f"Wrote {printable(str(target), 4096)}: {models:,} model{'s' * (models != 1)}{files}.\n")
+    files = "" if no_files else f", their files in {Path(folder) / 'models'}"
+    answer(f"Wrote {printable(str(target), 4096)}: {counted(len(found.models), 'model')}{files}.\n")
     flags = _flags(server, found.names_server)
     click.echo(f"Next: mmsync plan -f {shlex.quote(str(target))}{flags}", err=True)
     return ExitCode.DONE
@@ -92,6 +93,5 @@ def _fetch(found: ServerManifest, connection: Connection, folder: Path, *, jobs:
         click.echo(f"Error: {printable(name)}: {printable(message, 1000)}", err=True)
     if failed:
         count = f"{len(failed):,} of {len(done):,} files"
-        error = MmsyncError(f"{count} could not be fetched; no manifest was written")
-        error.hint = "run it again: what is there is not downloaded twice; --exclude leaves a model out"
-        raise error
+        hint = "run it again: what is there is not downloaded twice; --exclude leaves a model out"
+        raise MmsyncError(f"{count} could not be fetched; no manifest was written", hint)

@@ -12,6 +12,7 @@ from mmsync.cli.output import answer
 from mmsync.errors import SettingsError
 from mmsync.files.atomic import write_new
 from mmsync.printable import printable
+from mmsync.report.format import counted
 from mmsync.scaffold import draft, search
 
 _EXAMPLES = """\b
@@ -41,8 +42,7 @@ def init(folder: str) -> int:
     except FileExistsError as error:
         hint = f"look at it with: mmsync validate -f {shlex.quote(shown)}"
         raise SettingsError(f"{shown} is there already; it was left as it is", hint) from error
-    count = len(found.models)
-    answer(f"Wrote {shown}: {count:,} model{'s' * (count != 1)}.\n")
+    answer(f"Wrote {shown}: {counted(len(found.models), 'model')}.\n")
     for place, why in found.left_out[:_SHOWN]:
         click.echo(f"Left out {printable(place, 4096)}: {printable(why)}", err=True)
     if len(found.left_out) > _SHOWN:

@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import click
 
@@ -18,9 +18,7 @@ from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import answer, colour
 from mmsync.cli.reporting import complain
-from mmsync.cli.session import connected, manifest_if_any
 from mmsync.cli.settings import ServerOptions, resolve
-from mmsync.client import Model
 from mmsync.manifest import Manifest
 from mmsync.observe import rows
 from mmsync.plan import Scope, Selection
@@ -28,6 +26,9 @@ from mmsync.printable import printable
 from mmsync.report.format import counted
 from mmsync.report.layout import columns, display_name, painter
 from mmsync.types import ServerName
+
+if TYPE_CHECKING:
+    from mmsync.client import Model
 
 _EXAMPLES = """\b
 Examples:
@@ -47,6 +48,8 @@ def list_(manifest: ManifestOptions, selection: Selection, server: ServerOptions
     Where there is a manifest, a model is "managed" (listed in it), an "orphan" (inside its scope, not listed:
     --prune would delete it) or "unmanaged" (none of its business). Hidden models are not in a server's list.
     """
+    from mmsync.cli.session import connected, manifest_if_any  # noqa: PLC0415 - 75 ms for HTTP, not for --help
+
     found = manifest_if_any(manifest)
     target = resolve(server, found.server if found else None)
     with connected(target, jobs=1, if_missing="refuse") as connection:

@@ -20,7 +20,6 @@ from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import answer, colour, columns
 from mmsync.cli.reporting import complain, publish
-from mmsync.cli.session import planned, read
 from mmsync.cli.settings import ServerOptions, resolve
 from mmsync.errors import SettingsError
 from mmsync.files.atomic import write_new
@@ -52,6 +51,8 @@ def plan(
     quiet: bool,
 ) -> int:
     """Show what apply would change; write nothing."""
+    from mmsync.cli.session import planned, read  # noqa: PLC0415 - 100 ms for HTTP and SQLite, which --help does without
+
     if out:
         _refuse_other(out)  # before anything is asked of a server
     server = server.with_token()

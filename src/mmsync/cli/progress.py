@@ -162,7 +162,8 @@ class _Bars(Sink):
     def __init__(self, stream: _Unfailing, clock: Callable[[], float]) -> None:
         super().__init__(stream, clock)
         self._drawn: Any = None  # rich's Progress
-        self._tasks: dict[str, Any] = {}  # a bar for the phase, whose key is "", and for each of a few models
+        # A bar for the phase, by it and "", and for each of a few models, by it and the name.
+        self._tasks: dict[tuple[str, str], Any] = {}
         self._notice = ""
 
     def notice(self, sentence: str) -> bool:
@@ -190,14 +191,19 @@ class _Bars(Sink):
                 self._start()
             shown = [name for name, (_, total) in totals.current.items() if total][:_MOST_BARS]
             models = f"{totals.models:,}" + (f"/{totals.expected_models:,}" if totals.expected_models else "")
-            rows = [("", f"{totals.phase.capitalize()} {models}", *totals.bytes())]
-            rows += [(name, f"  {display_name(name)}", *totals.current[name]) for name in shown]
-            for name in self._tasks.keys() - {"", *shown}:
-                self._drawn.remove_task(self._tasks.pop(name))
-            for key, label, done, total in rows:
+            phase, (began, total) = totals.phase, totals.bytes()
+            # Where nobody said what the phase comes to, what has begun is no whole to take a share of.
+            whole = total if totals.expected_bytes else None
+            rows: list[tuple[tuple[str, str], str, int, int | None]] = [
+                ((phase, ""), f"{phase.capitalize()} {models}", began, whole)
+            ]
+            rows += [((phase, name), f"  {display_name(name)}", *totals.current[name]) for name in shown]
+            for key in self._tasks.keys() - {key for key, *_ in rows}:
+                self._drawn.remove_task(self._tasks.pop(key))
+            for key, label, done, size in rows:
                 if key not in self._tasks:
-                    self._tasks[key] = self._drawn.add_task(label, total=total, first=not key)
-                self._drawn.update(self._tasks[key], description=label, completed=done, total=total)
+                    self._tasks[key] = self._drawn.add_task(label, total=size, first=not key[1])
+                self._drawn.update(self._tasks[key], description=label, completed=done, total=size)
 
     def _start(self) -> None:
         from rich import console as terminal, progress as bars, table, text  # noqa: PLC0415 - longer than many a run

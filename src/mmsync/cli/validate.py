@@ -19,8 +19,7 @@ from mmsync.cli.reporting import complain
 from mmsync.cli.settings import in_ci, open_ledger
 from mmsync.errors import ManifestError
 from mmsync.formats import is_known
-from mmsync.manifest import Manifest, read_manifest
-from mmsync.manifest.writer import schema as json_schema
+from mmsync.manifest import Manifest, read_manifest, schema as json_schema
 from mmsync.plan.document import diagnostic_entry
 from mmsync.report.format import counted
 from mmsync.types import Diagnostic
@@ -49,6 +48,7 @@ def validate(manifest: ManifestOptions, *, no_files: bool, strict: bool, output_
     found: Manifest | None = None
     diagnostics: list[Diagnostic] = []
     try:
+        # As `session.read` does, which would load the HTTP library.
         found = read_manifest(
             manifest.paths, models_dirs=manifest.models_dirs, check_files=not no_files, confined=in_ci()
         )

@@ -206,8 +206,8 @@ class FileTarget:
 def fetch_image(
     response: requests.Response,
     target: FileTarget | PartialFile,
-    on_progress: Callable[[int, int], object] | None = None,
-    size_of: Callable[[], object] = lambda: None,
+    on_progress: Callable[[int, int], object] | None,
+    size_of: Callable[[], object],
 ) -> tuple[Any, ImageContent | None]:
     """Read a detail with its bytes and write those to ``target``; return it with "" for them, and what they were.
 

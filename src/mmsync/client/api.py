@@ -24,9 +24,11 @@ valid_methods = ("get", "post", "patch", "put", "delete")
 
 _DEFAULT_TIMEOUT = 30
 _PARTIAL = 206
-# What requests.request takes besides the method and the address: what is sent, and how.
-_CONTENT = frozenset({"params", "data", "json", "headers", "cookies", "files", "auth", "hooks"})
-_OPTIONS = _CONTENT | {"timeout", "allow_redirects", "proxies", "stream", "verify", "cert"}
+# What requests.request takes besides the method and the address.
+_OPTIONS = frozenset(
+    {"params", "data", "json", "headers", "cookies", "files", "auth", "hooks"}
+    | {"timeout", "allow_redirects", "proxies", "stream", "verify", "cert"}
+)
 
 
 class Api:

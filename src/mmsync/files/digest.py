@@ -246,6 +246,8 @@ def _read_waiting(
 
     def read(items: Sequence[tuple[FileKey, list[Desired]]]) -> None:
         for key, models in items:
+            if stop.is_set():
+                return
             result: Content | FileError
             try:
                 result = digest_file(models[0].path, same_as=key, on_progress=partial(progress, models[0]))

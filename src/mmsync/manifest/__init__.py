@@ -1,9 +1,8 @@
 """Manifests: YAML to desired models, with every error at once, each with its file, line and column."""
 
 from mmsync.manifest.discovery import Discovery, discover
-from mmsync.manifest.reader import manifests_in, read_manifest
+from mmsync.manifest.reader import manifests_in, read_manifest, schema
 from mmsync.manifest.types import DiscoverRule, Manifest, ServerSettings
-from mmsync.manifest.writer import schema
 
 __all__ = [
     "DiscoverRule",

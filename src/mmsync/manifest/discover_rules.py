@@ -20,7 +20,7 @@ _KEYS = ("glob", "engine", "name")
 _MAX_GLOB = 1_000  # characters
 _MOST_PARTS = 50  # between slashes: each may have to be looked for in every folder
 _MOST_RULES = 100
-_PLACEHOLDER = re.compile(r"\{(stem|parent)\}")
+PLACEHOLDER = re.compile(r"\{(stem|parent)\}")
 
 
 def read_rules(
@@ -97,7 +97,7 @@ def _name(page: Page, at: Node) -> str | None:
     name = text(page, at, "name")
     if name is None:
         return None
-    rest = _PLACEHOLDER.sub("", name)
+    rest = PLACEHOLDER.sub("", name)
     if "{" in rest or "}" in rest or not name:
         shown = printable(name, 60)
         page.add_error(at, "bad-template", f"the name {shown!r} is no template", "it may hold {stem} and {parent}")

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple, Self
 
 from mmsync.files.allowed_paths import AllowedPaths
+from mmsync.manifest.discover_rules import PLACEHOLDER
 from mmsync.manifest.entries import in_folder, outside
 from mmsync.manifest.nodes import name_error
 from mmsync.manifest.types import DiscoverRule
@@ -230,7 +231,7 @@ class _Search:
             return None
         stem = os.path.splitext(os.path.basename(file))[0]
         parent = os.path.basename(os.path.dirname(os.path.abspath(path)))
-        name = re.sub(r"\{(stem|parent)\}", lambda found: stem if found[1] == "stem" else parent, rule.name)
+        name = PLACEHOLDER.sub(lambda found: stem if found[1] == "stem" else parent, rule.name)
         error = name_error(name)
         if not file.isprintable():
             # Python carries bytes that are not UTF-8 as lone surrogates.

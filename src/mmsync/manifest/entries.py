@@ -1,4 +1,4 @@
-"""One entry of ``models``, checked thoroughly."""
+"""The entries of ``models``: one quick pass, and a thorough check of whatever is unusual."""
 
 from __future__ import annotations
 

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from mmsync.errors import ManifestError
 from mmsync.files.allowed_paths import AllowedPaths
@@ -15,7 +17,15 @@ from mmsync.manifest.discover_rules import read_rules
 from mmsync.manifest.discovery import discover
 from mmsync.manifest.entries import Rules, read_entries
 from mmsync.manifest.nodes import pairs
-from mmsync.manifest.sections import Defaults, read_defaults, read_document, read_scope, read_server, read_version
+from mmsync.manifest.sections import (
+    SERVER_KEYS,
+    Defaults,
+    read_defaults,
+    read_document,
+    read_scope,
+    read_server,
+    read_version,
+)
 from mmsync.manifest.types import DiscoverRule, Manifest, ServerSettings
 from mmsync.manifest.yaml_loader import MAP, Budget, Page, Unreadable, paused_gc
 from mmsync.types import Desired, Diagnostic, Patterns, Source
@@ -130,7 +140,7 @@ class _Reading:
             self.server = server
             return
         merged = {}
-        for key in ("url", "profile", "auth_type", "domain"):
+        for key in SERVER_KEYS:
             ours, theirs = getattr(first, key), getattr(server, key)
             merged[key] = theirs if ours is None else ours
             if None not in (ours, theirs) and ours != theirs:
@@ -172,3 +182,15 @@ class _Reading:
 
     def _add_error(self, source: Source | None, code: str, summary: str, hint: str) -> None:
         self.found.append(Diagnostic("error", f"manifest/{code}", summary, hint, source))
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a manifest, a new copy at each call.
+
+    It says what can be said without the file system: positions, duplicate names, scope and files are
+    `read_manifest`'s to check. It asks for ``version``, whose absence the reader only warns of.
+    """
+    import json  # noqa: PLC0415 - 2 ms, and no reader of a manifest needs it
+
+    found: dict[str, Any] = json.loads(pkgutil.get_data("mmsync.manifest", "schema.json") or b"")
+    return found

@@ -110,7 +110,7 @@ def _is_inside(descriptor: int, path: str) -> bool:
     return real.startswith(folder.rstrip("/") + "/")
 
 
-_SERVER_KEYS = ("url", "profile", "auth_type", "domain")
+SERVER_KEYS = ("url", "profile", "auth_type", "domain")
 _DEFAULTS_KEYS = ("engine", "description", "allow_signature_change", "inspect")
 _AUTH_TYPES = ("standalone", "bearer")
 _USERINFO = re.compile(r"^(?:[^/?#]*:)?/*[^/?#]*@")
@@ -144,9 +144,9 @@ def read_server(page: Page, node: Node) -> ServerSettings:
     if node.tag == NULL:
         page.add_error(node, "wrong-type", "server is empty", "give it a profile or a url, or leave it out")
         return ServerSettings()
-    found = pairs(page, node, _SERVER_KEYS, "server", secretive=True)
+    found = pairs(page, node, SERVER_KEYS, "server", secretive=True)
     values: dict[str, str] = {}
-    for key in _SERVER_KEYS:
+    for key in SERVER_KEYS:
         value = text(page, found[key], f"server {key}", secret=True) if key in found else None
         if value is None:
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mmsync.manifest.nodes import engine_error, name_error
 
@@ -120,15 +120,3 @@ def _prose(text: str) -> str:
         return scalar(text)
     style = "|" if text.endswith("\n") else "|-"
     return style + "".join(f"\n{_BLOCK_INDENT}{line}" if line else "\n" for line in lines)
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a manifest, a new copy at each call.
-
-    It says what can be said without the file system: positions, duplicate names, scope and files are
-    `mmsync.manifest.read_manifest`'s to check. It asks for ``version``, whose absence the reader only warns of.
-    """
-    from importlib.resources import files  # noqa: PLC0415 - 9 ms, and no reader of a manifest needs it
-
-    found: dict[str, Any] = json.loads((files("mmsync.manifest") / "schema.json").read_text("utf-8"))
-    return found

@@ -234,6 +234,12 @@ class Plan:
         )
 
     @property
+    def kept_orphans(self) -> tuple[str, ...]:
+        """The orphans that are not deleted, sorted."""
+        going = {change.name for change in self.changes if change.action == "delete"}
+        return tuple(name for name in self.orphans if name not in going)
+
+    @property
     def has_errors(self) -> bool:
         """Return whether the run that made this plan failed in part: exit 1 even where nothing was to be done."""
         return any(diagnostic.severity == "error" for diagnostic in self.diagnostics)

@@ -22,9 +22,9 @@ and goes on with what belongs to its type::
     change_summary   changes {operation, add, change, delete, verified, failed, skipped, not_attempted, blocked,
                      unknown, unchanged, unmanaged, orphans, upload_bytes}, digest, changed, ok
 
-In ``change_summary``, ``operation`` is ``plan`` (add, change and delete count what is to be done) or ``apply`` (what
-was done). ``changed`` says whether there is something to do or something was done (exit 2 with
-``--detailed-exitcode``), ``ok`` whether nothing failed, was skipped or blocked (exit 1 otherwise).
+In ``change_summary``, ``operation`` is always ``apply``: add, change and delete count what was done. ``changed`` says
+whether something was (exit 2 with ``--detailed-exitcode``), ``ok`` whether nothing failed, was skipped or blocked (exit
+1 otherwise).
 """
 
 from __future__ import annotations

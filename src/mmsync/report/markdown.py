@@ -149,8 +149,7 @@ def _head(plan: Plan, outcomes: Sequence[Outcome] | None, digest: str) -> str:
 
 
 def _planned(plan: Plan) -> list[_Section]:
-    going = {change.name for change in plan.changes if change.action == "delete"}
-    kept = [_item(code(name, _LONGEST_NAME)) for name in plan.orphans if name not in going]
+    kept = [_item(code(name, _LONGEST_NAME)) for name in plan.kept_orphans]
 
     def planned(action: Action) -> list[str]:
         return [_change_item(change) for change in plan.changes if change.action == action]

@@ -154,8 +154,7 @@ def _headline(plan: Plan, width: int) -> list[str]:
 
 
 def _orphan_lines(plan: Plan, width: int, *, show_all: bool) -> list[str]:
-    going = {change.name for change in plan.changes if change.action == "delete"}
-    names = [name for name in plan.orphans if name not in going]
+    names = plan.kept_orphans
     lines: list[str] = []
     if names:
         hint = "kept" if plan.prune or plan.selection.is_partial else "kept unless --prune is given"

@@ -201,8 +201,7 @@ def of_guards(guards: Sequence[Diagnostic], names: Sequence[str]) -> Condition |
 
 def of_orphans(plan: Plan) -> Condition | None:
     """Return which models on the server nothing lists, to be known only; None where there are none."""
-    going = {change.name for change in plan.changes if change.action == "delete"}
-    names = [name for name in plan.orphans if name not in going]
+    names = plan.kept_orphans
     if not names or plan.prune:
         return None
     them = "it is" if len(names) == 1 else "they are"

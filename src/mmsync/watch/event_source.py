@@ -28,7 +28,8 @@ from mmsync.watch.retry import Backoff
 Names = frozenset[str] | None
 
 # That a file was opened, or closed unwritten, is left out: it is what reading it to hash it causes. That it was closed
-# after writing tells no more than that it was made or modified, and would double a flood.
+# after writing would double a flood, and only what was written through a memory map shows by it alone: that is for the
+# timer to find.
 _EVENTS: list[type[events.FileSystemEvent]] = [
     events.DirAttribEvent,
     events.DirCreatedEvent,
@@ -77,9 +78,10 @@ class _Handler(events.FileSystemEventHandler):
     def on_any_event(self, event: events.FileSystemEvent) -> None:
         """Take one event."""
         paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
-        # A folder listened to that is the subject of an event itself moved, went or came.
+        # A folder listened to that is the subject of an event itself moved, went or came; its mode or times alone may
+        # have changed, as when a delivery is unpacked.
         if any(path in self._folders for path in paths):
-            self._on_loss()
+            (self._on_change if isinstance(event, events.DirAttribEvent) else self._on_loss)()
         names = {path.rpartition("/")[2] for path in paths}
         if any(not name.startswith("..") for name in names) if self._names is None else names & self._names:
             self._on_change()
@@ -159,7 +161,10 @@ class Listener:
         # The probe first: with the last watch of a limit, knowing whether events come at all is worth more.
         self.is_probed = bool(probe and probe.folder and not self._add(probe.folder, None, probe.answered))
         found = [self._add(folder, folders[folder], on_change) for folder in sorted(folders)[:_MOST_FOLDERS]]
-        found += [Unwatched(folder, f"more than {_MOST_FOLDERS} folders") for folder in sorted(folders)[_MOST_FOLDERS:]]
+        found += [
+            Unwatched(folder, f"more than {_MOST_FOLDERS} folders", errno.E2BIG)
+            for folder in sorted(folders)[_MOST_FOLDERS:]
+        ]
         self.unwatched = tuple(each for each in found if each)  # the folders that could not be watched, in order
 
     def _add(self, folder: str, names: Names, on_change: Callable[[], None]) -> Unwatched | None:
@@ -398,7 +403,8 @@ class EventSource:
             self._listener = Listener(self._folders, self._on_change, self._probe)
         except (OSError, RuntimeError) as error:
             self._failure = Unwatched.after(error)
-        if self._listener is not None and not self._listener.unwatched:
+        # What is over our own number of folders no retry cures.
+        if self._listener is not None and all(each.errno == errno.E2BIG for each in self._listener.unwatched):
             self._retries = 0
         else:
             self._retries += 1

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from mmsync.apply.outcome import Event, Outcome
 from mmsync.connection import Connection
 from mmsync.errors import FileError
-from mmsync.files import DigestCache, ToldOnly, digest_file, read_contents
 from mmsync.files.allowed_paths import AllowedPaths
+from mmsync.files.digest import DigestCache, ToldOnly, digest_file, read_contents
 from mmsync.manifest import Manifest, ServerSettings
 from mmsync.plan import Plan
 from mmsync.printable import printable

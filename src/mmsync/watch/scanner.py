@@ -111,6 +111,8 @@ class Scanner:
             return Scan()
         began = self._cpu_seconds()
         changed = self._update(desired.path for desired in self._current.models)
+        if changed and self._crosses_links:
+            self._listens_for = None, ()  # a link may lead elsewhere now: the next scan listens anew
         self._not_before = self._clock() + _REQUEST_SHARE * (self._cpu_seconds() - began)
         return Scan(changed)
 
