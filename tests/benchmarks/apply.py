@@ -22,12 +22,18 @@ from pathlib import Path
 
 SERVER = """
 import sys
-from mmsync.server import running
+from mmsync.server import connection_limits, running
+requests, began = 0, connection_limits.LimitedProtocol.on_headers_complete
+def counted(self):
+    global requests
+    requests += 1
+    began(self)
+connection_limits.LimitedProtocol.on_headers_complete = counted
 with running(sys.argv[1], token="t0ken", latency=float(sys.argv[2])) as address:
     print(address.url, flush=True)
     sys.stdin.read()
 import os
-print(sum(os.times()[:2]), flush=True)
+print(sum(os.times()[:2]), requests, flush=True)
 """
 
 
@@ -43,7 +49,7 @@ def server(folder: Path, latency: float, spent: list[float]):
         yield process.stdout.readline().strip()
     finally:
         out, _ = process.communicate("")
-        spent.append(float(out or 0))
+        spent += map(float, out.split())
 
 
 def models(folder: Path, count: int, size: int) -> None:

@@ -132,9 +132,9 @@ def _upload(
         why = f"{desired.file} is a Git LFS pointer, not the model; fetch it with: {pull_command(desired.path)}"
         return _skipped(change, "lfs-pointer", why, permanent=True)
     declared = declared_shape(desired.path, desired.engine, content)
-    verified, present = history(change)
     guard = None
     if stored is not None:
+        verified, present = history(change)
         there, is_pinned = Shape.of(stored), desired.sha256 is not None
         guard = SignatureGuard(verified, content.sha256, present, declared, there, is_pinned=is_pinned)
     if guard and not desired.allow_signature_change and (broken := guard.before_upload()):
@@ -144,7 +144,7 @@ def _upload(
     displayed = Shape()
 
     def before_save(review: ModelReview, stored: ModelDetail | None) -> ModelDetail | None:
-        nonlocal image, displayed
+        nonlocal image, displayed, guard
         image, displayed = review.get("imageId"), Shape.of(review)
         if image is None:
             # Saved without it, the model would have no bytes.
@@ -157,6 +157,8 @@ def _upload(
             if stale := staleness(was, now):
                 raise _Refused(_skipped(change, "stale", stale, uploaded=content.size))
             stored = None if now is None else completed(was, now)
+        if guard and stored:
+            guard = guard._replace(there=Shape.of(stored))  # a row of the list, which it may have been, has no fields
         if guard and not desired.allow_signature_change and (broken := guard.before_save(displayed)):
             raise _Refused(_skipped(change, "signature", broken, permanent=True, uploaded=content.size))
         return stored

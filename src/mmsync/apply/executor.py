@@ -17,6 +17,7 @@ from typing import Protocol
 
 from mmsync.apply.change import History, carry_out
 from mmsync.apply.outcome import Attempt, Event, Finished, Outcome, Progress, Started, Verified
+from mmsync.apply.reread import Rereader
 from mmsync.apply.verify import read_back
 from mmsync.client import Client, ModelDetail
 from mmsync.errors import MmsyncError
@@ -25,7 +26,6 @@ from mmsync.parallel import start
 from mmsync.plan import Change, Plan
 from mmsync.printable import printable
 
-_FRESH = 0.5  # seconds for which a model that was read is taken to be as it was
 _TICK = 0.2  # seconds between looks at the stop signal while nothing happens
 _FAREWELL = 2.0  # seconds for uploads broken off to come to their end
 _PROGRESS_EVERY = 0.2  # seconds between two progress events of one model
@@ -66,6 +66,7 @@ class Executor:
         # Deletes come last: what replaces an orphan is there before it goes.
         self._waiting = deque(sorted(self.changes, key=lambda change: (change.action == "delete", change.name)))
         self._sending = threading.Semaphore(self.jobs)
+        self._rereader = Rereader(self.client, self.clock, len(self.changes), self._knows_signature)
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -102,6 +103,10 @@ class Executor:
                 self._abort.set()
                 self.is_cut_short = True
 
+    def _knows_signature(self, change: Change) -> bool:
+        """Return whether the signature of what was last verified under the name is known."""
+        return any(each.displayed.is_known or each.declared.is_known for each in self.history(change)[0])
+
     def _stopping(self) -> bool:
         return self.stop is not None and self.stop.is_set()
 
@@ -120,7 +125,7 @@ class Executor:
             change = self._waiting.popleft()
         except IndexError:
             return False
-        reread = self._reader(change.name)  # before it is this one's turn to send
+        reread = self._rereader.ahead(change)  # before it is this one's turn to send
         with contextlib.ExitStack() as turn:
             turn.enter_context(self._sending)
             if self._halt.is_set() or self._stopping():
@@ -136,26 +141,17 @@ class Executor:
         self._events.put(Finished(outcome))
         return True
 
-    def _reader(self, name: str) -> Callable[[], ModelDetail | None]:
-        """Read a model; return a function that returns it as it was at most half a second ago."""
-        asked = self.clock()
-        try:
-            detail = self.client.find_detail(name)
-        except Exception:  # noqa: BLE001 - it is read again as part of the change, which then fails with it
-            return lambda: self.client.find_detail(name)
-        return lambda: detail if self.clock() - asked <= _FRESH else self.client.find_detail(name)
-
     def _one(self, change: Change, reread: Callable[[], ModelDetail | None], on_sent: Callable[[], None]) -> Attempt:
         """Carry out one change; ``on_sent`` is called, perhaps more than once, as soon as the file is on its way."""
-        began = self.clock()
-        told = began - _PROGRESS_EVERY
+        told = began = self.clock()
 
         def on_progress(done: int, total: int) -> None:
             nonlocal told
             if self._abort.is_set():
                 raise Aborted
             now = self.clock()
-            if now - told >= _PROGRESS_EVERY or done == total:
+            # Of what is sent at once, its end is all there is to tell.
+            if now - told >= _PROGRESS_EVERY or (done == total and told > began):
                 told = now
                 self._events.put(Progress(change.name, "uploading", done, total))
             if done == total:

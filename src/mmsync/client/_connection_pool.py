@@ -12,11 +12,14 @@ import queue
 import socket
 import time
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected, parse_headers
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest
 
 # Bytes a second that a server must send or take: below that for as long as the time-out, it is too slow.
 _MIN_RATE = 4096
@@ -112,14 +115,46 @@ class _Response(HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    """A connection that watches the pace of sending: http.client gives each piece one time-out, whatever its size."""
+    """A connection that watches the pace of sending: http.client gives each piece one time-out, whatever its size.
+
+    The head of a request leaves together with the beginning of its body: one packet less for both sides.
+    """
 
     response_class = _Response
+    _holds = False  # whether what is sent is held back
+    _head = b""  # what is held back
+
+    def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
+        if self.sock is None and self.auto_open:
+            self.connect()  # nothing of a body is asked for before there is a connection
+        self._holds = True
+        try:
+            super().endheaders(message_body, encode_chunked=encode_chunked)
+        finally:
+            self._holds = False
+
+    def getresponse(self) -> Any:
+        self._send_head()
+        return super().getresponse()
+
+    def close(self) -> None:
+        self._head = b""
+        super().close()
+
+    def _send_head(self) -> None:
+        head, self._head = self._head, b""
+        if head:
+            self.send(head)
 
     def send(self, data: Any) -> None:
         if self.sock is None or not isinstance(data, bytes):
+            self._send_head()
             super().send(data)
             return
+        if self._holds:
+            self._head += data
+            return
+        data, self._head = self._head + data, b""
         pace, rest = _Pace(self.sock), memoryview(data)
         while rest:
             began = time.monotonic()
@@ -173,8 +208,20 @@ class Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool of direct connections."""
         self._made_with = args, kwargs
+        self._pools: dict[tuple[Any, ...], Any] = {}
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """Return the pool for a request. requests finds it out anew for each, looking for a folder of certificates."""
+        origin = str(request.url).split("/", 3)[:3]
+        key = (*origin, verify, cert, *(proxies or {}).items())
+        pool = self._pools.get(key)
+        if pool is None or pool.pool is None:  # closed, as the pools used least are
+            pool = self._pools[key] = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        return pool
 
     def close_idle(self) -> None:
         """Close every connection that nobody uses right now."""

@@ -9,8 +9,9 @@ import os
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _SCHEMA_VERSION = 1
+_WRITES_AT_ONCE = 64
 
 # AUTOINCREMENT: an id is never given out twice, not even after its row was deleted.
 _SCHEMA = """
@@ -61,6 +63,7 @@ class Store:
             sqlite3.Connection
         ] = []  # opened as threads need them, kept for the next; pop and append are atomic
         self._writer = threading.Lock()  # SQLite's own lock is polled for; ours is waited for
+        self._waiting: deque[_Write] = deque()
         _prepare(folder, self._images, self.incoming)
 
     def close(self) -> None:
@@ -98,8 +101,8 @@ class Store:
 
     def add_image(self, domain: str, engine: str, file: IncomingFile, review: Review) -> int:
         """Keep an uploaded file whose bytes are on disk already; return its id once it survives a kill."""
-        # Undone under the lock: once it is free, another upload may be given the same id, and the same file name.
-        with self._writing(undo=file.discard) as database:
+
+        def add(database: sqlite3.Connection) -> int:
             cursor = database.execute(
                 "INSERT INTO images (domain, engine, size, review, created_ms) VALUES (?, ?, ?, ?, ?)",
                 (domain, engine, file.size, json.dumps(asdict(review)), _now_ms()),
@@ -107,8 +110,10 @@ class Store:
             image = cursor.lastrowid
             assert image is not None
             file.rename(self.image_path(image))
-            _sync_folder(self._images)
             return image
+
+        image: int = self._written(_Write(add, adds=file))
+        return image
 
     def save(self, domain: str, request: SaveRequest) -> None:
         """Create a model, or update the one with the request's id.
@@ -116,7 +121,8 @@ class Store:
         What the request leaves out is taken from the review of its image. Raises `ApiError` if there is no such image
         or id in the domain (400), or another model has the name (409).
         """
-        with self._writing() as database:
+
+        def save(database: sqlite3.Connection) -> None:
             image = request.given["image"]
             stored = database.execute(
                 "SELECT review FROM images WHERE id = ? AND domain = ?", (image, domain)
@@ -131,10 +137,12 @@ class Store:
             if not request.names_parent:  # a normal model is its own parent
                 database.execute("UPDATE models SET parent = id WHERE id = ?", (model,))
 
+        self._written(_Write(save))
+
     def delete(self, domain: str, name: str) -> None:
         """Delete a model, if there is one. Its image is cleared away in time."""
-        with self._writing() as database:
-            database.execute("DELETE FROM models WHERE domain = ? AND name = ?", (domain, name))
+        statement = "DELETE FROM models WHERE domain = ? AND name = ?"
+        self._written(_Write(lambda database: database.execute(statement, (domain, name))))
 
     def _list(self, condition: str, values: tuple[object, ...]) -> str:
         with self._reading() as database:
@@ -156,19 +164,66 @@ class Store:
         finally:
             self._idle.append(database)
 
-    @contextlib.contextmanager
-    def _writing(self, undo: Callable[[], None] = lambda: None) -> Iterator[sqlite3.Connection]:
-        """A transaction: durable once the body is left, without a trace where it raises, ``undo`` called first."""
-        with self._writer, self._reading() as database:
-            database.execute("BEGIN IMMEDIATE")
+    def _written(self, write: _Write) -> Any:
+        """Return what a write returns once it is durable; where it raises, there is no trace of it.
+
+        Writes that wait for the same moment are one transaction: the disk is waited for once for all of them.
+        """
+        self._waiting.append(write)
+        with self._writer:
+            while not write.is_over:
+                self._commit([self._waiting.popleft() for _ in range(min(len(self._waiting), _WRITES_AT_ONCE))])
+        if write.error is not None:
+            raise write.error
+        return write.result
+
+    def _commit(self, writes: list[_Write]) -> None:
+        with self._reading() as database:
             try:
-                yield database
+                database.execute("BEGIN IMMEDIATE")
+                for write in writes:
+                    write.carry_out(database)
+                if any(write.adds for write in writes):
+                    _sync_folder(self._images)
                 database.execute("COMMIT")
-            except BaseException:
-                undo()
+            except BaseException as error:  # noqa: BLE001 - each is told of it in its own thread
+                for write in writes:
+                    write.undo(error)
                 if database.in_transaction:
                     database.execute("ROLLBACK")
+            finally:
+                for write in writes:
+                    write.is_over = True
+
+
+@dataclass(eq=False, slots=True)
+class _Write:
+    """One write: its statements, and what came of them."""
+
+    statements: Callable[[sqlite3.Connection], Any]
+    adds: IncomingFile | None = None  # the file they give its name
+    result: Any = None
+    error: BaseException | None = None
+    is_over: bool = False
+
+    def carry_out(self, database: sqlite3.Connection) -> None:
+        """Run the statements; what they raise is kept, and raised only where it ended the transaction of them all."""
+        database.execute("SAVEPOINT one")
+        try:
+            self.result = self.statements(database)
+        except Exception as error:
+            self.undo(error)
+            if not database.in_transaction:
                 raise
+            database.execute("ROLLBACK TO one")
+        database.execute("RELEASE one")
+
+    def undo(self, error: BaseException) -> None:
+        """Take the file away, under the lock: once that is free, another may be given the same id and file name."""
+        if self.error is None:
+            self.error = error
+            if self.adds is not None:
+                self.adds.discard()
 
 
 def _write_model(
