@@ -58,7 +58,7 @@ def carry_out(
     """Do what the change says, unless the server or the file is no longer as planned.
 
     Return the attempt: ``applied``, ``skipped`` with nothing visible written, or ``failed``. ``reread`` reads the
-    model's detail as it is now, just before the first write. ``on_progress`` is called with bytes sent and bytes in
+    model as it is just before the first write; see `Rereader`. ``on_progress`` is called with bytes sent and bytes in
     all; an exception it raises aborts the upload and comes out of this function.
     """
     try:
@@ -195,7 +195,7 @@ def _failed(change: Change, error: Exception, *, uploaded: int = 0) -> Attempt:
         return _skipped(change, "file-changed", _sentence(error))
     if isinstance(error, ModelAlreadyExists) and change.before is None:
         why = _sentence(error.__cause__ if isinstance(error.__cause__, ModelManagerError) else error)
-        return _skipped(change, "stale", f"it exists now, made outside mmsync: {why}", uploaded=uploaded)
+        return _skipped(change, "stale", f"it exists now (made outside mmsync since, or hidden from the list): {why}", uploaded=uploaded)
     otherwise = ("server", error.permanent) if isinstance(error, ModelManagerError) else ("file", False)
     code, permanent = _CODES.get(type(error), otherwise)
     return Attempt(Outcome(change, "failed", code, _sentence(error), permanent, uploaded))
