@@ -79,7 +79,7 @@ def apply(
     for what, value in (("PLAN", saved), ("--expect", expect)):
         if value is not None and not value.strip():
             raise click.UsageError(f"{what} is empty: give it a value, or leave it out")
-    document = _read_saved(saved) if saved else None
+    document = read_saved(saved) if saved else None
     if document is not None:
         if options.selection.is_partial or options.prune:
             raise click.UsageError("a saved plan brings its own selection and --prune: give none with it")
@@ -107,7 +107,7 @@ def apply(
         return _carry_out(plan, connection, how, options.jobs)
 
 
-def _read_saved(name: str) -> dict[str, Any]:
+def read_saved(name: str) -> dict[str, Any]:
     """Return the saved plan's document; raises `SettingsError` if it cannot be read, `PlanRefused` if it is no plan."""
     try:
         # What is no text is no plan either: read_document says so.

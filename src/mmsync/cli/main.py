@@ -30,6 +30,7 @@ _COMMANDS = {
     "pull": "Download model files from the server.",
     "serve": "Run the embedded Model Manager server.",
     "schema": "Print the JSON Schema of models.yaml.",
+    "ci": "Plans by pull request: for workflows on GitHub.",
 }
 
 

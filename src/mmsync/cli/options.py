@@ -52,6 +52,9 @@ class _Paths(click.ParamType[str]):
         return pieces if "\n" in rv or any(map(os.path.lexists, pieces)) else [rv]
 
 
+paths_type = _Paths()
+
+
 def group(name: str, make: Callable[..., object], *options: Decorator) -> Decorator:
     """Return a decorator that gives a command these options as one argument, ``name``, that ``make`` makes of them."""
 

@@ -19,7 +19,7 @@ from mmsync.errors import SettingsError
 from mmsync.plan import Plan, plan_digest
 from mmsync.report import github
 from mmsync.report.diagnostics import render_diagnostics
-from mmsync.report.markdown import render
+from mmsync.report.markdown import SUMMARY_LIMIT, render_summary
 from mmsync.types import Diagnostic
 
 
@@ -46,23 +46,24 @@ def publish(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> None:
         return
     digest = plan_digest(plan)
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-        report = render(plan, outcomes, digest=digest).encode("utf-8", "replace")
         try:
-            _append(path, report)
+            # The limit is the step's, and other commands may have written before.
+            left = SUMMARY_LIMIT - (Path(path).stat().st_size if Path(path).is_file() else 0)
+            append(path, render_summary(plan, outcomes, digest=digest, limit=left - 1).encode("utf-8", "replace"))
         except OSError as error:
             # For people only. The outputs below are read by other steps: failing to write them is an error.
             warn(f"cannot write the step summary {path}: {error.strerror or error}")
     if path := os.environ.get("GITHUB_OUTPUT"):
         outputs = github.outputs(plan, digest, delimiter=f"mmsync_{secrets.token_hex(16)}")
         try:
-            _append(path, outputs.encode())
+            append(path, outputs.encode())
         except OSError as error:
             why = f"cannot write the step's outputs to {path}: {error.strerror or error}"
             raise SettingsError(why, "GITHUB_OUTPUT names a file the runner makes; it may not be changed") from error
     _annotate([diagnostic for diagnostic in plan.diagnostics if diagnostic.severity != "info"], outcomes or ())
 
 
-def _append(path: str, data: bytes) -> None:
+def append(path: str, data: bytes) -> None:
     """Append lines to a file of the runner's, on a line of their own: what an earlier step wrote may have no end."""
     with Path(path).open("a+b") as file:
         with contextlib.suppress(OSError):  # a pipe has no end

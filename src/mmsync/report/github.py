@@ -8,7 +8,7 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -54,12 +54,20 @@ def annotation_lines(
 def outputs(plan: Plan, digest: str, delimiter: str) -> str:
     """Return the lines for ``GITHUB_OUTPUT``: ``changes`` (of every kind), ``add``, ``change``, ``delete``, ``digest``.
 
-    The delimiter is a line that ends each value: random, so that no value can pretend to end before it does. Raises
-    `ValueError` if it is empty, has more than one line, or occurs in a value.
+    Raises what `output_lines` raises.
     """
     counts = plan.summary._asdict()
     values = {"changes": str(len(plan.changes)), **{key: str(counts[key]) for key in ("add", "change", "delete")}}
     values["digest"] = printable(digest)
+    return output_lines(values, delimiter)
+
+
+def output_lines(values: Mapping[str, str], delimiter: str) -> str:
+    """Return the lines for ``GITHUB_OUTPUT`` that set these values.
+
+    The delimiter is a line that ends each value: random, so that no value can pretend to end before it does. Raises
+    `ValueError` if it is empty, has more than one line, or occurs in a value.
+    """
     is_line = delimiter.strip() and len(delimiter.splitlines()) == 1
     if not is_line or any(delimiter in value for value in values.values()):
         raise ValueError("the delimiter of an output must be one line that occurs in no value")

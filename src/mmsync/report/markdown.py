@@ -1,13 +1,13 @@
 """Plans and outcomes as Markdown for a pull request's comment or a step's summary on GitHub.
 
-A comment holds at most 65,536 characters, a step's summary 1 MiB; beyond it GitHub refuses the whole. So the report
-is built to a limit: the counts first, then each kind's entries, deletions and errors first, until the room is used;
-what is left out is counted where it would stand.
+A comment holds at most 65,536 characters, a step's summary 1 MiB of bytes; beyond it GitHub refuses the whole. So the
+report is built to the limit of where it goes: the counts first, then each kind's entries, deletions and errors first,
+until the room is used; what is left out is counted where it would stand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -21,8 +21,13 @@ from mmsync.report.outcome_text import applied_sentence, done_clause, left_claus
 from mmsync.report.plan_text import unchanged_sentence, unmanaged_sentence
 from mmsync.types import Diagnostic
 
-# GitHub counts bytes for a summary (1 MiB). Every UTF-16 unit takes at most three bytes of UTF-8.
-_MOST = 1024 * 1024 // 3
+COMMENT_LIMIT = 65_536
+"""Characters of the longest comment that GitHub takes."""
+SUMMARY_LIMIT = 1024 * 1024
+"""Bytes of the longest summary that GitHub takes of one step."""
+
+# Every UTF-16 unit takes at most three bytes of UTF-8.
+_MOST = SUMMARY_LIMIT // 3
 _LONGEST_NAME = 256
 _LONGEST_PATH = 512
 _LONGEST_TEXT = 160
@@ -84,29 +89,47 @@ class _Section(NamedTuple):
         return f"\n### {title}\n\n", ""
 
 
-def render(plan: Plan, outcomes: Iterable[Outcome] | None = None, *, digest: str = "", limit: int = 65_536) -> str:
+def render(
+    plan: Plan, outcomes: Iterable[Outcome] | None = None, *, digest: str = "", limit: int = COMMENT_LIMIT
+) -> str:
     """Return the report, always shorter than ``limit`` characters and than 1 MiB.
 
     The outcomes are what became of the plan; None where it was only made. ``limit`` is in UTF-16 units, line ends
     counted as two, which is no less than any way GitHub counts.
     """
-    room = min(limit, _MOST) - 1
+    return _render(plan, outcomes, digest, min(limit, _MOST) - 1, size)
+
+
+def render_summary(
+    plan: Plan, outcomes: Iterable[Outcome] | None = None, *, digest: str = "", limit: int = SUMMARY_LIMIT
+) -> str:
+    """Return the report for a step's summary, always shorter than ``limit`` bytes."""
+    return _render(plan, outcomes, digest, limit - 1, _utf8_size)
+
+
+def _utf8_size(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
+
+def _render(
+    plan: Plan, outcomes: Iterable[Outcome] | None, digest: str, room: int, measure: Callable[[str], int]
+) -> str:
     known = None if outcomes is None else tuple(outcomes)
     head = _head(plan, known, digest)
     sections = [section for section in (_planned(plan) if known is None else _applied(plan, known)) if section.entries]
-    frames = sum(size("".join(section.frame()) + _more(len(section.entries))) for section in sections)
-    left = room - size(head) - frames
+    frames = sum(measure("".join(section.frame()) + _more(len(section.entries))) for section in sections)
+    left = room - measure(head) - frames
     if left < 0:
         short = f"{head}\nThe details do not fit here.\n"
-        short = short if size(short) <= room else head
-        while size(short) > max(room, 0):
-            short = short[: -(size(short) - room + 1) // 2]
+        short = short if measure(short) <= room else head
+        while measure(short) > max(room, 0):
+            short = short[: -(measure(short) - room + 1) // 2]
         return short
     parts = [head]
     for section in sections:
-        ends = accumulate(map(size, section.entries))
+        ends = accumulate(map(measure, section.entries))
         shown = [entry for entry, end in zip(section.entries, ends, strict=True) if end <= left]
-        left -= sum(map(size, shown))
+        left -= sum(map(measure, shown))
         rest = len(section.entries) - len(shown)
         opening, closing = section.frame()
         parts += [opening, *shown, _more(rest) if rest else "", closing]
