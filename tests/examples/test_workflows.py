@@ -1,4 +1,4 @@
-"""The workflows people copy do what they say: their steps run here, against the embedded server."""
+"""The workflows people copy do what they say: the steps behind them run here, against a Model Manager and GitHub."""
 
 from __future__ import annotations
 
@@ -10,29 +10,27 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mmsync import __version__
+from mmsync.ci.header import read_header
 from mmsync.client import create_client_from_token
 from mmsync.server import running
 from support import workflow_steps
+from support.github_stand_in import JOB_TOKEN, REPOSITORY, GitHubStandIn
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "github"
-PLAN, APPLY = EXAMPLES / "plan.yml", EXAMPLES / "apply.yml"
-WORKFLOWS = [PLAN, APPLY, ROOT / ".github" / "workflows" / "ci.yml"]
+OURS = ROOT / ".github" / "workflows"
+ACTION = ROOT / ".github" / "actions" / "mmsync" / "action.yml"
+COPIED = sorted(path for path in EXAMPLES.glob("*.yml") if path.name != "gitlab-ci.yml")
+CALLED = [OURS / "plan.yml", OURS / "apply.yml", OURS / "drift.yml"]
+WORKFLOWS = [*COPIED, *CALLED, OURS / "ci.yml"]
 TOKEN = "token-of-the-workflow-test"
 NAMES = ["domain_dga", "login_odds", "login_profile", "login_risk"]
 PINNED = re.compile(r"uses: (?P<action>[\w./-]+)@(?P<commit>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)")
-
-# Stands in for GitHub's client: lists the comments kept in a file, as its --jq would, and notes what it was told to do.
-GH = """#!/bin/bash
-set -eu
-[[ $GH_TOKEN == the-job-token ]]
-case " $* " in
-  *" --method "*) echo "$*" >> "$HOME/gh.log"; cp plan.md "$HOME/gh.comment"; echo 4711 > "$HOME/gh.ids" ;;
-  *) cat "$HOME/gh.ids" 2>/dev/null || true ;;
-esac
-"""
+HEAD, MERGE = "a" * 40, "c" * 40
+OWN_ACTION = "$/.github/actions/mmsync"
 
 
 @pytest.fixture
@@ -45,8 +43,11 @@ def checkout(tmp_path):
 
 @pytest.fixture
 def home(tmp_path):
+    """A home folder, and a runner's temporary folder where mmsync is installed already."""
     folder = tmp_path / "home"
-    folder.mkdir()
+    installed = folder / "temp" / "mmsync-venv" / "bin"
+    installed.mkdir(parents=True)
+    (installed / "mmsync").symlink_to(Path(sys.executable).with_name("mmsync"))
     return folder
 
 
@@ -57,29 +58,62 @@ def server(tmp_path):
 
 
 @pytest.fixture
-def run(checkout, home, server):
-    """Run the steps of a job until one fails; return the last. Installing is left out: mmsync is here already."""
+def github():
+    made = GitHubStandIn()
+    made.pull(17, HEAD)
+    yield made
+    made.close()
 
-    def run_job(workflow, job, *, token=TOKEN):
-        values = {
+
+@pytest.fixture
+def run(checkout, home, server, github):
+    """Run a workflow that people copy: the jobs of the one it calls, until one fails; return the last of mmsync."""
+    numbers = iter(range(1, 99))
+
+    def run_workflow(name, *, token=TOKEN):
+        (job,) = workflow_steps.load(EXAMPLES / name)["jobs"].values()
+        called = workflow_steps.load(OURS / job["uses"].partition("@")[0].rpartition("/")[2])
+        pull_request = {"number": 17, "head": {"sha": HEAD, "repo": {"full_name": REPOSITORY}}}
+        event = home / "event.json"
+        event.write_text(json.dumps({"pull_request": pull_request} if name == "plan.yml" else {}))
+        runner = {
+            "RUNNER_TEMP": str(home / "temp"),
+            "GITHUB_EVENT_PATH": str(event),
+            "GITHUB_API_URL": github.url,
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_RUN_ID": str(next(numbers)),
+            "GITHUB_SHA": MERGE,
+            "GITHUB_REF_NAME": "main",
+            "GITHUB_REF_TYPE": "branch",
+        }
+        context = {
             "vars.MMSYNC_URL": server.url,
             "secrets.MMSYNC_TOKEN": token,
-            "github.token": "the-job-token",
-            "github.repository": "acme/models",
-            "github.event.pull_request.number": "17",
+            "secrets.MMSYNC_PROFILES": "",
+            "github.token": JOB_TOKEN,
+            "github.action_path": str(ACTION.parent),
+            "runner.temp": str(home / "temp"),
         }
-        path = os.pathsep.join([str(home), str(Path(sys.executable).parent), "/usr/local/bin:/usr/bin:/bin"])
-        steps = workflow_steps.run_steps(workflow_steps.load(workflow), job)
-        steps = [step for step in steps if not step.script.startswith("python -m pip install")]
-        assert steps
-        for step in steps:
-            ran = workflow_steps.run_step(step, checkout, home, values, path)
-            assert token not in ran.log + ran.summary + json.dumps(ran.outputs)
-            if ran.status:
-                break
+        given = {
+            key: workflow_steps.evaluate(value, context) if isinstance(value, str) else value
+            for key, value in job["with"].items()
+        }
+        context |= workflow_steps.called_inputs(called, given)
+        path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin:/usr/bin:/bin"])
+        for step in [step for each in called["jobs"].values() for step in each["steps"]]:
+            if step.get("uses") != OWN_ACTION or "cancelled()" in step.get("if", ""):
+                continue
+            inputs = {key: workflow_steps.evaluate(str(value), context) for key, value in step["with"].items()}
+            for part in workflow_steps.action_steps(workflow_steps.load_action(ACTION), inputs, context):
+                ran = workflow_steps.run_step(part, checkout, home, context, path, runner)
+                assert token not in ran.log + ran.summary + json.dumps(ran.outputs)
+                if ran.status:
+                    return ran
+            if ran.outputs.get("has-changes") == "false":
+                return ran  # as the job that follows has it
         return ran
 
-    return run_job
+    return run_workflow
 
 
 @pytest.fixture
@@ -93,96 +127,118 @@ def held(server):
     return ask
 
 
-def test_planning_finds_the_changes_and_makes_none(run, held, checkout):
-    ran = run(PLAN, "plan")
+def test_planning_finds_the_changes_and_makes_none(run, held, github):
+    ran = run("plan.yml")
     assert ran.status == 0, ran.log
-    plan = json.loads((checkout / "plan.json").read_text())
+    plan = json.loads(Path(ran.outputs["plan-file"]).read_text())
     assert [(change["name"], change["action"]) for change in plan["changes"]] == [(name, "add") for name in NAMES]
-    for text in (ran.log, ran.summary, (checkout / "plan.md").read_text()):
+    (comment,) = github.bodies(17)
+    for text in (ran.log, ran.summary, comment):
         assert all(name in text for name in NAMES)
-    assert (ran.outputs["changes"], ran.outputs["add"]) == ("4", "4")
-    assert ran.outputs["digest"] == plan["digest"]
+    assert (ran.outputs["changes"], ran.outputs["has-changes"]) == ("4", "true")
+    assert ran.outputs["digest"] == plan["digest"] == read_header(comment).digest
     assert held() == {}
 
 
-def test_applying_makes_the_changes_and_applying_again_nothing(run, held):
-    first = run(APPLY, "apply")
+def test_a_merge_applies_what_was_reviewed_and_nothing_again(run, held, github):
+    assert run("plan.yml").status == 0
+    github.pull(17, HEAD, merge=MERGE)
+    first = run("apply.yml")
     assert first.status == 0, first.log
     assert all(name in first.summary for name in NAMES)
     before = held()
     assert sorted(before) == NAMES
-    again = run(APPLY, "apply")
+    assert read_header(github.bodies(17)[0]).state == "applied"
+    again = run("apply.yml")
     assert again.status == 0, again.log
     assert again.outputs["changes"] == "0"
     assert held() == before
 
 
-def test_planning_after_applying_finds_nothing_even_without_the_ledger(run, home):
-    assert run(APPLY, "apply").status == 0
-    shutil.rmtree(home)
-    home.mkdir()
-    ran = run(PLAN, "plan")
+def test_a_merge_without_a_review_is_refused_and_a_repair_is_not(run, held, github):
+    github.pull(17, HEAD, merge=MERGE)
+    ran = run("apply.yml")
+    assert (ran.status, ran.outputs["failure-reason"]) == (1, "no-plan")
+    assert held() == {}
+    ran = run("repair.yml")
     assert ran.status == 0, ran.log
-    assert ran.outputs["changes"] == "0"
+    assert sorted(held()) == NAMES
 
 
-def test_an_edit_is_planned_by_name_and_reason_and_then_applied(run, held, checkout):
-    assert run(APPLY, "apply").status == 0
+def test_drift_opens_an_issue_and_closes_it(run, github):
+    assert run("drift.yml").status == 0
+    (issue,) = github.issues.values()
+    assert all(name in issue["body"] for name in NAMES)
+    assert run("repair.yml").status == 0
+    assert run("drift.yml").status == 0
+    assert issue["state"] == "closed"
+
+
+def test_an_edit_is_planned_by_name_and_reason_and_then_applied(run, held, checkout, github):
+    assert run("repair.yml").status == 0
     before = held()
     manifest = checkout / "models.yaml"
     manifest.write_text(manifest.read_text().replace("Is this login an intruder's? CatBoost.", "Intruder or not?"))
-    assert run(PLAN, "plan").status == 0
-    [change] = json.loads((checkout / "plan.json").read_text())["changes"]
+    ran = run("plan.yml")
+    [change] = json.loads(Path(ran.outputs["plan-file"]).read_text())["changes"]
     assert (change["name"], change["action"], change["reasons"]) == ("login_risk", "change", ["description"])
-    ran = run(APPLY, "apply")
-    assert (ran.status, ran.outputs["change"]) == (0, "1")
+    github.pull(17, HEAD, merge=MERGE)
+    ran = run("apply.yml")
+    assert (ran.status, ran.outputs["changes"]) == (0, "1")
     assert held() == before  # a description uploads nothing
 
 
-@pytest.mark.parametrize(("workflow", "job"), [(PLAN, "plan"), (APPLY, "apply")])
-def test_a_broken_manifest_fails_the_job_and_is_marked_in_the_file(run, held, checkout, workflow, job):
+@pytest.mark.parametrize("name", ["plan.yml", "repair.yml", "drift.yml"])
+def test_a_broken_manifest_fails_the_job_and_is_marked_in_the_file(run, held, checkout, name):
     manifest = checkout / "models.yaml"
     manifest.write_text(manifest.read_text().replace("description: Which", "descriptoin: Which"))
     line = 1 + manifest.read_text().splitlines().index(
         "    descriptoin: Which of four habits does this login follow? k-means."
     )
-    ran = run(workflow, job)
+    ran = run(name)
     assert ran.status == 1
     assert f"::error file=models.yaml,line={line}," in ran.log
     assert "Traceback" not in ran.log
     assert held() == {}
 
 
-@pytest.mark.parametrize(("workflow", "job"), [(PLAN, "plan"), (APPLY, "apply")])
-def test_a_wrong_token_fails_the_job(run, workflow, job):
-    ran = run(workflow, job, token="not-the-token-of-the-test")
+@pytest.mark.parametrize("name", ["plan.yml", "repair.yml", "drift.yml"])
+def test_a_wrong_token_fails_the_job(run, name):
+    ran = run(name, token="not-the-token-of-the-test")
     assert ran.status == 1
     assert "Traceback" not in ran.log
 
 
-def test_the_comment_is_written_once_and_then_kept_up_to_date(run, home):
-    gh = home / "gh"
-    gh.write_text(GH)
-    gh.chmod(0o755)
-    shown = []
-    for _ in range(2):
-        assert run(PLAN, "plan").status == 0
-        ran = run(PLAN, "comment")
-        assert ran.status == 0, ran.log
-        shown.append((home / "gh.comment").read_text())
-        assert run(APPLY, "apply").status == 0
-    posted, patched = (home / "gh.log").read_text().splitlines()
-    assert posted == "api --silent --method POST repos/acme/models/issues/17/comments --field body=@plan.md"
-    assert patched == "api --silent --method PATCH repos/acme/models/issues/comments/4711 --field body=@plan.md"
-    assert "domain_dga" in shown[0]
-    assert "No changes" in shown[1]
-    heading = re.search(r'startswith\("(.+?)"\)', PLAN.read_text())[1]
-    assert all(comment.startswith(heading) for comment in shown)
+@pytest.mark.parametrize("path", COPIED, ids=lambda path: path.name)
+def test_what_people_copy_is_short_and_calls_what_is_there(path):
+    assert sum(not line.lstrip().startswith("#") for line in path.read_text().splitlines()) <= 15
+    for job in workflow_steps.load(path)["jobs"].values():
+        called = workflow_steps.load(OURS / job["uses"].partition("@")[0].rpartition("/")[2])
+        assert workflow_steps.called_inputs(called, job["with"])
+        assert job["secrets"].keys() <= called["on"]["workflow_call"]["secrets"].keys()
+        asked = {scope for each in called["jobs"].values() for scope in each["permissions"].items()}
+        assert asked == set(job["permissions"].items())
+
+
+@pytest.mark.parametrize("path", CALLED, ids=lambda path: path.name)
+def test_the_action_is_of_the_same_commit_and_has_the_inputs_it_is_given(path):
+    inputs = workflow_steps.load_action(ACTION)["inputs"]
+    steps = [step for job in workflow_steps.load(path)["jobs"].values() for step in job["steps"]]
+    own = [step for step in steps if "mmsync" in step.get("uses", "")]
+    assert own
+    assert {step["uses"] for step in own} == {OWN_ACTION}
+    assert all(step["with"].keys() <= inputs.keys() for step in own)
+
+
+def test_the_action_tells_every_output_of_the_command():
+    outputs = workflow_steps.load_action(ACTION)["outputs"]
+    text = (ROOT / "tests" / "docs" / "help" / "ci.txt").read_text().partition("follow:\n")[2].partition("\n\n")[0]
+    assert outputs.keys() == {line.split()[0] for line in text.splitlines()}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_actions_are_pinned_by_commit_with_the_version_beside_it(path):
-    lines = [line for line in path.read_text().splitlines() if "uses:" in line]
+    lines = [line for line in path.read_text().splitlines() if "uses:" in line and OWN_ACTION not in line]
     assert lines
     assert [line for line in lines if not PINNED.search(line)] == []
 
@@ -196,29 +252,36 @@ def test_every_workflow_pins_an_action_to_the_same_commit():
 def test_a_job_may_do_only_what_it_says(path):
     workflow = workflow_steps.load(path)
     assert workflow["permissions"] == {}
-    for name, job in workflow["jobs"].items():
+    for job in workflow["jobs"].values():
         granted = {scope for scope, right in job["permissions"].items() if right != "read"}
-        assert granted == ({"pull-requests"} if name == "comment" else set())
-        assert job["timeout-minutes"] <= 60
+        assert granted <= ({"issues"} if "drift" in path.name else {"pull-requests"})
+        assert "uses" in job or job["timeout-minutes"] <= 60
     assert "pull_request_target" not in workflow["on"]
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*CALLED, OURS / "ci.yml", ACTION], ids=lambda path: path.name)
 def test_no_text_from_outside_stands_in_a_script(path):
-    workflow = workflow_steps.load(path)
-    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    if path == ACTION:
+        steps = workflow_steps.load_action(path)["runs"]["steps"]
+    else:
+        steps = [step for job in workflow_steps.load(path)["jobs"].values() for step in job["steps"]]
     assert [step["run"] for step in steps if "${{" in step.get("run", "")] == []
     checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def test_applies_wait_for_one_another_and_need_the_environment():
-    workflow = workflow_steps.load(APPLY)
-    assert workflow["concurrency"]["cancel-in-progress"] is False
-    assert "${{" not in workflow["concurrency"]["group"]
-    assert workflow["jobs"]["apply"]["environment"] == "models"
+def test_applies_wait_for_one_another_and_for_the_environment():
+    apply = workflow_steps.load(OURS / "apply.yml")["jobs"]["apply"]
+    assert apply["concurrency"]["cancel-in-progress"] is False
+    assert apply["environment"] == "${{ inputs.environment }}"
+    assert apply["needs"] == "check"
 
 
-@pytest.mark.parametrize("path", [PLAN, APPLY], ids=lambda path: path.name)
-def test_the_examples_install_this_version(path):
-    assert re.findall(r"mmsync==([\w.]+)", path.read_text()) == [__version__]
+def test_the_examples_call_this_version():
+    for path in COPIED:
+        assert set(re.findall(r"# v([\d.]+)$", path.read_text(), re.MULTILINE)) == {__version__}
+
+
+def test_what_is_for_gitlab_is_yaml():
+    jobs = yaml.safe_load((EXAMPLES / "gitlab-ci.yml").read_text())
+    assert jobs["apply"]["needs"] == ["plan"]

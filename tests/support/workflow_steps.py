@@ -67,12 +67,46 @@ def run_steps(workflow: dict, job: str) -> list[Step]:
     ]
 
 
+def load_action(path: Path) -> dict:
+    """Read a composite action."""
+    return yaml.safe_load(path.read_text())
+
+
+def action_steps(action: dict, given: dict[str, str], context: dict[str, str]) -> list[Step]:
+    """Return the ``run:`` steps of a composite action with these inputs, its defaults where one is not given."""
+    unknown = given.keys() - action["inputs"].keys()
+    assert not unknown, f"the action has no inputs {unknown}"
+    values = {
+        f"inputs.{name}": given.get(name, evaluate(str(described.get("default", "")), context))
+        for name, described in action["inputs"].items()
+    }
+    values["inputs.token || env.MMSYNC_TOKEN"] = values["inputs.token"]
+    steps = []
+    for step in action["runs"]["steps"]:
+        env = {name: evaluate(str(text), {**context, **values}) for name, text in step["env"].items()}
+        steps.append(Step(step["name"], step["run"], env, step["shell"]))
+    return steps
+
+
+def called_inputs(called: dict, given: dict[str, object]) -> dict[str, str]:
+    """Return the inputs of a reusable workflow as its expressions name them."""
+    described = called["on"]["workflow_call"]["inputs"]
+    unknown = given.keys() - described.keys()
+    assert not unknown, f"the workflow has no inputs {unknown}"
+    values = {name: given.get(name, each["default"]) for name, each in described.items()}
+    return {
+        f"inputs.{name}": str(value).lower() if isinstance(value, bool) else value for name, value in values.items()
+    }
+
+
 def evaluate(text: str, values: dict[str, str]) -> str:
     """Put values in the place of the expressions in ``text``."""
     return EXPRESSION.sub(lambda match: values[match[1]], text)
 
 
-def run_step(step: Step, checkout: Path, home: Path, values: dict[str, str], path: str) -> Ran:
+def run_step(
+    step: Step, checkout: Path, home: Path, values: dict[str, str], path: str, runner: dict[str, str] | None = None
+) -> Ran:
     """Run one step in ``checkout`` with an environment of its own, and files for summary and outputs under ``home``."""
     summary, outputs, script = (home / name for name in ("summary.md", "outputs", "step.sh"))
     for file in (summary, outputs):
@@ -86,6 +120,7 @@ def run_step(step: Step, checkout: Path, home: Path, values: dict[str, str], pat
         "GITHUB_ACTIONS": "true",
         "GITHUB_STEP_SUMMARY": str(summary),
         "GITHUB_OUTPUT": str(outputs),
+        **(runner or {}),
         **{name: evaluate(str(value), values) for name, value in step.env.items()},
     }
     done = subprocess.run(

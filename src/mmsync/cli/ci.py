@@ -188,13 +188,11 @@ def run(command: str) -> int:
 
 def _out(out: str, inputs: Inputs) -> str:
     """Return where to save the plan: another file for every environment that one job plans for."""
-    if out:
-        if out.startswith("-"):
-            raise click.UsageError(f"out {out!r}: it may not begin with -")
-        return out
-    folder = os.environ.get("RUNNER_TEMP") or tempfile.gettempdir()
+    if out.startswith("-"):
+        raise click.UsageError(f"out {out!r}: it may not begin with -")
     name = "".join(char if char.isalnum() else "-" for char in inputs.environment)[:60]
-    path = Path(folder, f"mmsync-plan{f'-{name}' if name else ''}.json")
-    with contextlib.suppress(OSError):
+    folder = os.environ.get("RUNNER_TEMP") or tempfile.gettempdir()
+    path = Path(out or Path(folder, f"mmsync-plan{f'-{name}' if name else ''}.json"))
+    with contextlib.suppress(OSError):  # what saves it says what is wrong
         path.parent.mkdir(parents=True, exist_ok=True)
     return str(path)
