@@ -127,8 +127,7 @@ def cut(report: str, room: int, run_url: str = "") -> str:
     """
     if measure(report) <= room:
         return report
-    # A line with those that belong to it: what is indented, and what is empty.
-    blocks = re.findall(r"[^\n]*\n(?:(?: [^\n]*)?\n)*|[^\n]+$", report)
+    blocks = _blocks(report)
     whole = f"[the run's summary]({run_url})" if run_url else "the run's summary"
 
     def ending(kept: list[str]) -> str:
@@ -149,6 +148,17 @@ def cut(report: str, room: int, run_url: str = "") -> str:
         kept.append(block)
     text = "".join(kept) + ending(kept)
     return text if measure(text) <= room else ""
+
+
+def _blocks(report: str) -> list[str]:
+    """Return a report in pieces: each line with those that belong to it, what is indented and what is empty."""
+    blocks: list[str] = []
+    for line in report.splitlines(keepends=True):
+        if blocks and line.startswith((" ", "\n")):
+            blocks[-1] += line
+        else:
+            blocks.append(line)
+    return blocks
 
 
 def _entries(block: str) -> int:
