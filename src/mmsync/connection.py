@@ -111,7 +111,7 @@ def open_client(
             url, token = address.url, address.token
         auth = http.auth.create_auth_from_token(token, target.auth_type)
         # While a job sends a file, the one before is saved and the next model is read.
-        settings: dict[str, Any] = {"timeout": target.timeout, "pool_size": 3 * jobs + 2}
+        settings: dict[str, Any] = {"timeout": target.timeout, "pool_size": 4 * jobs + 2}
         if target.max_list_bytes:
             settings["max_list_bytes"] = target.max_list_bytes
         made = (

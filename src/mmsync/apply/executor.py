@@ -78,7 +78,7 @@ class Executor:
         workers = [
             # Daemons: a worker stuck in a dead connection must not keep the process after its grace.
             threading.Thread(target=self._work, name=f"apply-{n}", daemon=True)
-            for n in range(min(3 * self.jobs if self.jobs > 1 else 1, len(self.changes)))
+            for n in range(min(4 * self.jobs if self.jobs > 1 else 1, len(self.changes)))
         ]
         working = len(start(workers))
         if workers and not working:
@@ -197,11 +197,12 @@ def apply_changes(
     seconds to finish, then their uploads are broken off; what was not begun is ``not-attempted``. A refused
     token ends the run the same way, since every other change would be refused as well.
 
-    The plan's refusals are the caller's to respect. The client's pool should hold three connections a job; the ledger
+    The plan's refusals are the caller's to respect. The client's pool should hold four connections a job; the ledger
     learns what the server was seen to hold afterwards. ``jobs`` says how many files to send at a time: while the server
-    looks at a file it has, or saves it, the next one is sent, and the one after that is read on the server, so that up
-    to three times as many changes are under way; with 1, one after another. ``stop`` is asked before each change, and a few times a second. With ``fail_fast`` the first
-    failure ends the run. ``clock`` tells monotonic seconds; ``sleep`` waits some, for a server whose list is behind.
+    looks at a file it has, or saves it, the next one is sent, and those after that are read on the server, so that up
+    to four times as many changes are under way; with 1, one after another. ``stop`` is asked before each change, and a
+    few times a second. With ``fail_fast`` the first failure ends the run. ``clock`` tells monotonic seconds; ``sleep``
+    waits some, for a server whose list is behind.
     """
     known = {(model, image): content[0] for (model, _, image), content in ledger.images(plan.server).items()}
 
