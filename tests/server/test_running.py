@@ -167,6 +167,6 @@ try:
     with running({str(tmp_path)!r}):
         pass
 except MmsyncError as error:
-    print(error)
+    print(error, error.hint)
 """
-    assert "pip install 'mmsync[server]'" in python(program)
+    assert "pip install '.[server]'" in python(program)

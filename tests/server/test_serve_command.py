@@ -109,4 +109,4 @@ def test_a_missing_extra_is_named_once(tmp_path):
     program = "import sys; sys.modules['starlette'] = None; from mmsync.cli.main import main; main(['serve', 'x'])"
     ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
-    assert ran.stderr.count("pip install 'mmsync[server]'") == 1
+    assert ran.stderr.count("pip install '.[server]'") == 1

@@ -91,7 +91,8 @@ def running(
         from mmsync.server import app, server_thread, store as storage  # noqa: PLC0415 - see above
     except ImportError as error:
         raise MmsyncError(
-            f"the embedded server is not installed: run pip install 'mmsync[server]' ({error})"
+            f"the embedded server is not installed ({error})",
+            "install the extra server: pip install '.[server]' in a checkout, or a release's wheel with [server] behind it",
         ) from error
 
     with contextlib.ExitStack() as stack:
