@@ -39,11 +39,11 @@ def test_what_the_project_names_has_a_lower_bound_and_is_pinned_within_its_range
 def test_the_command_of_the_readme_and_every_pip_of_ci_use_the_pins():
     commands = [
         line.strip()
-        for page in ("README.md", ".github/workflows/ci.yml")
+        for page in ("README.md", ".github/workflows/ci.yml", ".github/workflows/release.yml")
         for line in (ROOT / page).read_text("utf-8").splitlines()
         if "[dev]" in line
     ]
-    assert len(commands) == 2
+    assert len(commands) == 4
     assert all("-c tests/constraints.txt" in command for command in commands)
 
 

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,12 +27,20 @@ OURS = ROOT / ".github" / "workflows"
 ACTION = ROOT / ".github" / "actions" / "mmsync" / "action.yml"
 COPIED = sorted(path for path in EXAMPLES.glob("*.yml") if path.name != "gitlab-ci.yml")
 CALLED = [OURS / "plan.yml", OURS / "apply.yml", OURS / "drift.yml"]
-WORKFLOWS = [*COPIED, *CALLED, OURS / "ci.yml"]
+OWN = [OURS / "ci.yml", OURS / "release.yml"]
+WORKFLOWS = [*COPIED, *CALLED, *OWN]
 TOKEN = "token-of-the-workflow-test"
 NAMES = ["domain_dga", "login_odds", "login_profile", "login_risk"]
 PINNED = re.compile(r"uses: (?P<action>[\w./-]+)@(?P<commit>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)")
 HEAD, MERGE = "a" * 40, "c" * 40
 OWN_ACTION = "$/.github/actions/mmsync"
+# What each job of a release may write.
+RELEASING = {
+    "image": {"packages", "id-token", "attestations"},
+    "attest": {"id-token", "attestations"},
+    "pypi": {"id-token"},
+    "release": {"contents"},
+}
 
 
 @pytest.fixture
@@ -254,12 +264,13 @@ def test_a_job_may_do_only_what_it_says(path):
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():
         granted = {scope for scope, right in job["permissions"].items() if right != "read"}
-        assert granted <= ({"issues"} if "drift" in path.name else {"pull-requests"})
+        allowed = {"drift.yml": {"issues"}, "ci.yml": set(), "release.yml": set().union(*RELEASING.values())}
+        assert granted <= allowed.get(path.name, {"pull-requests"})
         assert "uses" in job or job["timeout-minutes"] <= 60
     assert "pull_request_target" not in workflow["on"]
 
 
-@pytest.mark.parametrize("path", [*CALLED, OURS / "ci.yml", ACTION], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*CALLED, *OWN, ACTION], ids=lambda path: path.name)
 def test_no_text_from_outside_stands_in_a_script(path):
     if path == ACTION:
         steps = workflow_steps.load_action(path)["runs"]["steps"]
@@ -268,6 +279,85 @@ def test_no_text_from_outside_stands_in_a_script(path):
     assert [step["run"] for step in steps if "${{" in step.get("run", "")] == []
     checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_a_release_publishes_what_was_tested_and_each_job_may_write_one_place():
+    release = workflow_steps.load(OURS / "release.yml")
+    assert release["on"] == {"push": {"tags": ["v*"]}}
+    jobs = release["jobs"]
+    written = {
+        name: {scope for scope, right in job["permissions"].items() if right == "write"} for name, job in jobs.items()
+    }
+    assert {name: scopes for name, scopes in written.items() if scopes} == RELEASING
+
+    def before(name):
+        needs = jobs[name].get("needs", [])
+        direct = {needs} if isinstance(needs, str) else set(needs)
+        return direct.union(*map(before, direct))
+
+    assert all({"build", "tests", "everything"} <= before(name) for name in RELEASING)
+    assert jobs["pypi"]["environment"]["name"] == "pypi"
+    assert "PUBLISH_TO_PYPI" in jobs["pypi"]["if"]
+    assert not [
+        name for name, job in jobs.items() if name != "pypi" and ("environment" in job or "secrets." in str(job))
+    ]
+    builds = [step["run"] for job in jobs.values() for step in job["steps"] if "-m build" in step.get("run", "")]
+    assert len(builds) == 1
+
+
+def test_continuous_integration_tests_one_wheel_on_every_python_that_is_named():
+    jobs = workflow_steps.load(OURS / "ci.yml")["jobs"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = [each.rpartition(" :: ")[2] for each in project["classifiers"] if " :: Python :: 3." in each]
+    assert jobs["tests"]["strategy"]["matrix"]["python-version"] == named
+    released = workflow_steps.load(OURS / "release.yml")["jobs"]["tests"]
+    assert released["strategy"]["matrix"]["python-version"] == named
+    assert sum("-m build" in step.get("run", "") for job in jobs.values() for step in job["steps"]) == 1
+    rooms = [room for each in jobs["portable"]["strategy"]["matrix"]["include"] for room in each["rooms"].split()]
+    assert [room for room in rooms if not (ROOT / room).is_dir()] == []
+
+
+def test_all_that_must_pass_is_asked_for():
+    jobs = workflow_steps.load(OURS / "ci.yml")["jobs"]
+    needed = jobs["passed"]["needs"]
+    # A wheel that cannot be built fails the tests; the others are no condition of a merge, as is said beside them.
+    assert set(needed) == jobs.keys() - {"passed", "versions", "wheel", "portable"}
+    [step] = jobs["passed"]["steps"]
+    assert step["run"].count("success") == len(needed)
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
+def test_nothing_waits_for_ever_nor_runs_beside_itself(path):
+    workflow = workflow_steps.load(path)
+    assert workflow["concurrency"]["group"]
+    assert all("name" in job and job["timeout-minutes"] <= 20 for job in workflow["jobs"].values())
+    assert all(re.search(r"-\d", job["runs-on"]) or "matrix" in job["runs-on"] for job in workflow["jobs"].values())
+
+
+def test_dependabot_keeps_all_that_is_pinned():
+    settings = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())
+    kept = {
+        (each["package-ecosystem"], folder)
+        for each in settings["updates"]
+        for folder in each.get("directories", [each.get("directory")])
+    }
+    assert kept == {
+        *(("github-actions", folder) for folder in ("/", "/.github/actions/mmsync", "/examples/github")),
+        ("pip", "/.github/tools"),
+        ("docker", "/examples/deploy"),
+    }
+    assert all(each["cooldown"]["default-days"] >= 7 and each["groups"] for each in settings["updates"])
+    tools = (ROOT / ".github" / "tools" / "requirements.txt").read_text().splitlines()
+    assert [line for line in tools if not line.startswith("#") and "==" not in line] == []
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="there is no shellcheck here")
+def test_shellcheck_finds_nothing_in_a_script_of_a_workflow():
+    paths = [*COPIED, *CALLED, *OWN, ACTION]
+    ran = subprocess.run(
+        [sys.executable, ROOT / ".github/tools/run_blocks.py", *paths], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, "")
 
 
 def test_applies_wait_for_one_another_and_for_the_environment():
