@@ -109,13 +109,13 @@ def service(tmp_path, server):
             **dict(word.split("=", 1) for word in text.split()),
         }
         process = subprocess.Popen([*starter, *words], env=environment, stderr=subprocess.PIPE, text=True)
-        yield process, manager
+        yield process, manager, cache
         process.kill()
         process.communicate()
 
 
 def test_it_says_that_it_is_ready_looks_again_when_reloaded_and_stops_as_the_unit_expects(service, server):
-    process, manager = service
+    process, manager, cache = service
     heard = set()
     while not {"READY=1", "WATCHDOG=1"} <= heard:
         heard.add(manager.recv(1000).decode())
@@ -128,3 +128,4 @@ def test_it_says_that_it_is_ready_looks_again_when_reloaded_and_stops_as_the_uni
     process.communicate(timeout=60)
     assert process.returncode == int(SETTINGS["SuccessExitStatus"][0])
     assert len(server.names()) == 4
+    assert (cache / SETTINGS["CacheDirectory"][0] / "ledger.sqlite").is_file()
