@@ -195,7 +195,12 @@ def _failed(change: Change, error: Exception, *, uploaded: int = 0) -> Attempt:
         return _skipped(change, "file-changed", _sentence(error))
     if isinstance(error, ModelAlreadyExists) and change.before is None:
         why = _sentence(error.__cause__ if isinstance(error.__cause__, ModelManagerError) else error)
-        return _skipped(change, "stale", f"it exists now (made outside mmsync since, or hidden from the list): {why}", uploaded=uploaded)
+        return _skipped(
+            change,
+            "stale",
+            f"it exists now (made outside mmsync since, or hidden from the list): {why}",
+            uploaded=uploaded,
+        )
     otherwise = ("server", error.permanent) if isinstance(error, ModelManagerError) else ("file", False)
     code, permanent = _CODES.get(type(error), otherwise)
     return Attempt(Outcome(change, "failed", code, _sentence(error), permanent, uploaded))

@@ -125,7 +125,7 @@ class Executor:
             change = self._waiting.popleft()
         except IndexError:
             return False
-        reread = self._rereader.ahead(change)  # before it is this one's turn to send
+        reread = self._rereader.prefetch(change)  # before it is this one's turn to send
         with contextlib.ExitStack() as turn:
             turn.enter_context(self._sending)
             if self._halt.is_set() or self._stopping():

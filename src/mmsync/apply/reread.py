@@ -48,7 +48,7 @@ class Rereader:
         self._lock = threading.Lock()  # held by the one who asks for the list
         self._listed: tuple[float, dict[str, list[Model]]] = (float("-inf"), {})  # when it was asked for, and its rows
 
-    def ahead(self, change: Change) -> Callable[[], ModelDetail | None]:
+    def prefetch(self, change: Change) -> Callable[[], ModelDetail | None]:
         """Read a change's model; return a function that returns it as it was at most half a second ago, None for none.
 
         That is its detail or, from a list, one without ``fields``. The function raises what the reading raises.

@@ -102,7 +102,8 @@ async def receive_upload(content_type: str, body: AsyncIterator[bytes], store: S
         return await asyncio.shield(writing)
     finally:
         if writing is not None:  # its outcome no longer matters, but it must be over before the file goes
-            await asyncio.wait([writing])
+            if not writing.done():
+                await asyncio.wait([writing])
             writing.exception()
         if work.file is not None:
             await loop.run_in_executor(None, work.file.discard)
