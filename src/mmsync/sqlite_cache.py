@@ -100,7 +100,7 @@ class CacheFile:
 
     def _connect(self) -> None:
         # For its owner alone, whatever the umask: SQLite's further files take over the mode.
-        os.close(os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600))
+        os.close(os.open(self._path, os.O_RDONLY | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600))
         # Autocommit: each write states its own transaction, so none is left open while something else is waited for.
         connection = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
         try:

@@ -258,7 +258,8 @@ def _after_fork() -> None:
         transport.session.keep_no_cookies()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _followed(method: str, url: str, location: str, status: int) -> str:

@@ -21,6 +21,10 @@ _TYPE = 0o170000
 _REGULAR = 0o100000
 _READABLE_BY_ALL = 0o444
 
+# Linux: what is found can be held without being opened for reading, and asked where it lies. Elsewhere it is looked up
+# by its path; whoever opens it compares in any case.
+_OPENS_PATHS = hasattr(os, "O_PATH") and os.stat in os.supports_dir_fd
+
 
 class Denial(NamedTuple):
     """The reason why a file may not be used; the code is without the room's name."""
@@ -39,10 +43,12 @@ class AllowedPaths:
         self._folder: _Opened | None = None
         self._folder_path = ""
         # Root reads anything; elsewhere a mode that lets everybody read settles it without asking the kernel again.
-        self._reads_all = os.geteuid() == 0
+        self._reads_all = hasattr(os, "geteuid") and os.geteuid() == 0
 
     def check(self, path: str) -> Denial | None:
         """Find ``path`` and remember its stat, or say why it may not be used."""
+        if not _OPENS_PATHS:
+            return self._check_by_path(path)
         folder, _, name = path.rpartition("/")
         try:
             opened = self._folder
@@ -63,8 +69,17 @@ class AllowedPaths:
 
     def _check_closely(self, path: str) -> Denial | None:
         opened = _Opened(path)
-        status = os.fstat(opened.descriptor)
-        if not self.admits(opened.real()):
+        return self._judge(path, opened.real(), os.fstat(opened.descriptor))
+
+    def _check_by_path(self, path: str) -> Denial | None:
+        try:
+            real = os.path.realpath(path, strict=True)
+            return self._judge(path, real, os.stat(real))
+        except (OSError, ValueError) as error:
+            return _cannot(path, error)
+
+    def _judge(self, path: str, real: str, status: os.stat_result) -> Denial | None:
+        if not self.admits(real):
             return Denial(
                 "file-outside",
                 "the file is outside the manifest's folder",
@@ -79,7 +94,7 @@ class AllowedPaths:
 
     def admits(self, real: str) -> bool:
         """Tell whether ``real``, a path with its links resolved, is an admitted folder or inside one."""
-        return any(real == root or real.startswith(root.rstrip("/") + "/") for root in self.admitted)
+        return any(real == root or real.startswith(os.path.join(root, "")) for root in self.admitted)  # noqa: PTH118 - stay text
 
 
 class _Opened:

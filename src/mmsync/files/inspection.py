@@ -12,6 +12,7 @@ from mmsync.engines import EXTENSIONS
 from mmsync.errors import FileError, WrongFormat
 from mmsync.files.digest import is_racy, opened, require_same, translated
 from mmsync.formats import FormatError, claims_to_be_pointer, inspect
+from mmsync.formats.types import read_at
 from mmsync.types import Content, Desired, file_key
 
 _BIGML_RESOURCE = re.compile(rb'"(?:resource|object)"\s*:')
@@ -83,7 +84,7 @@ def guess_engine(path: str) -> str | None:
     """
     extension = os.path.splitext(path)[1].lower()  # noqa: PTH122 - paths stay text
     with opened(path) as (descriptor, _status), translated(path):
-        head = os.pread(descriptor, 64 * 1024, 0)
+        head = read_at(descriptor, 64 * 1024, 0)
     by_extension = [engine for engine, extensions in EXTENSIONS.items() if extension in extensions]
     if claims_to_be_pointer(head):
         return by_extension[0] if len(by_extension) == 1 else None

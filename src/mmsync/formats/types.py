@@ -44,8 +44,16 @@ class Signature:
 _BLOCK = 64 * 1024
 
 
+def read_at(descriptor: int, size: int, start: int) -> bytes:
+    """Return at most ``size`` bytes of an open file from ``start`` on; where it stands then is not told."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, start)
+    os.lseek(descriptor, start, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
 class Window:
-    """The first ``size`` bytes of an open file, one block of them in memory; its position neither matters nor moves."""
+    """The first ``size`` bytes of an open file, one block of them in memory; its position does not matter, and may move."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -59,9 +67,9 @@ class Window:
         at = start - self._start
         if at < 0 or end > self._start + len(self._block):
             if end - start > _BLOCK:
-                return os.pread(self.descriptor, end - start, start)
+                return read_at(self.descriptor, end - start, start)
             self._start, at = start, 0
-            self._block = os.pread(self.descriptor, max(min(_BLOCK, self.size - start), 0), start)
+            self._block = read_at(self.descriptor, max(min(_BLOCK, self.size - start), 0), start)
         return self._block[at : at + max(end - start, 0)]
 
     def unpack(self, form: str, at: int) -> int:
