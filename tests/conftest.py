@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +30,23 @@ def _own_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("MMSYNC_CACHE_DIR", str(home / "cache"))
     monkeypatch.setenv("MMSYNC_LOCK_DIR", str(home / "locks"))
     monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture
+def no_threads(monkeypatch):
+    """Let none of mmsync's threads be started, as where a limit on processes is reached."""
+    from mmsync.parallel import shortage
+
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name.startswith("mmsync"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    yield
+    shortage.clear()  # a command run in this process would tell of it
 
 
 @pytest.fixture

@@ -7,14 +7,6 @@ import pytest
 from mmsync.parallel import parallel_map
 
 
-@pytest.fixture
-def no_threads(monkeypatch):
-    def refuse(_thread):
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-
-
 def test_without_threads_all_is_done_in_the_callers(no_threads):
     here = threading.current_thread()
     done = dict(parallel_map(lambda item: (item * 2, threading.current_thread() is here), range(5), jobs=3))

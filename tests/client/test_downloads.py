@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import gzip
 import hashlib
 import io
 import json
 import os
+import re
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +22,7 @@ from mmsync.client._download import ImageSplitter, Malformed
 from mmsync.client.downloader import Downloader, FileSystemDownloader, get_default_downloader, get_image_bytes
 from mmsync.client.error import ModelNotFound, TransportError, UnexpectedResponse
 from support.clients import Clock, client_of
-from support.wire import answer, reset, then_close
+from support.wire import answer, reset, then_close, then_reset
 
 
 def split(body: bytes, *cuts: int):
@@ -108,6 +110,29 @@ def test_an_image_key_written_with_an_escape_is_one():
 def test_what_is_not_base64_is_refused(text, cut):
     with pytest.raises(Malformed):
         split(b'{"image": {"image": "' + text.encode() + b'"}}', cut)
+
+
+# RFC 4648, sections 3.2 to 3.4: groups of four, the last one padded where it lacks something, and no other character.
+BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    text=st.lists(st.sampled_from([*b"AQgw+/z=", *b"==", *b"-_ .\x00\x80\xff"]), max_size=24).map(bytes)
+    | st.binary(max_size=48).map(base64.b64encode),
+    spoilt=st.none() | st.tuples(st.integers(0, 64), st.sampled_from([b"=", b"==", b"====", b"A", b"!", b"\xc3\xa9"])),
+    cuts=st.lists(st.integers(0, 120), max_size=4),
+)
+def test_exactly_what_rfc_4648_calls_base64_is_taken(text, spoilt, cuts):
+    if spoilt:
+        at, extra = spoilt
+        text = text[:at] + extra + text[at:]
+    body = b'{"image": {"image": "' + text + b'"}}'
+    if BASE64.fullmatch(text):
+        assert split(body, *cuts)[1] == base64.b64decode(text)
+    else:
+        with pytest.raises(Malformed):
+            split(body, *cuts)
 
 
 def test_two_images_and_endless_details_are_refused():
@@ -226,6 +251,86 @@ def test_a_full_disk_is_an_oserror_not_the_networks_fault(giver):
     with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(OSError, match="No space left"):
         client_of(giver.url).download_image("m", full)
     assert len(giver.requests) == 1
+
+
+LARGE = os.urandom((6 << 20) + 1)  # hashed by a second thread
+LARGE_TEXT = base64.b64encode(LARGE)
+LARGE_CONTENT = ImageContent(hashlib.sha256(LARGE).hexdigest(), len(LARGE), 7)
+
+
+def large_answer(text: bytes = LARGE_TEXT, size: int = len(LARGE)) -> bytes:
+    head = b'{"id": 1, "name": "m", "engine": "ONNX", "image": {"id": 7, "size": %d, "image": "' % size
+    return answer(200, raw=head + text + b'"}}')
+
+
+def hashing_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "mmsync-sha256"]
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_a_large_model_comes_whole_and_begins_again_where_it_broke_off(wire, tmp_path, request, threads):
+    if not threads:
+        request.getfixturevalue("no_threads")
+    whole = large_answer()
+    replies = iter([then_close(whole[:-3]), then_reset(whole[: 6 << 20]), whole])
+    server = wire(lambda _: next(replies))
+    seen = []
+    with (tmp_path / "out").open("wb") as file:
+        content = client_of(server.url).download_image(
+            "m", file, on_progress=lambda *_: seen.append(len(hashing_threads()))
+        )
+    assert content == LARGE_CONTENT
+    assert (tmp_path / "out").read_bytes() == LARGE
+    assert set(seen) == ({0, 1} if threads else {0})  # never two: the one of a pass that broke off is gone
+    assert not hashing_threads()
+
+
+class NoRoom(io.BytesIO):
+    def write(self, data):
+        if self.tell() > 5 << 20:
+            raise OSError(28, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "error"),
+    [
+        (LARGE_TEXT[:-8] + b"!" + LARGE_TEXT[-7:], len(LARGE), "not base64"),
+        (LARGE_TEXT + b"====", len(LARGE), "not base64"),
+        (LARGE_TEXT[:-4], len(LARGE), "bytes of an image it says has"),
+        (LARGE_TEXT, 5 << 20, "more than 5242880 bytes"),
+        (LARGE_TEXT + b'", "image": "' + LARGE_TEXT, len(LARGE), "twice"),
+        (LARGE_TEXT + b'"}}, {"a": {"b": "', len(LARGE), "not JSON"),
+    ],
+)
+def test_what_is_wrong_with_a_large_model_is_said_and_no_thread_stays(wire, tmp_path, text, size, error):
+    client = client_of(wire(lambda _: large_answer(text, size)).url, downloader=FileSystemDownloader(tmp_path))
+    with pytest.raises(UnexpectedResponse, match=error):
+        client.get_model("m", download_file=True)
+    assert not list(tmp_path.iterdir())
+    assert not hashing_threads()
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt("stop"), BrokenPipeError("of the terminal"), ValueError("v"), binascii.Error("mine")]
+)
+def test_what_the_caller_raises_comes_out_unchanged_and_no_thread_stays(wire, error):
+    server = wire(lambda _: large_answer())
+    client = client_of(server.url)
+
+    def on_progress(done, _total):
+        if done > 5 << 20:
+            assert hashing_threads()
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        client.download_image("m", on_progress=on_progress)
+    assert caught.value is error
+    assert not hashing_threads()
+    with pytest.raises(OSError, match="No space left"):
+        client.download_image("m", NoRoom())
+    assert not hashing_threads()
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import binascii
-import hashlib
 import json
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import pybase64
+
+from mmsync.client._hashing import Sha256
 from mmsync.client._responses import body_chunks, length_of, parsed, unexpected
 from mmsync.client.downloader import PartialFile
 from mmsync.client.error import TransportError, UnexpectedResponse
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 # The limit of all that is not the image: the detail of a model with very many clusters is below it.
 _MAX_REST = 64 << 20
+# Read at a time, of an answer that is long and of any other: few turns of two threads there, steady progress here.
+_LONG_ANSWER, _PIECE, _SMALL_PIECE = 64 << 20, 1 << 20, 1 << 17
 _TOKEN = re.compile(rb'["{}\[\],:]')
 _STRING_MARK = re.compile(rb'["\\]')
 _LONGEST_ESCAPE = len(rb"\u0041")
@@ -128,7 +132,6 @@ class ImageSplitter:
         quote = piece.find(b'"', start)
         ended = quote >= 0
         stop = quote if ended else len(piece)
-        # One copy of the piece is made here; a second would cost as much as hashing does.
         if self._escape or piece.find(b"\\", start, stop) >= 0:
             text = self._undecoded + self._unescaped(self._escape + piece[start:stop], ended=ended)
         else:
@@ -158,14 +161,15 @@ class ImageSplitter:
     def _decode(self, text: memoryview) -> None:
         if not text:
             return
+        # What is left over at the end is no whole group of four.
+        if self._padded or len(text) % 4:
+            raise Malformed("holds an image that is not base64")
         try:
-            # What is left over at the end is no whole group of four; strict mode lets some of that pass.
-            if self._padded or len(text) % 4:
-                raise Malformed("holds an image that is not base64")
-            self._padded = text[-1] == _PADDING
-            self._sink(binascii.a2b_base64(text, strict_mode=True))
+            data = pybase64.b64decode(text, validate=True)
         except binascii.Error as error:
             raise Malformed("holds an image that is not base64") from error
+        self._padded = text[-1] == _PADDING
+        self._sink(data)
 
 
 # Bytes of an image that are taken before its size must be known, and those dropped that nobody asked for.
@@ -216,7 +220,7 @@ def fetch_image(
     `TransportError` if the answer was cut short, `UnexpectedResponse` if it is not JSON, or if the bytes are not
     base64 or not as many as the server says.
     """
-    digest, done = hashlib.sha256(), 0
+    done = 0
     total = length_of(response) * 3 // 4
     limit: object = None
 
@@ -236,14 +240,15 @@ def fetch_image(
             on_progress(done, max(total, done))
 
     splitter = ImageSplitter(take)
-    detail = _split(response, splitter)
-    if not splitter.found:
-        return detail, None
-    image = detail["image"]
-    if not isinstance(image, dict):
-        raise unexpected(response, "holds the image twice")
-    _check_size(done, image.get("size"), response, is_all=True)
-    return detail, ImageContent(digest.hexdigest(), done, image.get("id"))
+    with Sha256() as digest:
+        detail = _split(response, splitter)
+        if not splitter.found:
+            return detail, None
+        image = detail["image"]
+        if not isinstance(image, dict):
+            raise unexpected(response, "holds the image twice")
+        _check_size(done, image.get("size"), response, is_all=True)
+        return detail, ImageContent(digest.hexdigest(), done, image.get("id"))
 
 
 def _check_size(done: int, size: object, response: requests.Response, *, is_all: bool = False) -> None:
@@ -282,8 +287,9 @@ def fetch_detail(response: requests.Response, *, stop_at_bytes: bool) -> tuple[A
 
 
 def _split(response: requests.Response, splitter: ImageSplitter) -> Any:
+    size = _PIECE if length_of(response) > _LONG_ANSWER else _SMALL_PIECE
     try:
-        for chunk in body_chunks(response, limit=1 << 62, size=1 << 17):  # what is too long, the splitter says
+        for chunk in body_chunks(response, limit=1 << 62, size=size):  # what is too long, the splitter says
             splitter.feed(chunk)
         if splitter.is_open:
             raise TransportError("The answer was cut short")

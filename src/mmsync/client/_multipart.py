@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import hashlib
 import os
 import re
 import secrets
 import stat
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from queue import Empty, Queue
-from typing import TypeVar
 
+from mmsync.client._hashing import Sha256
 from mmsync.client.error import FileChanged
-from mmsync.parallel import start
 from mmsync.types import FileKey, file_key
 
-_Item = TypeVar("_Item")
-_END = object()
 # Large enough that system calls and turns of the loop cost next to nothing, small enough to stay in the cache between
 # being read, hashed and sent.
 _PIECE = 1 << 18
-# From this size on a file is read and hashed by a second thread while the first one sends: neither waits for the other.
-_WORTH_A_THREAD = 4 << 20
-
-
-def prefetched(items: Iterable[_Item], count: int = 4) -> Iterator[_Item]:
-    """Yield ``items``, made in another thread while this one is busy with those before, at most ``count`` ahead.
-
-    What making them raises is raised here, in its turn. The thread has ended when this generator has, also when it
-    is closed before its end.
-    """
-    made: Queue[object] = Queue(maxsize=count)
-    given_up = threading.Event()
-
-    def make() -> None:
-        try:
-            for item in items:
-                made.put(item)
-                if given_up.is_set():
-                    return
-            made.put(_END)
-        except BaseException as error:  # noqa: BLE001 - handed over whole, to be raised where it can be dealt with
-            made.put(error)
-
-    thread = threading.Thread(target=make, name="mmsync-ahead", daemon=True)
-    if not start([thread]):
-        yield from items
-        return
-    try:
-        while (item := made.get()) is not _END:
-            if isinstance(item, BaseException):
-                raise item
-            yield item  # type: ignore[misc]  # what else is in the queue came from the items
-    finally:
-        given_up.set()
-        while thread.is_alive():
-            try:
-                made.get(timeout=0.01)
-            except Empty:
-                thread.join(0.01)
 
 
 class FormAborted(Exception):
@@ -99,10 +55,9 @@ class FileForm:
         self._sending: Generator[bytes, None, None] | None = None
         self._expected = expected_sha256.lower() if expected_sha256 else None
         self._on_progress = on_progress
-        # O_NONBLOCK: a pipe must be refused, not waited on.
-        self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        self._file = open(self.path, "rb", buffering=0, opener=_opened)  # noqa: SIM115 - closed by `close`
         try:
-            self._stamp = _checked(self._file, self.path, unchanged_since)
+            self._stamp = _checked(self._file.fileno(), self.path, unchanged_since)
         except BaseException:
             self.close()
             raise
@@ -144,32 +99,32 @@ class FileForm:
     def _chunks(self) -> Iterator[bytes]:
         held, done = self._head, 0
         # Without a digest to compare with, one would be made for nobody.
-        digest = hashlib.sha256() if self._expected else None
-        pieces = self._pieces(digest)
-        for piece in prefetched(pieces) if digest and self.size >= _WORTH_A_THREAD else pieces:
-            done += len(piece)
-            self._tell(done)
-            if done < self.size:
-                if held:
-                    yield held
-                    held = b""
-                yield piece
-            else:
-                held += piece
-        if not self.size:
-            self._tell(0)
-        self._prove(digest.hexdigest() if digest else None)
+        with Sha256() if self._expected else contextlib.nullcontext() as digest:
+            for piece in self._pieces():
+                if digest:
+                    digest.update(piece)
+                done += len(piece)
+                self._tell(done)
+                if done < self.size:
+                    if held:
+                        yield held
+                        held = b""
+                    yield piece
+                else:
+                    held += piece
+            if not self.size:
+                self._tell(0)
+            self._prove(digest.hexdigest() if digest else None)
         self.complete = True
         yield held + self._tail
 
-    def _pieces(self, digest: hashlib._Hash | None) -> Iterator[bytes]:
+    def _pieces(self) -> Iterator[bytes]:
+        self._file.seek(0)
         done = 0
         while done < self.size:
-            piece = os.pread(self._file, min(_PIECE, self.size - done), done)
+            piece = self._file.read(min(_PIECE, self.size - done))
             if not piece:
                 raise FileChanged(self.path, f"it shrank to {done} of {self.size} bytes while it was sent")
-            if digest:
-                digest.update(piece)
             done += len(piece)
             yield piece
 
@@ -179,7 +134,7 @@ class FileForm:
 
     def _prove(self, sha256: str | None) -> None:
         """Raise FileChanged unless what was read is the file that was asked for."""
-        stamp = file_key(os.fstat(self._file))
+        stamp = file_key(os.fstat(self._file.fileno()))
         if stamp.size != self.size:
             verb = "grew" if stamp.size > self.size else "shrank"
             raise FileChanged(self.path, f"it {verb} from {self.size} to {stamp.size} bytes while it was sent")
@@ -202,16 +157,17 @@ class FileForm:
     def close(self) -> None:
         """Close the file. Closing again does nothing."""
         self._stop()
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._file.close()
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open a file for reading. A pipe is not waited on, so that it can be refused; Windows has none among its files."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _checked(file: int, path: str, unchanged_since: tuple[int, ...] | None) -> FileKey:
     """Return the stamp of an open file, which must be a regular one and have, or begin with, the one expected."""
     found = os.fstat(file)
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "Not a regular file", path)
     stamp = file_key(found)

@@ -8,7 +8,6 @@ they went. `FileSystemDownloader` is the one most people want, and the only one 
 from __future__ import annotations
 
 import abc
-import base64
 import contextlib
 import hashlib
 import os
@@ -16,6 +15,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pybase64
 
 from mmsync.client.engines import get_default_engine_extension
 from mmsync.files.atomic import Draft, draft_in
@@ -51,7 +52,7 @@ def get_image_bytes(image: Mapping[str, Any]) -> bytes:
     encoded = image.get("image")
     if not encoded:
         raise ValueError("Invalid image")
-    return base64.b64decode("".join(encoded.split()) if isinstance(encoded, str) else encoded, validate=True)
+    return pybase64.b64decode("".join(encoded.split()) if isinstance(encoded, str) else encoded, validate=True)
 
 
 class Downloader(abc.ABC):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import contextlib
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pybase64
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -68,4 +68,4 @@ def _encode(descriptor: int, offset: int, size: int) -> bytes:
     chunk = os.pread(descriptor, wanted, offset)
     if len(chunk) != wanted:  # never base64 of less: the client would take it for the whole
         raise OSError("a stored image ended early")
-    return binascii.b2a_base64(chunk, newline=False)
+    return pybase64.b64encode(chunk)
