@@ -57,3 +57,31 @@ def test_a_draft_that_is_given_up_is_gone(folder):
         assert len(names(folder)) == 1
         raise KeyboardInterrupt
     assert names(folder) == []
+
+
+@pytest.mark.parametrize("offered", ["yes", "no", "refused"])
+def test_a_large_draft_goes_to_the_disk_while_it_is_written(folder, monkeypatch, offered):
+    asked = []
+
+    def advise(_file, offset, length, _advice):
+        asked.append((offset, offset + length))
+        if offered == "refused":
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    if offered == "no":
+        monkeypatch.delattr(os, "posix_fadvise", raising=False)
+    else:
+        monkeypatch.setattr(os, "posix_fadvise", advise, raising=False)
+        monkeypatch.setattr(os, "POSIX_FADV_DONTNEED", 4, raising=False)
+    piece = os.urandom(1 << 20)
+    with draft_in(folder) as draft:
+        for pieces in (20, 70):  # a download that broke off is written again from its start
+            draft.file.seek(0)
+            draft.file.truncate()
+            for _ in range(pieces):
+                draft.file.write(piece)
+        draft.become(folder / "new", replace=False)
+    assert (folder / "new").read_bytes() == piece * 70
+    starts, ends = zip(*asked, strict=True) if asked else ((), ())
+    assert starts == (() if offered == "no" else (0, 0, *ends[1:-1]))
+    assert list(ends[1:]) == sorted(ends[1:])
