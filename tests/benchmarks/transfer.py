@@ -1,10 +1,13 @@
 """Upload and download one large model: ours, the official client and curl, in one run.
 
-``python tests/benchmarks/transfer.py [--size MIB] [--rounds N] [--server sink|embedded]``
+``python tests/benchmarks/transfer.py [--size MIB] [--rounds N] [--server sink|embedded] [--growth MIB] [--json FILE]``
 
 Each transfer has a process of its own, and so has the server. ``sink`` takes a body and forgets it, and sends one it
 makes up: the client is what is measured. ``embedded`` is ``mmsync serve``: it writes to disk, and is the slower end.
-The best time of the rounds and the highest peak of resident memory are printed; curl hashes nothing.
+Rounds are interleaved; medians and best times, CPU seconds and the highest peak of resident memory are printed. curl
+hashes nothing. ``alone`` are the parts that no client can do without: the hash of the file, and the answer received
+by a bare socket. ``--growth`` adds transfers of a larger model to the sink (4096 MiB; 0 leaves it out): memory should
+stay as it is, and time grow as the model does.
 """
 
 from __future__ import annotations
@@ -22,10 +25,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from _measure import Row, Run, measured, median, write_json
 
 BLOCK = bytes(range(256)) * 4096 * 3  # 3 MiB: its base64 has no padding
 TOKEN = "benchmark"
+OFFICIAL_ROUNDS = 2  # it takes as long as all others together
 
 CLIENT = """
 import sys, time, importlib
@@ -40,6 +47,27 @@ else:
 print(time.perf_counter() - began)
 """
 
+HASH_ALONE = """
+import hashlib, sys, time
+began, digest, buffer = time.perf_counter(), hashlib.sha256(), memoryview(bytearray(1 << 18))
+with open(sys.argv[1], "rb", buffering=0) as file:
+    while count := file.readinto(buffer):
+        digest.update(buffer[:count])
+print(time.perf_counter() - began)
+"""
+
+RECEIVE_ALONE = """
+import socket, sys, time
+began, buffer = time.perf_counter(), bytearray(1 << 18)
+host, port = sys.argv[1].removeprefix("http://").split(":")
+with socket.create_connection((host, int(port))) as connection:
+    connection.sendall(b"GET /models/big?fast=False HTTP/1.1\\r\\nHost: x\\r\\nstandAloneToken: benchmark\\r\\n"
+                       b"Connection: close\\r\\n\\r\\n")
+    while connection.recv_into(buffer):
+        pass
+print(time.perf_counter() - began)
+"""
+
 
 def sink(size: int) -> None:
     """Serve one connection a thread; the port goes to stdout."""
@@ -49,10 +77,14 @@ def sink(size: int) -> None:
         threading.Thread(target=_serve, args=(listener.accept()[0], size), daemon=True).start()
 
 
+# Linux drops what comes without a copy: the less the sink works, the more it is the client that is measured.
+_DROP = socket.MSG_TRUNC if sys.platform == "linux" else 0
+
+
 def _serve(connection: socket.socket, size: int) -> None:
     buffer, data = memoryview(bytearray(1 << 20)), b""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), connection:
         while True:
             while b"\r\n\r\n" not in data:
                 more = connection.recv(65536)
@@ -68,11 +100,13 @@ def _serve(connection: socket.socket, size: int) -> None:
             )
             data = b""
             while left > 0:
-                got = connection.recv_into(buffer, min(left, len(buffer)))
+                got = connection.recv_into(buffer, min(left, len(buffer)), _DROP)
                 if not got:
                     return
                 left -= got
             _answer(connection, head, size)
+            if b"connection: close" in lines:
+                return
 
 
 def _answer(connection: socket.socket, head: bytes, size: int) -> None:
@@ -103,15 +137,16 @@ def embedded(folder: str) -> None:
         sys.stdin.read()
 
 
-def measured(command: list[str]) -> tuple[float, int]:
-    """Run a command that prints its seconds; return them and its peak resident memory in MB."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        told = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{command} failed")
-    return float(told.split()[-1]), usage.ru_maxrss // 1024
+@contextlib.contextmanager
+def served(server: str, size: int) -> Iterator[str]:
+    """Serve until this is left; what an embedded server stored is gone then."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = [sys.executable, __file__, f"--{server}-process", str(size) if server == "sink" else folder]
+        with subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield process.stdout.readline().strip()
+            finally:
+                process.kill()
 
 
 def commands(url: str, file: Path, folder: Path) -> dict[str, list[str]]:
@@ -130,50 +165,115 @@ def commands(url: str, file: Path, folder: Path) -> dict[str, list[str]]:
         "download  mmsync, decoded and hashed": python("mmsync.client", "download"),
         "download  curl, base64 as it is": [*curl, f"{url}/models/big?fast=False"],
         "download  official": python("devo_ml.modelmanager", "download"),
+        "alone     sha256": [sys.executable, "-c", HASH_ALONE, str(file)],
+        "alone     receiving": [sys.executable, "-c", RECEIVE_ALONE, url],
     }
     return found if shutil.which("curl") else {name: each for name, each in found.items() if "curl" not in name}
 
 
-def compare(server: str, size: int, rounds: int, work: Path) -> None:
-    file = work / "model.bin"
-    with file.open("wb") as opened:
-        for left in range(size, 0, -len(BLOCK)):
-            opened.write(BLOCK[:left])
-    argument = str(size) if server == "sink" else str(work / "server")
-    started = [sys.executable, __file__, f"--{server}", argument]
-    with subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            url = process.stdout.readline().strip()
-            print(f"{size >> 20} MiB, server: {server}, best of {rounds}")
-            best: dict[str, tuple[float, int]] = {}
-            for _ in range(rounds):
-                for name, command in commands(url, file, work).items():
-                    seconds, peak = measured(command)
-                    known = best.get(name, (seconds, peak))
-                    best[name] = min(known[0], seconds), max(known[1], peak)
-            for name, (seconds, peak) in best.items():
-                print(f"  {name:38} {seconds:7.2f} s {size / seconds / 1e6:7.0f} MB/s {peak:6} MB peak RSS")
-        finally:
-            process.kill()
+def transfers(server: str, size: int, rounds: int, *, only: str = "") -> dict[str, list[Run]]:
+    """Run all transfers whose name has ``only`` in it, round by round, and print what each took."""
+    runs: dict[str, list[Run]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        (work / "downloads").mkdir()
+        file = work / "model.bin"
+        with file.open("wb") as opened:
+            for left in range(size, 0, -len(BLOCK)):
+                opened.write(BLOCK[:left])
+            opened.flush()
+            os.fsync(opened.fileno())
+        for number in range(rounds):
+            os.sync()  # what the round before left to be written is none of this one's business
+            with served(server, size) as url:
+                for name, command in commands(url, file, work / "downloads").items():
+                    if only in name and ("official" not in name or number < OFFICIAL_ROUNDS):
+                        runs.setdefault(name, []).append(measured(command))
+                        for written in (work / "downloads").iterdir():
+                            written.unlink()
+    print(f"{size >> 20} MiB, server: {server}, {rounds} rounds")
+    for name, each in runs.items():
+        best, cpu, peak = min(run.seconds for run in each), min(run.cpu for run in each), max(run.peak for run in each)
+        print(
+            f"  {name:38} median {median(each):6.2f} s  best {best:6.2f} s {size / best / 1e6:6.0f} MB/s "
+            f"{cpu:6.2f} s CPU {peak:5} MB peak RSS"
+        )
+    return runs
+
+
+UPLOAD, DOWNLOAD = "upload    mmsync, digest compared", "download  mmsync, decoded and hashed"
+MAX_PEAK = {UPLOAD: 48, DOWNLOAD: 64}
+
+
+def rows(server: str, size: int, rounds: int) -> list[Row]:
+    """Measure the transfers of one size and return the figures that have a target, or a peer."""
+    runs = transfers(server, size, rounds)
+    seconds = {name: median(each) for name, each in runs.items()}
+    is_sink = server == "sink"
+    up, down = f"upload to {server}, {size >> 20} MiB", f"download from {server}, {size >> 20} MiB"
+    sent, received, speed = seconds[UPLOAD], seconds[DOWNLOAD], size / seconds[DOWNLOAD] / 1e6
+    curl, hashing = seconds.get("upload    curl -F"), seconds["alone     sha256"]
+    limit = f"sha256 alone {hashing:.2f} s"
+    found = [
+        Row(up, sent, "s", "at most", 1.4 if is_sink else 0.85, curl, "curl -F", limit),
+        Row(up, sent, "s", "at most", 1.2 if is_sink else None, hashing, "sha256 alone"),
+        Row(up, sent, "s", "at least", None, seconds["upload    official"], "official"),
+        Row(f"{up}, no digest", seconds["upload    mmsync"], "s", "at most", None, curl, "curl -F"),
+        Row(down, received, "s", "at least", 6, seconds["download  official"], "official"),
+        Row(
+            down,
+            speed,
+            "MB/s",
+            "at least",
+            400 if is_sink else None,
+            limit=f"{limit}, receiving alone {seconds['alone     receiving']:.2f} s, of {received:.2f} s",
+        ),
+    ]
+    return found + [
+        Row(f"{what}, peak RSS", max(run.peak for run in runs[name]), "MB", "at most", MAX_PEAK[name])
+        for what, name in ((up, UPLOAD), (down, DOWNLOAD))
+    ]
+
+
+def growth(size: int, larger: int, rounds: int) -> list[Row]:
+    """Measure mmsync alone with a larger model beside one of ``size``."""
+    small, large = transfers("sink", size, rounds, only="mmsync,"), transfers("sink", larger, rounds, only="mmsync,")
+    found = []
+    for name, most in MAX_PEAK.items():
+        what, times = f"{name.split()[0]}, sink, {larger >> 20} MiB", larger / size
+        took, expected = median(large[name]), median(small[name]) * times
+        peak = max(run.peak for run in large[name])
+        found += [
+            Row(what, took, "s", "at most", 1.15, expected, f"{times:g} × {size >> 20} MiB"),
+            Row(f"{what}, peak RSS", peak, "MB", "at most", most),
+        ]
+    return found
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--size", type=int, default=1024, help="MiB")
-    options.add_argument("--rounds", type=int, default=2)
+    options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--server", choices=["sink", "embedded"], action="append")
-    options.add_argument("--sink", type=int, help=argparse.SUPPRESS)
-    options.add_argument("--embedded", help=argparse.SUPPRESS)
+    options.add_argument("--growth", type=int, default=4096, help="MiB")
+    options.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    options.add_argument("--sink-process", type=int, help=argparse.SUPPRESS)
+    options.add_argument("--embedded-process", help=argparse.SUPPRESS)
     chosen = options.parse_args()
-    if chosen.sink:
-        sink(chosen.sink)
-    if chosen.embedded:
-        embedded(chosen.embedded)
+    if chosen.sink_process:
+        sink(chosen.sink_process)
+    if chosen.embedded_process:
+        embedded(chosen.embedded_process)
         return
     began = time.perf_counter()
+    found: list[Row] = []
     for server in chosen.server or ["sink", "embedded"]:
-        with tempfile.TemporaryDirectory() as work:
-            compare(server, chosen.size << 20, chosen.rounds, Path(work))
+        found += rows(server, chosen.size << 20, chosen.rounds)
+    if chosen.growth:
+        found += growth(chosen.size << 20, chosen.growth << 20, min(chosen.rounds, 3))
+    print(*found, sep="\n")
+    if chosen.json:
+        write_json(chosen.json, found)
     print(f"took {time.perf_counter() - began:.0f} s")
 
 
