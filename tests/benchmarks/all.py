@@ -55,7 +55,7 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
     """Return a row's cells as text."""
 
     def figure(value: float) -> str:
-        shown = f"{value:,.0f}" if value >= 100 else f"{value:.2f}"  # noqa: PLR2004 - three digits are enough
+        shown = f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
         return f"{shown} {row['unit']}".rstrip()
 
     target = "" if row["target"] is None else f"{row['sense']} {row['target']:g}{'' if row['met'] else ', missed'}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import functools
 import io
 import os
@@ -12,6 +11,13 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+
+try:
+    import fcntl
+except (
+    ImportError
+):  # Windows; leftovers of killed processes stay there, as nothing tells them from what is being written
+    fcntl = None  # type: ignore[assignment]
 
 # What file systems without hard links answer (FAT, some network mounts), and Linux where links are restricted.
 _NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
@@ -53,6 +59,8 @@ class Draft:
         """
         self.file.flush()
         os.fsync(self.file.fileno())
+        if not fcntl:
+            self.file.close()  # Windows renames no open file; elsewhere it would lose its lock before it has its name
         if replace:
             self.path.replace(target)
             return
@@ -73,12 +81,13 @@ def draft_in(folder: Path) -> Iterator[Draft]:
     _clear_leftovers(folder)
     while True:
         path = folder / f".mmsync-{secrets.token_hex(8)}.partial"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         file = io.BufferedWriter(_DraftFile(os.open(path, flags, 0o666), "wb"))
         # The lock shows it to be somebody's for as long as this process lives. No locks here: then nobody takes a
         # draft for left over either.
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if fcntl:
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.lexists(path):
             break
         file.close()  # taken for left over between the two calls
@@ -92,10 +101,12 @@ def draft_in(folder: Path) -> Iterator[Draft]:
 @functools.cache  # once a process and folder: our own drafts are locked, those of others are theirs
 def _clear_leftovers(folder: Path) -> None:
     """Remove the drafts of processes that were killed; those that live hold a lock on theirs."""
+    if not fcntl:
+        return
     with contextlib.suppress(OSError):
         for path in folder.glob(".mmsync-????????????????.partial"):
             with contextlib.suppress(OSError):  # locked by its owner, or gone, or none of ours
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     path.unlink()

@@ -72,6 +72,12 @@ def translated(path: str) -> Iterator[None]:
         raise FileError(path, f"cannot be read: {reason}", _HINTS.get(error.errno or 0, "")) from error
 
 
+# O_NONBLOCK: opening a FIFO nobody writes to would wait for ever; on a regular file it has no effect.
+_FLAGS = os.O_RDONLY
+for _name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"):  # each where the system has it
+    _FLAGS |= getattr(os, _name, 0)
+
+
 @contextmanager
 def opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
     """Open a regular file for reading; give its descriptor and its stat.
@@ -79,8 +85,7 @@ def opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
     Raises `FileError` where it is missing, unreadable, or no regular file: a FIFO or device is never waited for.
     """
     with translated(path):
-        # O_NONBLOCK: opening a FIFO nobody writes to would wait for ever; on a regular file it has no effect.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        descriptor = os.open(path, _FLAGS)
     try:
         with translated(path):
             status = os.fstat(descriptor)
@@ -89,6 +94,14 @@ def opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
         yield descriptor, status
     finally:
         os.close(descriptor)
+
+
+def _read_into(descriptor: int, buffer: memoryview) -> int:
+    if hasattr(os, "readv"):
+        return os.readv(descriptor, [buffer])
+    piece = os.read(descriptor, len(buffer))
+    buffer[: len(piece)] = piece
+    return len(piece)
 
 
 # Measured: 256 KiB to 1 MiB hash equally fast, smaller ones spend time in calls, a whole file in page faults.
@@ -117,7 +130,7 @@ def digest_file(
         # One byte more than there should be is asked for, so that a file that grows is seen to.
         while True:
             with translated(path):  # this alone: what on_progress raises, an OSError included, is no error of the file
-                count = os.readv(descriptor, [buffer])
+                count = _read_into(descriptor, buffer)
             if not count:
                 break
             if done == 0 and size <= MAX_POINTER_BYTES:

@@ -76,7 +76,7 @@ def read_document(page: Page) -> Node:
 def _read(page: Page) -> bytes:
     try:
         # O_NONBLOCK: opening a FIFO nobody writes to would otherwise wait for ever.
-        descriptor = os.open(page.file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(page.file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(descriptor, "rb", buffering=0) as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
