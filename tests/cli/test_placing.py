@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -57,6 +58,26 @@ def test_a_draft_that_is_given_up_is_gone(folder):
         assert len(names(folder)) == 1
         raise KeyboardInterrupt
     assert names(folder) == []
+
+
+def test_a_draft_that_another_takes_for_left_over_before_it_is_locked_is_made_anew(folder, monkeypatch):
+    taken, lock = [], fcntl.flock
+
+    def another_was_quicker(file, operation):
+        if not taken:
+            taken.extend(folder.glob(".mmsync-*.partial"))
+            taken.append(taken[0].open("rb"))
+            lock(taken[1], fcntl.LOCK_EX)
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", another_was_quicker)
+    with draft_in(folder) as draft:
+        path, opened = taken
+        path.unlink(missing_ok=True)
+        opened.close()
+        draft.file.write(b"whole")
+        draft.become(folder / "new", replace=False)
+    assert names(folder) == ["new"]
 
 
 @pytest.mark.parametrize("offered", ["yes", "no", "refused"])

@@ -83,19 +83,30 @@ def draft_in(folder: Path) -> Iterator[Draft]:
         path = folder / f".mmsync-{secrets.token_hex(8)}.partial"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         file = io.BufferedWriter(_DraftFile(os.open(path, flags, 0o666), "wb"))
-        # The lock shows it to be somebody's for as long as this process lives. No locks here: then nobody takes a
-        # draft for left over either.
-        if fcntl:
-            with contextlib.suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.lexists(path):
+        if _is_ours(file) and os.path.lexists(path):
             break
         file.close()  # taken for left over between the two calls
+        path.unlink(missing_ok=True)
     with file:
         try:
             yield Draft(file, path)
         finally:
             path.unlink(missing_ok=True)
+
+
+def _is_ours(file: BinaryIO) -> bool:
+    """Lock a draft, which shows it to be somebody's for as long as this process lives; False where another was quicker.
+
+    True where there are no locks: then nobody takes a draft for left over either.
+    """
+    if fcntl:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+    return True
 
 
 @functools.cache  # once a process and folder: our own drafts are locked, those of others are theirs
