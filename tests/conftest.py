@@ -22,7 +22,7 @@ def _own_home(tmp_path_factory, monkeypatch):
     """A test must never touch the user's home, ledger or tokens, nor see them."""
     home: Path = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(("MMSYNC_", "GITHUB_", "XDG_")) or name.upper().endswith("_PROXY"):
+        if name.startswith(("MMSYNC_", "GITHUB_", "GITLAB_", "CI_", "JOB_", "XDG_")) or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
     for name in ("NO_COLOR", "FORCE_COLOR", "CI", "NOTIFY_SOCKET"):
         monkeypatch.delenv(name, raising=False)

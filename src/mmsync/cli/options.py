@@ -21,6 +21,8 @@ from mmsync.types import Verify
 
 Decorator = Callable[[Any], Any]
 
+MOST_SHARDS = 999_999_999
+
 
 class Shard(click.ParamType[tuple[int, int]]):
     """``I/N``: the I-th of N parts, 1 ≤ I ≤ N."""
@@ -120,10 +122,59 @@ def _manifest(file: tuple[str, ...], models_dir: tuple[str, ...]) -> ManifestOpt
     return ManifestOptions(file, models_dir, source is click.core.ParameterSource.DEFAULT)
 
 
+def _selection(
+    target: tuple[str, ...],
+    exclude: tuple[str, ...],
+    shard: tuple[int, int] | None,
+    shard_index: int | None,
+    shard_count: int | None,
+) -> Selection:
+    return Selection(target, exclude, _one_shard(shard, shard_index, shard_count))
+
+
+def _one_shard(shard: tuple[int, int] | None, index: int | None, count: int | None) -> tuple[int, int] | None:
+    """Return the shard that is given as I/N, or as an index from 0 and a count.
+
+    Raises `UsageError` where one of the two is missing, the index is none of the count, or the ways contradict each
+    other, whichever of them are flags: a Kubernetes job whose command names one shard would do that one in every pod.
+    """
+    if count is not None and index is None:
+        index = _completion_index(os.environ.get("JOB_COMPLETION_INDEX", ""))
+    if index is None and count is None:
+        return shard
+    if index is None or count is None:
+        given, missing = ("index", "count") if count is None else ("count", "index")
+        why = f"{_origin(f'shard_{given}')} needs --shard-{missing} beside it: give both, or --shard I/N alone"
+        raise click.UsageError(why)
+    if index >= count:
+        why = f"shard index {index}: of {count} shards the first is 0, the last {count - 1} (--shard counts from 1)"
+        raise click.UsageError(why)
+    if shard is not None and shard != (index + 1, count):
+        ways = (
+            f"{_origin('shard')} {shard[0]}/{shard[1]} and shard index {index} of {count}, which is {index + 1}/{count}"
+        )
+        raise click.UsageError(f"{ways}, contradict each other: give one of them")
+    return index + 1, count
+
+
+def _completion_index(text: str) -> int | None:
+    if text and re.fullmatch(r"[0-9]{1,9}", text) is None:
+        why = f"JOB_COMPLETION_INDEX is {text!r}, not a number from 0"
+        raise click.UsageError(f"{why}: correct it, or give --shard-index")
+    return int(text) if text else None
+
+
+def _origin(name: str) -> str:
+    """Return the flag of a parameter, or the variable that gives it."""
+    return f"--{name.replace('_', '-')}" if is_flag(name) else f"MMSYNC_{name.upper()}"
+
+
 def _options(
     target: tuple[str, ...],
     exclude: tuple[str, ...],
     shard: tuple[int, int] | None,
+    shard_index: int | None,
+    shard_count: int | None,
     *,
     prune: bool,
     max_delete: int,
@@ -133,7 +184,8 @@ def _options(
     jobs: int,
 ) -> Options:
     guards = Guards(max_delete, max_delete_percent, allow_empty)
-    return Options(Selection(target, exclude, shard), guards, prune, verify, jobs)
+    selection = _selection(target, exclude, shard, shard_index, shard_count)
+    return Options(selection, guards, prune, verify, jobs)
 
 
 def _server(
@@ -224,8 +276,17 @@ _selection_options = (
     click.option("--target", multiple=True, metavar="GLOB", help="Only models whose name matches; may be repeated."),
     click.option("--exclude", multiple=True, metavar="GLOB", help="Not models whose name matches; may be repeated."),
     env_option("--shard", type=Shard(), help="Only the I-th of N parts, by a hash of the name."),
+    env_option(
+        "--shard-index",
+        type=click.IntRange(0, MOST_SHARDS - 1),
+        metavar="K",
+        help="The same as --shard K+1/N: K counts from 0. With a count alone, Kubernetes' JOB_COMPLETION_INDEX is K.",
+    ),
+    env_option(
+        "--shard-count", type=click.IntRange(1, MOST_SHARDS), metavar="N", help="How many parts; with --shard-index."
+    ),
 )
-selection_options = group("selection", Selection, *_selection_options)
+selection_options = group("selection", _selection, *_selection_options)
 
 plan_options = group(
     "options",

@@ -48,16 +48,23 @@ def manifest_if_any(options: ManifestOptions) -> Manifest | None:
 
 @contextlib.contextmanager
 def connected(
-    target: Target, *, jobs: int, if_missing: IfMissing, lock_timeout: float | None = None
+    target: Target,
+    *,
+    jobs: int,
+    if_missing: IfMissing,
+    lock_timeout: float | None = None,
+    shard: tuple[int, int] | None = None,
 ) -> Iterator[Connection]:
     """Open the server, for so many requests at a time, and the ledger for the length of the body.
 
-    The machine's lock for this server is held meanwhile, and waited for ``lock_timeout`` seconds; None holds none.
+    The machine's lock for this server, or for this ``shard`` of it, is held meanwhile, and waited for ``lock_timeout``
+    seconds; None holds none.
     """
     with contextlib.ExitStack() as stack:
         client, server = stack.enter_context(open_client(target, jobs=jobs, warn=warn, if_missing=if_missing))
         if lock_timeout is not None:
-            stack.enter_context(server_lock(lock_folder(), server, timeout=lock_timeout, on_wait=warn))
+            lock = server_lock(lock_folder(), server, timeout=lock_timeout, on_wait=warn, shard=shard)
+            stack.enter_context(lock)
         ledger = stack.enter_context(open_ledger(warn))
         stack.enter_context(_located(server.url))
         yield Connection(client, server, ledger)
@@ -83,7 +90,10 @@ def planned(
     observed. Without one, a plan leaves nothing behind.
     """
     if_missing: IfMissing = "imagine" if lock_timeout is None else "make"
-    with connected(target, jobs=options.jobs, if_missing=if_missing, lock_timeout=lock_timeout) as connection:
+    shard = options.selection.shard
+    with connected(
+        target, jobs=options.jobs, if_missing=if_missing, lock_timeout=lock_timeout, shard=shard
+    ) as connection:
         with progress(sys.stderr, quiet=quiet) as sink:
             plan = make_plan(desired, connection, options, on_event=sink)
         yield plan, connection

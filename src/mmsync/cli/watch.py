@@ -111,6 +111,7 @@ def _outside(
     """Put together what the watcher meets the world with."""
     trigger = Trigger(time.sleep)
     private = None
+    shard = options.options.selection.shard
 
     def warn(sentence: str) -> None:
         log("notice", sentence, level="warning")
@@ -132,7 +133,7 @@ def _outside(
         yield Dependencies(
             server=Server(
                 connection.connect,
-                lambda name: server_lock(lock_folder(warn), name, timeout=_LOCK_TIMEOUT, on_wait=warn),
+                lambda name: server_lock(lock_folder(warn), name, timeout=_LOCK_TIMEOUT, on_wait=warn, shard=shard),
             ),
             events=EventSource(trigger.set, options.poll, private_folder=private),
             trigger=trigger,
