@@ -255,6 +255,8 @@ class Ledger:
             query = "SELECT 1 FROM sweeps WHERE url = ? AND domain = ? AND at BETWEEN ? AND ?"
             if self._file.connection is None or self._file.rows(query, (*server, self._now - _DAY, self._now)):
                 return
+            # First of all: of several shards that start together one does it, and the others do not wait for it.
+            self._file.write("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?)", [(*server, self._now)])
             observed = list(observed)
             images = [(self._now, *server, *key) for model in observed if (key := image_key(model))]
             self._file.write(
@@ -267,7 +269,6 @@ class Ledger:
                 self._file.write(statement, names)
             for table in ("images", "files", "fits", "verified", "descriptions"):
                 self._file.write(f"DELETE FROM {table} WHERE seen < ?", [(self._now - _KEPT,)])  # noqa: S608 - ours
-            self._file.write("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?)", [(*server, self._now)])
 
     def _read_files(self) -> dict[_RowKey, _FileContent]:
         with self._lock:

@@ -164,6 +164,21 @@ def test_noting_what_is_seen_writes_once_a_day_at_most(path, warnings):
         assert ledger._file.connection.total_changes == before
 
 
+def test_of_processes_that_start_together_one_notes_what_is_seen(path, warnings):
+    row = Observed("m", 1, "ONNX", "", 7, 1000, 2000)
+    with opened(path, warnings) as one, opened(path, warnings) as other:
+
+        def rows():
+            before = other._file.connection.total_changes
+            other.seen(SERVER, [row])
+            assert other._file.connection.total_changes == before
+            yield row
+
+        one.learn(SERVER, [(KEY, HELD)])
+        one.seen(SERVER, rows())
+    assert warnings == []
+
+
 def test_threads_share_one_ledger(path, warnings):
     with opened(path, warnings) as ledger:
         threads = [
