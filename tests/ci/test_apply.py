@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmsync.ci.header import read_header
+from mmsync.plan import Selection
 from support.applying import json_bytes
 from support.fault_proxy import FaultProxy, status
 from support.github_job import HEAD, MERGE, NEXT, PULL
@@ -221,6 +222,21 @@ def test_what_an_environment_approved_is_what_is_applied(reviewed):
     assert reviewed("apply", "--plan", "kept.json", "--args", "--jobs 2").code == 0
     assert held(reviewed) == ["a", "b"]
     assert read_header(reviewed.body).state == "applied"
+
+
+def test_a_shard_is_applied_as_it_was_reviewed(reviewed):
+    shard = ("--shard-index", "1", "--shard-count", "2")
+    reviewed.on_pull_request()
+    assert reviewed("plan", *shard).code == 0
+    reviewed.merge()
+    assert reviewed("apply", *shard, "--check", "--out", "kept.json").code == 0
+    assert reviewed("apply", *shard, "--plan", "kept.json").code == 0
+    assert held(reviewed) == [name for name in ("a", "b") if name in Selection(shard=(2, 2))]
+    reviewed.on_pull_request()
+    assert reviewed("plan", "--shard-index", "0", "--shard-count", "2").code == 0
+    reviewed.merge()
+    assert reviewed("apply", "--shard-index", "0", "--shard-count", "2").code == 0
+    assert held(reviewed) == ["a", "b"]
 
 
 def test_a_server_that_changes_while_the_approval_is_waited_for_refuses(reviewed):

@@ -157,6 +157,40 @@ def test_each_manifest_server_and_selection_has_its_comment(job, github):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ["--shard-index", "1", "--shard-count", "4"],
+        ["--args", "--shard-index=1 --shard-count 4"],
+        ["--args", "--shard=2/4", "--shard-index", "1", "--shard-count", "4"],
+    ],
+)
+def test_a_shard_has_one_comment_however_it_is_named(words, job, github):
+    job.on_pull_request()
+    assert job("plan", "--args", "--shard 2/4").code == 0
+    digest = job.outputs["digest"]
+    assert job("plan", *words).code == 0
+    assert job.outputs["digest"] == digest
+    assert len(github.bodies(PULL)) == 1
+    assert job("plan", "--shard-index", "2", "--shard-count", "4").code == 0
+    assert len(github.bodies(PULL)) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--shard-index", "1"],
+        ["--shard-index", "4", "--shard-count", "4"],
+        ["--args", "--shard=1/4", "--shard-index", "1", "--shard-count", "4"],
+    ],
+)
+def test_a_shard_that_is_none_is_not_planned(words, job):
+    job.on_pull_request()
+    ran = job("plan", *words)
+    assert ran.code == 1
+    assert job.outputs["failure-reason"] == "plan-failed"
+
+
+@pytest.mark.parametrize(
     "where", [{"origin": "mallory/models"}, {"origin": None}, {"author": "dependabot[bot]"}], ids=str
 )
 def test_forks_and_dependabot_without_secrets_are_validated_and_green(where, job, github, monkeypatch):

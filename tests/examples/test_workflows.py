@@ -80,12 +80,12 @@ def run(checkout, home, server, github):
     """Run a workflow that people copy: the jobs of the one it calls, until one fails; return the last of mmsync."""
     numbers = iter(range(1, 99))
 
-    def run_workflow(name, *, token=TOKEN):
+    def run_workflow(name, *, token=TOKEN, matrix=(0, 1)):
         (job,) = workflow_steps.load(EXAMPLES / name)["jobs"].values()
         called = workflow_steps.load(OURS / job["uses"].partition("@")[0].rpartition("/")[2])
         pull_request = {"number": 17, "head": {"sha": HEAD, "repo": {"full_name": REPOSITORY}}}
         event = home / "event.json"
-        event.write_text(json.dumps({"pull_request": pull_request} if name == "plan.yml" else {}))
+        event.write_text(json.dumps({"pull_request": pull_request} if name in ("plan.yml", "shards.yml") else {}))
         runner = {
             "RUNNER_TEMP": str(home / "temp"),
             "GITHUB_EVENT_PATH": str(event),
@@ -103,6 +103,8 @@ def run(checkout, home, server, github):
             "github.token": JOB_TOKEN,
             "github.action_path": str(ACTION.parent),
             "runner.temp": str(home / "temp"),
+            "strategy.job-index": str(matrix[0]),
+            "strategy.job-total": str(matrix[1]),
         }
         given = {
             key: workflow_steps.evaluate(value, context) if isinstance(value, str) else value
@@ -196,6 +198,30 @@ def test_an_edit_is_planned_by_name_and_reason_and_then_applied(run, held, check
     ran = run("apply.yml")
     assert (ran.status, ran.outputs["changes"]) == (0, "1")
     assert held() == before  # a description uploads nothing
+
+
+def test_every_job_of_a_fleet_plans_a_part_of_its_own(run, github):
+    parts = []
+    for index in range(4):
+        ran = run("shards.yml", matrix=(index, 4))
+        assert ran.status == 0, ran.log
+        parts += [change["name"] for change in json.loads(Path(ran.outputs["plan-file"]).read_text())["changes"]]
+    assert sorted(parts) == NAMES
+    assert len({read_header(body).key for body in github.bodies(17)}) == 4
+
+
+@pytest.mark.parametrize("path", CALLED, ids=lambda path: path.name)
+def test_the_jobs_of_a_fleet_share_neither_turn_nor_ledger(path):
+    shard = ("${{ inputs.shard-index }}", "${{ inputs.shard-count }}", "${{ inputs.environment }}")
+    jobs = workflow_steps.load(path)["jobs"].values()
+    caches = [step["with"] for job in jobs for step in job["steps"] if "actions/cache" in step.get("uses", "")]
+    assert caches
+    for text in [job["concurrency"]["group"] for job in jobs] + [cache["key"] for cache in caches]:
+        assert all(part in text for part in shard)
+    for cache in caches:
+        first, *_ = cache["restore-keys"].splitlines()
+        assert cache["key"].startswith(first)
+        assert all(part in first for part in shard)
 
 
 @pytest.mark.parametrize("name", ["plan.yml", "repair.yml", "drift.yml"])

@@ -6,6 +6,7 @@ They come as text from workflows and go on to other commands as one word each; n
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ _NOT_ADMITTED = {
     "--yes": "nobody is asked here",
     "--help": "it does nothing here",
 }
-_OF_SELECTION = ("--target", "--exclude", "--shard")
+_OF_SELECTION = ("--target", "--exclude", "--shard", "--shard-index", "--shard-count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Inputs:
     domain: str = ""
     environment: str = ""
     args: str = ""
+    shard_index: int | None = None
+    shard_count: int | None = None
     comment: bool = True
     author: str = ""
     pull_request: int | None = None
@@ -63,16 +66,29 @@ class Inputs:
         return [f"--{name}={value}" for name, value in named.items() if value]
 
     def more(self, command: click.Command, *, beside_saved_plan: bool = False) -> list[str]:
-        """Return the words of ``args`` that this command knows; a saved plan brings its selection and ``--prune``."""
+        """Return the options beside files and server that this command knows.
+
+        They are the shard and the words of ``args``; a saved plan brings its selection and ``--prune``.
+        """
         known = _options(command)
         left_out = (*_OF_SELECTION, "--prune") if beside_saved_plan else ()
-        words = split_arguments(self.args, [command, *_both()])
+        words = [*split_arguments(self.args, [command, *_both()]), *self._shard()]
         return [word for word in words if (name := word.partition("=")[0]) in known and name not in left_out]
 
     def selection(self) -> list[str]:
-        """Return the words of ``args`` that select models."""
-        words = split_arguments(self.args, _both())
-        return [word for word in words if word.partition("=")[0] in _OF_SELECTION]
+        """Return the options that select models; a shard is named the same way however it is given."""
+        words = [*split_arguments(self.args, _both()), *self._shard()]
+        found = {word: word.partition("=") for word in words if word.partition("=")[0] in _OF_SELECTION}
+        values = {name: value for name, _, value in found.values()}
+        index, count = values.get("--shard-index", ""), values.get("--shard-count", "")
+        if not (re.fullmatch("[0-9]{1,9}", index) and re.fullmatch("[0-9]{1,9}", count)):
+            return list(found)  # a mistake is told of by the command that is given it
+        others = [word for word, (name, _, _) in found.items() if name not in ("--shard-index", "--shard-count")]
+        return list(dict.fromkeys([*others, f"--shard={int(index) + 1}/{int(count)}"]))
+
+    def _shard(self) -> list[str]:
+        given = {"--shard-index": self.shard_index, "--shard-count": self.shard_count}
+        return [f"{name}={value}" for name, value in given.items() if value is not None]
 
     def has_credentials(self) -> bool:
         """Return whether there is a token, or a server that needs none."""
@@ -166,6 +182,16 @@ ci_options = group(
     ),
     env_input(
         "--args", metavar="TEXT", help="More options of plan and apply as one text, such as '--prune --shard 1/4'."
+    ),
+    env_input(
+        "--shard-index",
+        also="MMSYNC_SHARD_INDEX",
+        type=click.IntRange(min=0),
+        metavar="K",
+        help="Which shard, from 0; with --shard-count.",
+    ),
+    env_input(
+        "--shard-count", also="MMSYNC_SHARD_COUNT", type=click.IntRange(min=1), metavar="N", help="How many shards."
     ),
     env_input("--comment/--no-comment", default=True, show_default=True, help="Keep a comment on the pull request."),
     env_input(
