@@ -10,6 +10,7 @@
     ├── SettingsError            a server address, token or option is missing or contradicts another
     │   └── TokenSettingsError   … the token
     ├── LockTimeout              another mmsync holds the server's lock
+    ├── AuditError               the audit record cannot be written
     └── client.error.ModelManagerError   the server or the way to it (its own tree is in that module)
 
 An error's ``str`` is one sentence that a person can act on; ``hint`` says what to do next, or is empty.
@@ -92,3 +93,7 @@ class TokenSettingsError(SettingsError):
 
 class LockTimeout(MmsyncError):
     """Another mmsync on this machine is at work on the same server and did not finish in time."""
+
+
+class AuditError(MmsyncError):
+    """The audit record cannot be opened or written, without which nothing is written to the server."""

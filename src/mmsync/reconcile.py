@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from mmsync.apply.audit import AuditFile
 from mmsync.apply.executor import Stop, apply_changes
 from mmsync.apply.outcome import Downloads, Event, Outcome, Phase, Progress, Verified
 from mmsync.client import Model
@@ -116,6 +117,7 @@ def apply_plan(
     stop: Stop | None = None,
     fail_fast: bool = False,
     on_event: Callable[[Event], None] | None = None,
+    audit: AuditFile | None = None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> tuple[Outcome, ...]:
     """Carry out a plan and return what became of each change, in the plan's order.
@@ -127,20 +129,29 @@ def apply_plan(
         stop: Asked whether to stop: what is in flight finishes, nothing new begins.
         fail_fast: Whether the first failure ends the run.
         on_event: Called with every event, always from the calling thread.
+        audit: Gets a record of what is done; where that cannot be written nothing more begins, and its ``error`` says why.
         sleep: Waits so many seconds, for a server whose list is behind.
 
     Raises:
         PlanRefused: A guard forbids the plan; nothing was written.
+        AuditError: The audit record cannot be begun; nothing was written.
     """
     if plan.refusals:
         raise PlanRefused("the plan is refused; nothing was written", plan.refusals)
     outcomes: tuple[Outcome, ...] = ()
     client, ledger = connection.client, connection.ledger
-    for event in apply_changes(plan, client, ledger, jobs=jobs, stop=stop, fail_fast=fail_fast, sleep=sleep):
-        if on_event:
-            on_event(event)
-        if isinstance(event, Verified):
-            outcomes = event.outcomes
+    with contextlib.ExitStack() as stack:
+        recorder = stack.enter_context(audit.record(plan)) if audit and plan.changes else None
+        record = recorder.attempted if recorder else None
+        for event in apply_changes(
+            plan, client, ledger, jobs=jobs, stop=stop, fail_fast=fail_fast, record=record, sleep=sleep
+        ):
+            if isinstance(event, Verified):
+                outcomes = event.outcomes
+                if recorder:
+                    recorder.settled(outcomes)
+            if on_event:
+                on_event(event)
     if not plan.has_errors and all(outcome.ok for outcome in outcomes):
         ledger.learn_guards(plan.server, plan.manifests, plan.manifest_guards)
     return outcomes

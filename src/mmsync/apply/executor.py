@@ -53,9 +53,11 @@ class Executor:
     clock: Callable[[], float]
     history: History
     fail_fast: bool
+    record: Callable[[Attempt], bool] | None = None
     # whether the run was stopped and its grace passed while the server had yet to answer
     is_cut_short: bool = False
     _ended: bool = False
+    _is_unrecorded: bool = False
     _halt: threading.Event = field(default_factory=threading.Event)
     _abort: threading.Event = field(default_factory=threading.Event)
     _events: queue.SimpleQueue[Event | None] = field(default_factory=queue.SimpleQueue)
@@ -138,6 +140,9 @@ class Executor:
         outcome = attempt.outcome
         if outcome.code == "token" or (self.fail_fast and not outcome.ok):
             self._halt.set()
+        if self.record is not None and not self.record(attempt):
+            self._is_unrecorded = True
+            self._halt.set()
         self._events.put(Finished(outcome))
         return True
 
@@ -170,6 +175,8 @@ class Executor:
         if change.name in self._begun:
             why = "the run ended before the server answered; the next run finds out what it holds"
             return Attempt(Outcome(change, "failed", "interrupted", why))
+        if self._is_unrecorded:
+            return Attempt(Outcome(change, "not-attempted", "audit", "the audit record could not be written"))
         ends = [attempt.outcome for attempt in self._attempts.values() if not attempt.outcome.ok]
         if any(outcome.code == "token" for outcome in ends):
             return Attempt(Outcome(change, "not-attempted", "token", "the server refused the token"))
@@ -187,6 +194,7 @@ def apply_changes(
     jobs: int = 8,
     stop: Stop | None = None,
     fail_fast: bool = False,
+    record: Callable[[Attempt], bool] | None = None,
     grace: float = 10.0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
@@ -201,8 +209,9 @@ def apply_changes(
     learns what the server was seen to hold afterwards. ``jobs`` says how many files to send at a time: while the server
     looks at a file it has, or saves it, the next one is sent, and those after that are read on the server, so that up
     to four times as many changes are under way; with 1, one after another. ``stop`` is asked before each change, and a
-    few times a second. With ``fail_fast`` the first failure ends the run. ``clock`` tells monotonic seconds; ``sleep``
-    waits some, for a server whose list is behind.
+    few times a second. With ``fail_fast`` the first failure ends the run. ``record`` is called with each attempt, from
+    its worker and before that begins another; where it returns False, no other change begins. ``clock`` tells monotonic
+    seconds; ``sleep`` waits some, for a server whose list is behind.
     """
     known = {(model, image): content[0] for (model, _, image), content in ledger.images(plan.server).items()}
 
@@ -211,7 +220,7 @@ def apply_changes(
         present = there.sha256 or known.get((str(there.id), str(there.image_id))) if there else None
         return ledger.verified(plan.server, change.name), present
 
-    run = Executor(plan.changes, client, max(1, jobs), stop, clock, history, fail_fast=fail_fast)
+    run = Executor(plan.changes, client, max(1, jobs), stop, clock, history, fail_fast=fail_fast, record=record)
     yield from run.events(grace)
     attempts = run.attempts
     # A file skipped as changed may be one whose remembered digest is wrong: the next run must read it anew.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +13,15 @@ import click
 
 from mmsync._version import __version__
 from mmsync.apply import Event, Outcome
+from mmsync.apply.audit import AuditFile
 from mmsync.apply.outcome import Finished, Started, Verified
 from mmsync.cli import options as opt
+from mmsync.cli.audit import audit_option, open_audit
+from mmsync.cli.checksums import checksums_option, refuse_other, write_checksums
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import answer, colour, columns, warn
-from mmsync.cli.plan import show
+from mmsync.cli.plan import inputs_of, refuse_input, show
 from mmsync.cli.progress import progress
 from mmsync.cli.reporting import complain, publish
 from mmsync.cli.settings import ServerOptions, resolve
@@ -42,6 +45,8 @@ class _How(NamedTuple):
     yes: bool
     fail_fast: bool
     lock_timeout: float
+    audit: str | None
+    checksums: str | None
     detailed_exitcode: bool
     output_format: str
     quiet: bool
@@ -58,6 +63,8 @@ class _How(NamedTuple):
     click.option("-y", "--yes", is_flag=True, help="Do not ask, even on a terminal."),
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure."),
     opt.number_option("--lock-timeout", click.FloatRange(min=0), 600.0, "SECONDS", _LOCK_HELP),
+    audit_option,
+    checksums_option,
     click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where something was changed."),
     opt.format_option("text", "json", "markdown"),
     opt.quiet_option,
@@ -96,6 +103,7 @@ def apply(
         at = document["server"]
         settings = ServerSettings(at["url"], domain=at.get("domain") or None, source=Source(str(saved), 1, 1))
     target = resolve(server, settings)
+    audit = _outputs(how, [*inputs_of(desired), *([("the saved plan", saved)] if saved else [])])
     with planned(desired, options, target, quiet=how.quiet, lock_timeout=how.lock_timeout) as (plan, connection):
         if document is not None:
             check_saved(plan, document, str(saved))
@@ -104,7 +112,21 @@ def apply(
             why = f"the plan's digest is {plan_digest(plan)}, not the expected {expect}; nothing was written"
             hint = "what would be done now is shown above: plan again, look at it, and expect that digest"
             raise PlanRefused(why, hint=hint)
-        return _carry_out(plan, connection, how, options.jobs)
+        return _carry_out(plan, connection, how, options.jobs, audit)
+
+
+def _outputs(how: _How, inputs: Sequence[tuple[str, str]]) -> AuditFile | None:
+    """Return the audit record, opened, if there is to be one; raise where a file to write is not to be written."""
+    for option, path in (("--audit", how.audit), ("--checksums", how.checksums)):
+        if path is not None:
+            if not path.strip():
+                raise click.UsageError(f"{option} is empty: give it a value, or leave it out")
+            refuse_input(option, path, inputs)
+    if how.checksums:
+        if how.audit and Path(how.checksums).resolve() == Path(how.audit).resolve():
+            raise click.UsageError("--audit and --checksums name one file: give each its own")
+        refuse_other(how.checksums)
+    return open_audit(how.audit)
 
 
 def read_saved(name: str) -> dict[str, Any]:
@@ -121,7 +143,7 @@ def read_saved(name: str) -> dict[str, Any]:
     return read_document(content.decode("utf-8", "replace"), name)
 
 
-def _carry_out(plan: Plan, connection: Connection, how: _How, jobs: int) -> int:
+def _carry_out(plan: Plan, connection: Connection, how: _How, jobs: int, audit: AuditFile | None) -> int:
     """Show the plan, ask, apply it, report; return the exit code."""
     from mmsync.reconcile import apply_plan  # noqa: PLC0415 - loaded by the time a plan is made
 
@@ -154,16 +176,25 @@ def _carry_out(plan: Plan, connection: Connection, how: _How, jobs: int) -> int:
             if isinstance(event, Verified) and event.unverified:
                 warn(event.unverified)
 
-        outcomes = apply_plan(plan, connection, jobs=jobs, stop=stopping, fail_fast=how.fail_fast, on_event=on_event)
+        outcomes = apply_plan(
+            plan, connection, jobs=jobs, stop=stopping, fail_fast=how.fail_fast, on_event=on_event, audit=audit
+        )
     report.outcomes(outcomes)
+    if how.checksums:
+        write_checksums(how.checksums, plan, outcomes)
     publish(plan, outcomes)
-    if report.error is not None:
-        raise report.error
-    if stopping.signal is not None:
-        return 128 + stopping.signal
+    for error in (report.error, audit.error if audit else None):
+        if error is not None:
+            raise error
+    return _exit_code(plan, outcomes, stopping.signal, detailed=how.detailed_exitcode)
+
+
+def _exit_code(plan: Plan, outcomes: Sequence[Outcome], signal: int | None, *, detailed: bool) -> int:
+    if signal is not None:
+        return 128 + signal
     if plan.has_errors or not all(outcome.ok for outcome in outcomes):
         return ExitCode.FAILURE
-    return ExitCode.CHANGES if outcomes and how.detailed_exitcode else ExitCode.DONE
+    return ExitCode.CHANGES if outcomes and detailed else ExitCode.DONE
 
 
 class ApplyReport:

@@ -10,6 +10,7 @@ import json
 import os
 import stat
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -58,7 +59,7 @@ def plan(
     server = server.with_token()
     desired = read(manifest)
     if out:
-        _refuse_input(out, desired)
+        refuse_input("--out", out, inputs_of(desired))
     with planned(desired, options, resolve(server, desired.server), quiet=quiet) as (made, _):
         pass
     if out:
@@ -101,19 +102,23 @@ def _refuse_other(path: str) -> None:
     raise SettingsError(why, "give another name, or remove it")
 
 
-def _refuse_input(path: str, manifest: Manifest) -> None:
-    """Raise `SettingsError` for a file that the plan is made from, by whatever name and whatever it holds."""
+def refuse_input(option: str, path: str, inputs: Iterable[tuple[str, str]]) -> None:
+    """Raise `SettingsError` for a file that the run is made from, by whatever name and whatever it holds."""
     try:
         there = Path(path).stat()
     except OSError:
         return  # what is not there yet can be none of the files that were read
-    inputs = [("a manifest", name) for name in manifest.paths]
-    inputs += [("a listed model's file", desired.path) for desired in manifest.models]
     for what, name in inputs:
         with contextlib.suppress(OSError):
             if os.path.samestat(os.stat(name), there):  # noqa: PTH116 - a Path for each of ten thousand is slow
-                why = f"--out {printable(path, 4096)} is {what}; it was left as it is"
+                why = f"{option} {printable(path, 4096)} is {what}; it was left as it is"
                 raise SettingsError(why, "give another name")
+
+
+def inputs_of(manifest: Manifest) -> list[tuple[str, str]]:
+    """Return every file that a manifest stands for, and what it is."""
+    found = [("a manifest", name) for name in manifest.paths]
+    return found + [("a listed model's file", desired.path) for desired in manifest.models]
 
 
 def _save(plan: Plan, path: str) -> None:

@@ -14,9 +14,12 @@ from types import FrameType
 
 import click
 
+from mmsync.apply.audit import AuditFile
 from mmsync.cli import options as opt
+from mmsync.cli.audit import audit_option, open_audit
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
+from mmsync.cli.plan import refuse_input
 from mmsync.cli.session import PersistentConnection
 from mmsync.cli.settings import ServerOptions, lock_folder
 from mmsync.connection import expanded
@@ -49,6 +52,7 @@ def _seconds(name: str, default: float, text: str) -> opt.Decorator:
 @_seconds("--interval", 300.0, "Time between two full reconciles, give or take a tenth.")
 @_seconds("--poll", 10.0, "Time between two looks where no file events come from.")
 @opt.enum_option("--on-drift", values=["fix", "report"], text="What to do about changes made outside mmsync.")
+@audit_option
 @click.option("--once", is_flag=True, help="Make one pass over settled files and exit as apply would.")
 @click.option(
     "--on-change",
@@ -69,6 +73,7 @@ def watch(
     interval: float,
     poll: float,
     on_drift: OnDrift,
+    audit: str | None,
     once: bool,
     on_change: str | None,
     log_format: str,
@@ -94,8 +99,13 @@ def watch(
         once=once,
     )
     words = None if on_change is None else parse_command(on_change)
+    if audit is not None:
+        if not audit.strip():
+            raise click.UsageError("--audit is empty: give it a value, or leave it out")
+        refuse_input("--audit", audit, [("a manifest", path) for path in manifest.paths])
+    record = open_audit(audit)
     log = Log(_write_line, time.time, as_json=log_format == "json")
-    with _outside(watching, server, words, log) as outside, _signals(outside):
+    with _outside(watching, server, words, log, record) as outside, _signals(outside):
         well = Watcher(watching, outside).run()
         if outside.control.signal:
             outside.log("watch_stopped", "stopped by a signal", signal=signal.Signals(outside.control.signal).name)
@@ -106,7 +116,7 @@ def watch(
 
 @contextlib.contextmanager
 def _outside(
-    options: WatchOptions, server: ServerOptions, words: tuple[str, ...] | None, log: Log
+    options: WatchOptions, server: ServerOptions, words: tuple[str, ...] | None, log: Log, audit: AuditFile | None
 ) -> Iterator[Dependencies]:
     """Put together what the watcher meets the world with."""
     trigger = Trigger(time.sleep)
@@ -145,6 +155,7 @@ def _outside(
             wall=time.time_ns,
             effort=time.thread_time,
             chance=random.random,
+            audit=audit,
         )
 
 

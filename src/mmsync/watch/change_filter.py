@@ -87,7 +87,7 @@ class ChangeFilter:
                 self._in_step[change.name] = _content_hash(change)
                 if change.action == "delete":
                     self._deleted_at.append(now)
-            elif outcome.code != "interrupted":
+            elif outcome.code not in ("interrupted", "audit"):
                 self.retries.failed(change.name, _target(change), now, permanent=outcome.permanent)
         for change in plan.unchanged:
             self.retries.succeeded(change.name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.apply.outcome import Outcome
 from mmsync.client.error import ModelManagerError, TokenError, TransportError
-from mmsync.errors import LockTimeout, MmsyncError, SettingsError, TokenSettingsError
+from mmsync.errors import AuditError, LockTimeout, MmsyncError, SettingsError, TokenSettingsError
 from mmsync.plan import Change, Plan
 from mmsync.printable import few, printable
 from mmsync.types import Desired, Diagnostic
@@ -128,6 +128,8 @@ def of_error(error: Exception) -> Condition:
             kind, code = "token", "settings"
         case SettingsError():
             kind, code = "server", "settings"
+        case AuditError():
+            kind, code = "disk", "audit"
         case LockTimeout():
             kind, code = "server", "lock"
         case MmsyncError():
@@ -212,8 +214,9 @@ def of_orphans(plan: Plan) -> Condition | None:
 def of_outcomes(outcomes: Iterable[Outcome]) -> Iterator[Condition]:
     """Return a condition for each change that was not done, those that a signal ended aside."""
     for outcome in outcomes:
-        # A refused token is a condition of the token, a file that changed meanwhile is none: it is waited for.
-        if outcome.ok or outcome.code in ("interrupted", "token", "file-changed"):
+        # A refused token is a condition of the token, an audit record that cannot be written one of the disk; a file
+        # that changed meanwhile is none: it is waited for.
+        if outcome.ok or outcome.code in ("interrupted", "token", "file-changed", "audit"):
             continue
         name = printable(outcome.change.name)
         message = f"{name}: {outcome.message or outcome.code}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from mmsync.apply.audit import AuditFile
 from mmsync.plan import Options
 from mmsync.watch.change_filter import OnDrift
 from mmsync.watch.control import Control, Trigger
@@ -51,3 +52,4 @@ class Dependencies(NamedTuple):
     wall: Callable[[], int]  # nanoseconds since the epoch, as files are stamped
     effort: Callable[[], float]  # seconds of processor time this thread has used
     chance: Callable[[], float]  # a number from 0 up to 1
+    audit: AuditFile | None = None  # gets a record of what is done to the server

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mmsync.apply.outcome import Event, Outcome
 from mmsync.connection import Connection
-from mmsync.errors import FileError
+from mmsync.errors import AuditError, FileError
 from mmsync.files.allowed_paths import AllowedPaths
 from mmsync.files.digest import DigestCache, ToldOnly, digest_file, read_contents
 from mmsync.manifest import Manifest, ServerSettings
@@ -154,6 +154,7 @@ class Reconciled(NamedTuple):
     waiting: frozenset[str]
     has_changed: bool  # whether a file was no longer what the last scan had found settled
     warnings: tuple[str, ...]  # what the ledger had to say
+    audit_error: AuditError | None = None  # why the audit record is not whole
 
 
 class Reconciler:
@@ -214,9 +215,12 @@ class Reconciler:
             filtered = self.change_filter.select(plan, now, listed=len(manifest.models))
             plan = replace(plan, changes=filtered.changes, refusals=())  # what a guard forbids is not among them
             outcomes: tuple[Outcome, ...] = ()
+            audit = self._dependencies.audit
             if plan.changes and not control.is_set():
                 with self._dependencies.server.lock(connection.server):
-                    outcomes = apply_plan(plan, connection, jobs=self._options.jobs, stop=control, on_event=on_event)
+                    outcomes = apply_plan(
+                        plan, connection, jobs=self._options.jobs, stop=control, on_event=on_event, audit=audit
+                    )
         self.change_filter.remember(plan, outcomes, self._clock(), names=(desired.name for desired in selected))
         unread = (desired for desired in selected if isinstance(read.contents[desired.name], FileError))
         waiting = read.waiting | {desired.name for desired in unread if _is_under(desired.path, unknown_roots)}
@@ -233,6 +237,7 @@ class Reconciler:
             waiting=waiting | filtered.waiting,
             has_changed=read.has_changed,
             warnings=tuple(warnings),
+            audit_error=audit.error if audit and outcomes else None,
         )
 
     def selected(self, manifest: Manifest) -> list[Desired]:

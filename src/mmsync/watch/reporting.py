@@ -50,7 +50,8 @@ class Reporter:
         was_away = self._server is None or any(self._conditions.get(kind) for kind in _OF_RECONCILE)
         refused = next((outcome for outcome in outcomes if outcome.code == "token"), None)
         again = "the server accepts the token again"
-        self._set_of_reconcile(Condition("token", "", refused.message, "token", again) if refused else None)
+        failed = of_error(result.audit_error) if result.audit_error else None
+        self._set_of_reconcile(Condition("token", "", refused.message, "token", again) if refused else failed)
         self._conditions.set("ledger", of_ledger(result.warnings))
         if self._server != plan.server:
             self._server = plan.server

@@ -145,7 +145,7 @@ class Watcher:
             self._reporter.failed(error)
         else:
             self._failures.succeeded("")
-            if any(outcome.code == "token" for outcome in result.outcomes):
+            if result.audit_error or any(outcome.code == "token" for outcome in result.outcomes):
                 self._failures.failed("", None, self._clock())
             if result.has_changed:
                 self._scanner.request()
