@@ -1,24 +1,23 @@
 """The machine's locks: two mmsyncs on one server take turns, disjoint shards of it work side by side.
 
-A whole run locks the server's file for itself. A shard shares that file with the other shards of the same count, which
-the file names, and has a file of its own for itself, so that no shard is at work twice. Every lock is the kernel's,
-which frees it when the process ends, however that comes.
+Whoever begins passes the server's gate, one at a time. A whole run keeps the gate shut while it works, and waits there
+until every shard at work has ended. A shard takes a lock of its own, waits for shards of another count, and opens the
+gate again: then those of its own count pass, each with a lock of its own, so that no shard is at work twice. Every lock
+is the kernel's, which frees it when the process ends, however that comes.
 
-The order: whoever waits for the server's file keeps the gate shut meanwhile, so that nobody who comes later passes, be it
-a shard that could work beside those at work. It comes in when these have ended. Those before the gate try every 50 ms,
-and whichever tries first after it opens is the next. Whoever gives up loses its place.
+The order: those before the gate try every 50 ms, and whichever tries first after it opens is the next. Whoever has passed
+it is overtaken by nobody. A shard that is at work already is waited for outside the gate.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
+import functools
 import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from mmsync.types import ServerName
 
 _POLL = 0.05  # seconds between two attempts
-_TAKEN = frozenset({errno.EAGAIN, errno.EACCES})
+_NEWS = 0.3  # seconds of waiting after which it is said
 
 
 @contextlib.contextmanager
@@ -46,20 +45,22 @@ def server_lock(
 
     The folder is the same for every mmsync of this user, whatever ledger each uses; `SettingsError` where it cannot be
     used, or belongs to somebody else. ``shard`` is ``(i, n)`` as in `Selection`. ``on_wait`` is called once with a
-    sentence when there is something to wait for; where another mmsync does not finish in ``timeout`` seconds,
+    sentence when that takes longer than a moment; where another mmsync does not finish in ``timeout`` seconds,
     `LockTimeout` is raised. ``clock`` tells monotonic seconds.
     """
     name = hashlib.sha256(repr(tuple(server)).encode()).hexdigest()[:32]
-    path = private_folder(folder) / f"{name}.lock"
-    began: float | None = None
+    gate = private_folder(folder) / f"{name}.lock"
+    where = "shard {}/{} of {}".format(*shard, server.url) if shard else server.url
+    began, is_told = clock(), False
 
-    def until(acquire: Callable[[], bool], where: str) -> None:
-        nonlocal began
-        while not acquire():
-            if began is None:
-                began = clock()
-                on_wait(f"waiting for another mmsync at work on {where}")
+    def until(attempt: Callable[[], bool]) -> None:
+        nonlocal is_told
+        while not attempt():
             left = began + timeout - clock()
+            # A gate that others just pass is no news.
+            if not is_told and timeout - left >= min(_NEWS, timeout):
+                is_told = True
+                on_wait(f"waiting for another mmsync at work on {where}")
             if left <= 0:
                 raise LockTimeout(
                     f"another mmsync has been at work on {where} for more than {timeout:g} s",
@@ -67,61 +68,52 @@ def server_lock(
                 )
             sleep(min(_POLL, left))
 
-    with contextlib.ExitStack() as locked:
+    with contextlib.ExitStack() as held:
         try:
-            if shard is not None:
-                # First: whoever waits for its own twin keeps no gate shut for the others.
-                own = locked.enter_context(_opened(path.with_suffix(".{}-of-{}.lock".format(*shard))))
-                until(lambda: _acquire(own, fcntl.LOCK_EX), "shard {}/{} of {}".format(*shard, server.url))
-            with _opened(path.with_suffix(".gate.lock")) as gate:
-                until(lambda: _acquire(gate, fcntl.LOCK_EX), server.url)
-                whole = locked.enter_context(_opened(path))
-                until(lambda: _admitted(whole, shard[1] if shard else None), server.url)
-        except OSError as error:
+            if shard is None:
+                until(lambda: _takes(gate, held))
+                _wait_for(folder.glob(f"{name}.*-of-*.lock"), until)
+            else:
+                own = folder / "{}.{}-of-{}.lock".format(name, *shard)
+                with contextlib.ExitStack() as passing:
+                    until(lambda: _passes(gate, passing, own, held))
+                    others = folder.glob(f"{name}.*-of-*.lock")
+                    _wait_for((path for path in others if not path.match(f"*-of-{shard[1]}.lock")), until)
+        except (OSError, NotImplementedError) as error:  # the second from filelock, where there are no locks at all
             raise SettingsError(
-                f"cannot lock {path}: {error.strerror or error}",
+                f"cannot lock {gate}: {getattr(error, 'strerror', None) or error}",
                 "network file systems may have no locks: set MMSYNC_LOCK_DIR to a folder on a disk of this machine",
             ) from error
         yield
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    # Closed, it is unlocked. It stays where it is: a file of the same name made anew would be another lock.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def _takes(path: Path, held: contextlib.ExitStack) -> bool:
+    """Take a lock, for as long as ``held`` is; False where another process has it."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - only applying needs it
 
-
-def _acquire(descriptor: int, kind: int) -> bool:
-    """Lock an open file, in place of the lock it may have; where that cannot be now, it has none."""
+    lock = FileLock(path, mode=0o600)
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in _TAKEN:
-            raise
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        lock.acquire(timeout=0)
+    except Timeout:
         return False
+    held.callback(lock.release)
     return True
 
 
-def _admitted(descriptor: int, count: int | None) -> bool:
-    """Lock the server's file, for a shard of so many together with others of that count; the gate is shut."""
-    if count is None:
-        return _acquire(descriptor, fcntl.LOCK_EX)
-    if not _acquire(descriptor, fcntl.LOCK_SH):
-        return False
-    named = b"%d\n" % count
-    if os.pread(descriptor, 32, 0) == named:
-        return True
-    # It names another count: of shards at work, or of some that have ended.
-    if not _acquire(descriptor, fcntl.LOCK_EX):
-        return False
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, named, 0)
-    return _acquire(descriptor, fcntl.LOCK_SH)
+def _passes(gate: Path, passing: contextlib.ExitStack, own: Path, held: contextlib.ExitStack) -> bool:
+    """Take both locks, or none: a shard that is at work already is waited for outside the gate."""
+    with contextlib.ExitStack() as tried:
+        if _takes(gate, tried) and _takes(own, held):
+            passing.push(tried.pop_all())
+            return True
+    return False
+
+
+def _wait_for(paths: Iterable[Path], until: Callable[[Callable[[], bool]], None]) -> None:
+    """Wait until nobody has any of these locks; the gate is shut, so that nobody takes one anew."""
+    for path in paths:
+        with contextlib.ExitStack() as tried:
+            until(functools.partial(_takes, path, tried))
 
 
 def private_folder(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -28,7 +29,7 @@ ACTION = ROOT / ".github" / "actions" / "mmsync" / "action.yml"
 COPIED = sorted(path for path in EXAMPLES.glob("*.yml") if path.name != "gitlab-ci.yml")
 CALLED = [OURS / "plan.yml", OURS / "apply.yml", OURS / "drift.yml"]
 OWN = [OURS / "ci.yml", OURS / "release.yml"]
-WORKFLOWS = [*COPIED, *CALLED, *OWN]
+WORKFLOWS = [*COPIED, *CALLED, OURS / "attest.yml", *OWN]
 TOKEN = "token-of-the-workflow-test"
 NAMES = ["domain_dga", "login_odds", "login_profile", "login_risk"]
 PINNED = re.compile(r"uses: (?P<action>[\w./-]+)@(?P<commit>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)")
@@ -41,6 +42,7 @@ RELEASING = {
     "pypi": {"id-token"},
     "release": {"contents"},
 }
+CHECKSUMS = "inputs.checksums && format('{0}/mmsync/models.sha256', runner.temp) || ''"
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def run(checkout, home, server, github):
     numbers = iter(range(1, 99))
 
     def run_workflow(name, *, token=TOKEN, matrix=(0, 1)):
-        (job,) = workflow_steps.load(EXAMPLES / name)["jobs"].values()
+        job, *_ = workflow_steps.load(EXAMPLES / name)["jobs"].values()
         called = workflow_steps.load(OURS / job["uses"].partition("@")[0].rpartition("/")[2])
         pull_request = {"number": 17, "head": {"sha": HEAD, "repo": {"full_name": REPOSITORY}}}
         event = home / "event.json"
@@ -111,6 +113,7 @@ def run(checkout, home, server, github):
             for key, value in job["with"].items()
         }
         context |= workflow_steps.called_inputs(called, given)
+        context[CHECKSUMS] = str(home / "temp/mmsync/models.sha256") if given.get("checksums") else ""
         path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin:/usr/bin:/bin"])
         for step in [step for each in called["jobs"].values() for step in each["steps"]]:
             if step.get("uses") != OWN_ACTION or "cancelled()" in step.get("if", ""):
@@ -175,6 +178,28 @@ def test_a_merge_without_a_review_is_refused_and_a_repair_is_not(run, held, gith
     ran = run("repair.yml")
     assert ran.status == 0, ran.log
     assert sorted(held()) == NAMES
+
+
+def test_what_was_applied_is_listed_for_an_attestation(run, held, github, home, checkout):
+    assert run("plan.yml").status == 0
+    github.pull(17, HEAD, merge=MERGE)
+    ran = run("attest.yml")
+    assert ran.status == 0, ran.log
+    listed = dict(reversed(line.split("  ")) for line in (home / "temp/mmsync/models.sha256").read_text().splitlines())
+    assert sorted(listed) == sorted(held()) == NAMES
+    entries = yaml.safe_load((checkout / "models.yaml").read_text())["models"]
+    files = {entry["name"]: (checkout / entry["file"]).read_bytes() for entry in entries}
+    assert listed == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def test_what_attests_gets_what_the_apply_kept():
+    apply, attest = (workflow_steps.load(OURS / name) for name in ("apply.yml", "attest.yml"))
+    (keep,) = (step for step in apply["jobs"]["apply"]["steps"] if step.get("id") == "checksums")
+    *_, signs = attest["jobs"]["attest"]["steps"]
+    assert signs["with"]["subject-checksums"] == keep["with"]["path"]
+    assert apply["on"]["workflow_call"]["outputs"]["checksums"]["value"] == "${{ jobs.apply.outputs.checksums }}"
+    assert apply["jobs"]["apply"]["outputs"]["checksums"] == "${{ steps.checksums.outputs.artifact-id }}"
+    assert not any("uses: $/" in line for line in (OURS / "attest.yml").read_text().splitlines())
 
 
 def test_drift_opens_an_issue_and_closes_it(run, github):
@@ -251,7 +276,7 @@ def test_what_people_copy_is_short_and_calls_what_is_there(path):
     for job in workflow_steps.load(path)["jobs"].values():
         called = workflow_steps.load(OURS / job["uses"].partition("@")[0].rpartition("/")[2])
         assert workflow_steps.called_inputs(called, job["with"])
-        assert job["secrets"].keys() <= called["on"]["workflow_call"]["secrets"].keys()
+        assert job.get("secrets", {}).keys() <= called["on"]["workflow_call"].get("secrets", {}).keys()
         asked = {scope for each in called["jobs"].values() for scope in each["permissions"].items()}
         assert asked == set(job["permissions"].items())
 
@@ -290,13 +315,16 @@ def test_a_job_may_do_only_what_it_says(path):
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():
         granted = {scope for scope, right in job["permissions"].items() if right != "read"}
-        allowed = {"drift.yml": {"issues"}, "ci.yml": set(), "release.yml": set().union(*RELEASING.values())}
-        assert granted <= allowed.get(path.name, {"pull-requests"})
+        rights = [{"issues"}] if "drift" in path.name else [{"pull-requests"}]
+        rights += [{"attestations", "id-token"}] if "attest" in path.name else []  # never with another in one job
+        if path in OWN:
+            rights = list(RELEASING.values()) if path.name == "release.yml" else [set()]
+        assert any(granted <= right for right in rights)
         assert "uses" in job or job["timeout-minutes"] <= 60
     assert "pull_request_target" not in workflow["on"]
 
 
-@pytest.mark.parametrize("path", [*CALLED, *OWN, ACTION], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*CALLED, OURS / "attest.yml", *OWN, ACTION], ids=lambda path: path.name)
 def test_no_text_from_outside_stands_in_a_script(path):
     if path == ACTION:
         steps = workflow_steps.load_action(path)["runs"]["steps"]

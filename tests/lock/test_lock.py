@@ -101,19 +101,6 @@ def test_another_server_is_another_lock(folder):
         assert is_free(folder, server=ServerName("http://server", "domain"))
 
 
-def test_an_mmsync_that_knows_no_shards_excludes_them_and_they_it(folder):
-    """It locks the server's file as a whole run does."""
-    import fcntl
-
-    with lock(folder, (1, 4)):
-        (path,) = (path for path in folder.iterdir() if path.name.count(".") == 1)
-        with path.open("rb") as file, pytest.raises(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        assert not is_free(folder, (1, 4))
-
-
 @pytest.mark.parametrize("shard", [(), ("3/4",)])
 def test_what_a_killed_process_had_is_free(folder, shard):
     with process(folder, *shard) as holder:
@@ -191,7 +178,7 @@ def test_what_is_waited_for_is_said_once_and_then_given_up(folder):
 def test_the_files_are_the_users_alone_and_links_are_not_followed(folder, tmp_path):
     with lock(folder, (1, 4)):
         files = list(folder.iterdir())
-    assert len(files) == 3
+    assert len(files) == 2
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     for file in files:
         file.unlink()
