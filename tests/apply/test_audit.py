@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from mmsync.apply.audit import AuditFile, Origin
+from mmsync.apply.audit import AuditFile, Origin, _Appender
 from mmsync.apply.executor import apply_changes
 from mmsync.errors import AuditError
 from mmsync.plan import Options
@@ -388,3 +388,14 @@ def test_a_change_the_server_never_answered_is_recorded_as_such(site, audit, pat
     ]
     proxy.settle()
     assert len(lines(path)) == 2, "who comes late writes nothing"
+
+
+def test_who_comes_after_the_end_writes_to_no_other_file_of_the_same_number(path, tmp_path):
+    appender = _Appender(str(path))
+    number = appender._descriptor
+    appender.close()
+    with (tmp_path / "other").open("wb") as other:
+        assert other.fileno() == number
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            appender.append(b"{}\n")
+    assert (tmp_path / "other").read_bytes() == b""
