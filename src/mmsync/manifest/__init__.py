@@ -1,8 +1,13 @@
 """Manifests: YAML to desired models, with every error at once, each with its file, line and column."""
 
-from mmsync.manifest.discovery import Discovery, discover
+import importlib
+from typing import TYPE_CHECKING
+
 from mmsync.manifest.reader import manifests_in, read_manifest, schema
 from mmsync.manifest.types import DiscoverRule, Manifest, ServerSettings
+
+if TYPE_CHECKING:
+    from mmsync.manifest.discovery import Discovery, discover
 
 __all__ = [
     "DiscoverRule",
@@ -14,3 +19,10 @@ __all__ = [
     "read_manifest",
     "schema",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Most manifests have no rules to discover models by, and go without the module.
+    if name not in ("Discovery", "discover"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("mmsync.manifest.discovery"), name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.engines import EXTENSIONS
@@ -22,6 +22,7 @@ from mmsync.manifest.nodes import (
     required,
     text,
 )
+from mmsync.manifest.plain_entries import Row
 from mmsync.manifest.yaml_loader import MAP, STR, Page
 from mmsync.printable import printable
 from mmsync.types import Desired, Patterns, Source
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from mmsync.manifest.sections import Defaults
 
 _KEYS = ("name", "engine", "file", "description", "sha256", "allow_signature_change", "inspect")
-_PLAIN_KEYS = frozenset({"name", "engine", "file", "description"})
+_PLAIN_KEYS = frozenset({"name", "engine", "file", "description", "sha256"})
 _PIN = re.compile("[0-9a-f]{64}")  # a sha256
 _PIN_LENGTH = 64
 _SHOWN = 5
@@ -131,12 +132,14 @@ def _pin(page: Page, node: Node, what: str) -> str | None:
     return None
 
 
-def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
-    """Return the models listed, in the order of the file, without those that have errors."""
-    defaults, scope, folder, taken, check = rules
-    usual_engine, usual_text, may_change, is_inspected = defaults
+def read_entries(page: Page, node: Node, rules: Rules, rows: Iterable[Row] = ()) -> list[Desired]:
+    """Return the models listed, in the order of the file, without those that have errors.
+
+    ``rows`` are those that were set aside, and are not in ``node``.
+    """
+    read_plain = _plain_reader(rules)
+    rows_by_line = {row.before: row for row in rows}
     models: list[Desired] = []
-    # The loop is what a plan of ten thousand models spends its time on: nothing in it is looked up twice.
     for count, entry in enumerate(items(page, node, "models", "list the models, or write `models: []` for none")):
         if not count & 0xFF:
             page.budget.check()
@@ -145,20 +148,51 @@ def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
         fields: dict[str, str] = (
             {k.value: v.value for k, v in value if k.tag == STR == v.tag} if entry.tag == MAP else {}
         )
+        # No key twice, none with an unusual value.
+        is_plain = len(fields) == len(value) and fields.keys() <= _PLAIN_KEYS
+        if model := (read_plain(fields, source) if is_plain else None) or read_closely(page, entry, rules, source):
+            models.append(model)
+        if row := rows_by_line.get(entry.start_mark.line):
+            models += _read_row(page, row, rules, read_plain)
+    return models
+
+
+def _read_row(page: Page, row: Row, rules: Rules, read_plain: _PlainReader) -> Iterator[Desired]:
+    """Yield the models of entries that were set aside, without those that have errors."""
+    file, column = page.file, row.column + 1
+    for count, entry in enumerate(row.entries):
+        if not count & 0xFF:
+            page.budget.check()
+        source = Source(file, entry.line + 1, column)
+        if model := read_plain(entry.fields, source) or read_closely(page, entry.node(row.column), rules, source):
+            yield model
+
+
+_PlainReader = Callable[[dict[str, str], Source], Desired | None]
+
+
+def _plain_reader(rules: Rules) -> _PlainReader:
+    """Return what makes a model of an entry's fields; it returns None for one that has to be read closely.
+
+    It is what a plan of ten thousand models spends its time on: nothing in it is looked up twice.
+    """
+    defaults, scope, folder, taken, check = rules
+    usual_engine, usual_text, may_change, is_inspected = defaults
+
+    def read_plain(fields: dict[str, str], source: Source) -> Desired | None:
         name = fields.get("name", "")
         engine = fields.get("engine", usual_engine)
         file = fields.get("file", "")
+        sha256 = fields.get("sha256")
         if (
-            fields
-            and len(fields) == len(value)  # no key twice, none with an unusual value
-            and fields.keys() <= _PLAIN_KEYS
-            and name.isidentifier()
+            (name.isidentifier() or name_error(name) is None)
             and len(name) <= MAX_NAME
             and engine is not None
-            and engine in EXTENSIONS
-            and file.endswith(EXTENSIONS[engine])
+            and (expected := EXTENSIONS.get(engine)) is not None
+            and (file.endswith(expected) or not expected)
             and file.isprintable()
             and not file.isspace()
+            and (sha256 is None or _PIN.fullmatch(sha256))
         ):
             path = in_folder(folder, file)
             if (
@@ -167,10 +201,7 @@ def read_entries(page: Page, node: Node, rules: Rules) -> list[Desired]:
                 and (check is None or check(path) is None)
             ):
                 description = fields.get("description", usual_text)
-                models.append(Desired(name, engine, file, path, description, None, may_change, source, is_inspected))
-            else:
-                nodes = {key.value: node for key, node in value}
-                check_name_and_file(page, rules, source, nodes["name"], nodes["file"])
-        elif model := read_closely(page, entry, rules, source):
-            models.append(model)
-    return models
+                return Desired(name, engine, file, path, description, sha256, may_change, source, is_inspected)
+        return None
+
+    return read_plain

@@ -6,15 +6,12 @@
 from __future__ import annotations
 
 import os
-import pkgutil
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from mmsync.errors import ManifestError
 from mmsync.files.allowed_paths import AllowedPaths
-from mmsync.manifest.discover_rules import read_rules
-from mmsync.manifest.discovery import discover
 from mmsync.manifest.entries import Rules, read_entries
 from mmsync.manifest.nodes import pairs
 from mmsync.manifest.sections import (
@@ -93,6 +90,8 @@ class _Reading:
                 page.add_error(*error.args)
             self.found += page.found
         if self.check_files and self.rules:
+            from mmsync.manifest.discovery import discover  # noqa: PLC0415 - see read_rules
+
             discovered = discover(self.rules, self.models, self.stats)
             self.models += discovered.models
             self.stats.update(discovered.stats)
@@ -112,7 +111,7 @@ class _Reading:
         )
 
     def _read_one(self, page: Page) -> None:
-        root = read_document(page)
+        root, rows = read_document(page)
         found = pairs(page, root, _KEYS, "the manifest", secretive=True)
         if root.tag != MAP:
             return
@@ -127,11 +126,13 @@ class _Reading:
         if "models" in found:
             check = AllowedPaths(admitted, self.stats).check if self.check_files else None
             rules = Rules(defaults, Patterns(scope) if scope else None, folder, self.taken, check)
-            self.models += read_entries(page, found["models"], rules)
+            self.models += read_entries(page, found["models"], rules, rows)
         elif "discover" not in found:
             hint = "list the models, or write `models: []` for none"
             page.add_error(root, "missing-key", "the manifest has no models", hint)
         if "discover" in found:
+            from mmsync.manifest.discover_rules import read_rules  # noqa: PLC0415 - 2 ms with discovery, for few manifests
+
             self.rules += read_rules(page, found["discover"], defaults, folder, admitted, scope or None)
 
     def _merge_server(self, page: Page, server: ServerSettings) -> None:
@@ -190,7 +191,8 @@ def schema() -> dict[str, Any]:
     It says what can be said without the file system: positions, duplicate names, scope and files are
     `read_manifest`'s to check. It asks for ``version``, whose absence the reader only warns of.
     """
-    import json  # noqa: PLC0415 - 2 ms, and no reader of a manifest needs it
+    import json  # noqa: PLC0415 - 2 ms for both, and no reader of a manifest needs them
+    import pkgutil  # noqa: PLC0415
 
     found: dict[str, Any] = json.loads(pkgutil.get_data("mmsync.manifest", "schema.json") or b"")
     return found

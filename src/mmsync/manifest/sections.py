@@ -20,8 +20,19 @@ from mmsync.manifest.nodes import (
     pattern_error,
     text,
 )
+from mmsync.manifest.plain_entries import Row, are_neighbours, set_aside
 from mmsync.manifest.types import ServerSettings
-from mmsync.manifest.yaml_loader import NULL, NotYaml, Page, Unreadable, compose, end_of, expands_too_far, explained
+from mmsync.manifest.yaml_loader import (
+    MAP,
+    NULL,
+    NotYaml,
+    Page,
+    Unreadable,
+    compose,
+    end_of,
+    expands_too_far,
+    explained,
+)
 from mmsync.printable import printable
 from mmsync.types import MOST_GLOBS, is_glob
 
@@ -34,43 +45,72 @@ if TYPE_CHECKING:
 # The largest manifest that is read; 100,000 models with a line of description take about a quarter of it.
 _MAX_BYTES = 64 * 2**20
 
+# From here on entries are set aside: below, the parser is as quick as what looks for them.
+_MANY_BYTES = 32 * 1024
+
 # The lines of marks of Git, Mercurial and Subversion; nothing in a block or quoted text of a manifest begins a line so.
 _CONFLICT = re.compile(rb"^(?:<{7}|>{7}) \S", re.MULTILINE)
-_ODD_BREAK = re.compile(rb"\xc2\x85|\xe2\x80[\xa8\xa9]")
+_CONFLICT_SIGNS = (b"<<<<<<< ", b">>>>>>> ")
+_ODD_BREAKS = tuple(character.encode() for character in "\x85\u2028\u2029")
 
 # It begins with the star, which the regular expression engine can leap to: a class first would try every byte.
 _ALIAS = re.compile(rb"\*(?<=[\s\[{,:-]\*)[^\s,\]}]")
 
 
-def read_document(page: Page) -> Node:
-    """Return the root node of the manifest ``page.file``; raises `Unreadable` where there is none."""
+class Document(NamedTuple):
+    """A manifest file's text, parsed."""
+
+    root: Node
+    rows: list[Row]  # the models that are not in ``root``, because they were set aside
+
+
+def read_document(page: Page) -> Document:
+    """Return the manifest ``page.file`` parsed; raises `Unreadable` where that cannot be."""
     data = _read(page).removeprefix(b"\xef\xbb\xbf")  # Windows editors write this mark; it says nothing
     try:
-        data.decode()
+        decoded = data.decode()
     except UnicodeDecodeError as error:
         wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
         summary = f"the text is {'UTF-16, not UTF-8' if wide else f'not UTF-8: byte 0x{data[error.start]:02x}'}"
         source = end_of(page, data[: error.start].decode())
         raise Unreadable(source, "encoding", summary, "save the file as UTF-8") from error
-    if conflict := _CONFLICT.search(data):
+    # Searched for as text first, which is fifty times as quick, and hardly a manifest holds any.
+    if any(sign in data for sign in _CONFLICT_SIGNS) and (conflict := _CONFLICT.search(data)):
         source = end_of(page, data[: conflict.start()].decode())
         hint = "settle it, and remove the lines of marks"
         raise Unreadable(source, "merge-conflict", "a merge conflict was left in", hint)
-    if _ODD_BREAK.search(data):
-        page.number_lines(data.decode())
+    if is_odd := any(mark in data for mark in _ODD_BREAKS):
+        page.number_lines(decoded)
+    # No alias without an anchor, whose sign few manifests hold.
+    alias = _ALIAS.search(data) if b"&" in data else None
+    if len(data) >= _MANY_BYTES and not is_odd and not alias and (document := _without_plain_entries(page, decoded)):
+        return document
     try:
         root = compose(data, page.budget.check)
     except NotYaml as error:
-        raise explained(page, error.args[0], data.decode()) from error
+        raise explained(page, error.args[0], decoded) from error
     if root is None or (root.tag == NULL and not root.value):  # nothing, or nothing behind `---`
         hint = "write `version: 1` and `models:` with a list under it"
         raise Unreadable(None, "empty", "the manifest is empty", hint)
-    # No alias without an anchor, whose sign few manifests hold.
-    if b"&" in data and (alias := _ALIAS.search(data)) and expands_too_far(root):
+    if alias and expands_too_far(root):
         source = end_of(page, data[: alias.end() - 2].decode("utf-8", "ignore"))
         summary = "aliases that repeat too much or contain themselves"
         raise Unreadable(source, "alias-bomb", summary, "write the entries out")
-    return root
+    return Document(root, [])
+
+
+def _without_plain_entries(page: Page, decoded: str) -> Document | None:
+    """Return the document with its plain entries set aside; None where it has none, or must be parsed as a whole."""
+    rest, rows = set_aside(decoded)
+    nodes = sum(1 + 2 * len(entry.fields) for row in rows for entry in row.entries)
+    try:
+        root = compose(rest.encode(), page.budget.check, nodes=nodes) if rows else None
+    except NotYaml:
+        return None
+    if root is None or root.tag != MAP or isinstance(root.value, str):
+        return None
+    models = [value for key, value in root.value if key.value == "models"]
+    return Document(root, rows) if len(models) == 1 and are_neighbours(models[0], rows) else None
 
 
 def _read(page: Page) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import zip_longest
@@ -64,16 +64,17 @@ def paused_gc() -> Iterator[None]:
             gc.enable()
 
 
-def compose(data: bytes, check: Callable[[], None] = lambda: None) -> Node | None:
+def compose(data: bytes, check: Callable[[], None] = lambda: None, *, nodes: int = 0) -> Node | None:
     """Return the root node of the one document in ``data``, YAML in UTF-8, or None where there is none.
 
     ``check`` is called now and then; what it raises ends the reading. Raises `NotYaml`, or `Unreadable` where the
-    document is nested too deeply or holds too many nodes.
+    document is nested too deeply or holds too many nodes, with the ``nodes`` of it that are not in ``data``.
     """
     made = loader_class()
     try:
         loader = made(data)
         loader.check = check
+        loader.nodes = nodes
         root: Node | None = loader.get_single_node()
     except made.error as error:
         raise NotYaml(error) from error
@@ -90,7 +91,7 @@ def loader_class(*, pure: bool = False) -> type[Any]:
     in_python = (yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer)
     bases: tuple[type[Any], ...] = in_python if pure or not yaml.__with_libyaml__ else (vars(yaml.cyaml)["CParser"],)
     scalar, sequence = yaml.ScalarNode, yaml.SequenceNode
-    resolvers = _resolvers(yaml.SafeLoader.yaml_implicit_resolvers)
+    known = resolvers()
 
     class Loader(*bases):  # type: ignore[misc]  # which parser is there is known only at run time
         check: Callable[[], object] = int  # as good as nothing
@@ -106,8 +107,8 @@ def loader_class(*, pure: bool = False) -> type[Any]:
         def resolve(self, kind: type[Node], value: str | None, implicit: Any) -> str:
             if kind is scalar:
                 if implicit[0]:
-                    for tag, matches in resolvers.get(value[0] if value else "", ()):
-                        if matches(value):
+                    for tag, matches in known.get(value[0] if value else "", ()):
+                        if matches(value or ""):
                             return tag
                 return STR
             return SEQ if kind is sequence else MAP
@@ -134,13 +135,17 @@ def _checked(loader: Any, node: Node) -> int:
     return int(min(loader.nodes + 4096, _MAX_NODES))
 
 
-def _resolvers(own: dict[str, list[tuple[str, Any]]]) -> dict[str, list[tuple[str, Any]]]:
-    """Return, by the first character of a plain scalar, the tags it may have and what tells whether it does."""
-    resolvers = {first: [(tag, pattern.match) for tag, pattern in rules] for first, rules in own.items()}
+@cache
+def resolvers() -> Mapping[str, Sequence[tuple[str, Callable[[str], object]]]]:
+    """Return, by the first character of a plain scalar, the tags but text it may have and what tells whether it does."""
+    from yaml import SafeLoader  # noqa: PLC0415 - as in `loader_class`
+
+    own = SafeLoader.yaml_implicit_resolvers
+    found = {first: [(tag, pattern.match) for tag, pattern in rules] for first, rules in own.items()}
     for first in "+-.0123456789":
-        resolvers.setdefault(first, []).append((_PREFIX + "float", _YAML_12_FLOAT.match))
-    resolvers["0"].append((_PREFIX + "int", _YAML_12_OCTAL.match))
-    return resolvers
+        found.setdefault(first, []).append((_PREFIX + "float", _YAML_12_FLOAT.match))
+    found["0"].append((_PREFIX + "int", _YAML_12_OCTAL.match))
+    return found
 
 
 _FREE = 10_000
