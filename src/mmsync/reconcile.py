@@ -10,9 +10,8 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from mmsync.apply.audit import AuditFile
-from mmsync.apply.executor import Stop, apply_changes
 from mmsync.apply.outcome import Downloads, Event, Outcome, Phase, Progress, Verified
 from mmsync.client import Model
 from mmsync.client.error import ModelManagerError
@@ -27,6 +26,10 @@ from mmsync.observe import observe, row_of, rows
 from mmsync.plan import Options, Plan, Scope, Situation, changed_guards, compare, differences, guards_of
 from mmsync.printable import printable
 from mmsync.types import Content, Diagnostic, Observed
+
+if TYPE_CHECKING:
+    from mmsync.apply.audit import AuditFile
+    from mmsync.apply.executor import Stop
 
 __all__ = ["Options", "apply_plan", "check_saved", "make_plan"]
 
@@ -136,6 +139,8 @@ def apply_plan(
         PlanRefused: A guard forbids the plan; nothing was written.
         AuditError: The audit record cannot be begun; nothing was written.
     """
+    from mmsync.apply.executor import apply_changes  # noqa: PLC0415 - 2 ms, which a plan alone does without
+
     if plan.refusals:
         raise PlanRefused("the plan is refused; nothing was written", plan.refusals)
     outcomes: tuple[Outcome, ...] = ()

@@ -27,7 +27,6 @@ from mmsync.files.atomic import write_new
 from mmsync.manifest import Manifest
 from mmsync.plan import MAX_DOCUMENT, Options, Plan, dump, plan_digest, plan_document
 from mmsync.printable import printable
-from mmsync.report.markdown import render
 from mmsync.report.plan_text import render_plan
 
 
@@ -77,6 +76,8 @@ def show(made: Plan, output_format: str, *, show_all: bool = False) -> None:
         case "json":
             answer(dump(plan_document(made, version=__version__, show_all=show_all)))
         case "markdown":
+            from mmsync.report.markdown import render  # noqa: PLC0415 - 1 ms, for one format of three
+
             answer(render(made, digest=digest))
         case _:
             answer(render_plan(made, digest=digest, width=columns(out), colour=colour(out), show_all=show_all))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,9 +16,7 @@ from mmsync.apply.outcome import Outcome
 from mmsync.cli.output import colour, columns, warn, write_command
 from mmsync.errors import SettingsError
 from mmsync.plan import Plan, plan_digest
-from mmsync.report import github
 from mmsync.report.diagnostics import render_diagnostics
-from mmsync.report.markdown import SUMMARY_LIMIT, render_summary
 from mmsync.types import Diagnostic
 
 
@@ -35,6 +32,8 @@ def complain(diagnostics: Iterable[Diagnostic], *, annotated: bool = False) -> N
 
 def _annotate(diagnostics: Sequence[Diagnostic], outcomes: Sequence[Outcome] = ()) -> None:
     """Write annotations to stderr, where the runner reads them too: stdout may be JSON for somebody else."""
+    from mmsync.report import github  # noqa: PLC0415 - see `publish`
+
     with contextlib.suppress(OSError):
         for line in github.annotation_lines(diagnostics, outcomes, in_repository=_in_repository):
             write_command(line)
@@ -44,6 +43,11 @@ def publish(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> None:
     """Under GitHub Actions, write the report to the step summary, the counts to the outputs, and annotations."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
+    import secrets  # noqa: PLC0415 - 2 ms for all of them, and only there
+
+    from mmsync.report import github  # noqa: PLC0415
+    from mmsync.report.markdown import SUMMARY_LIMIT, render_summary  # noqa: PLC0415
+
     digest = plan_digest(plan)
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
