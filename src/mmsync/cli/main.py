@@ -89,6 +89,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except OSError:
         code = ExitCode.FAILURE  # what went wrong could not even be said: stderr is a full disk
     settle_streams()
+    gc.freeze()  # what is left is not searched once more for cycles: it goes with the process
     sys.exit(code)
 
 
