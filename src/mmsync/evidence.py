@@ -184,12 +184,14 @@ def gone_back(observed: Iterable[Observed], known: Mapping[ImageKey, KnownImage]
     Ids of images only grow, until a server is put back to a backup: then it hands out again those that it had since.
     """
     highest: dict[tuple[str, str], int] = {}
+    # Ten thousand images pass here in every run.
     for model, created, image in known:
         if image.isascii() and image.isdigit():
-            key = model, created
-            highest[key] = max(highest.get(key, 0), int(image))
+            number, key = int(image), (model, created)
+            if number > highest.get(key, -1):
+                highest[key] = number
     for row in observed:
-        now = image_key(row)
-        if now and isinstance(row.image_id, int) and row.image_id < (was := highest.get(now[:2], 0)):
+        image_now = row.image_id
+        if isinstance(image_now, int) and (now := image_key(row)) and image_now < (was := highest.get(now[:2], 0)):
             return row, was
     return None

@@ -311,8 +311,9 @@ def known_content(model: Observed, known: Mapping[ImageKey, KnownImage]) -> Know
     """
     key = image_key(model)
     found = known.get(key) if key else None
-    is_touched = found and found[2] != model.update_date and None not in (found[2], model.update_date)
-    return None if is_touched else found
+    if found is None or found[2] == model.update_date:
+        return found
+    return found if None in (found[2], model.update_date) else None
 
 
 def _is_storable(text: str) -> bool:

@@ -74,14 +74,15 @@ def holds(client: Client, name: str, image: int | str, sha256: str) -> bool:
 
 def as_row(name: str, model: Mapping[str, Any], image: object) -> Observed:
     """Return a row of the list, or a detail with the id of its image, as a value."""
+    get = model.get
     return Observed(
         name,
-        _id(model.get("id")),
-        _text(model.get("engine")),
-        _text(model.get("description")),
+        _id(get("id")),
+        _text(get("engine")),
+        _text(get("description")),
         _id(image),
-        date_of(model.get("creationDate")),
-        date_of(model.get("updateDate")),
+        date_of(get("creationDate")),
+        date_of(get("updateDate")),
     )
 
 
