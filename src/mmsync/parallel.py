@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import queue
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -40,8 +42,10 @@ def start(threads: Sequence[threading.Thread]) -> list[threading.Thread]:
 
 def _taken(done: queue.SimpleQueue[_Item]) -> _Item:
     """Wait for the next one; a signal that came just before the wait began does not end it, so it ends now and then."""
+    from queue import Empty  # noqa: PLC0415 - see `parallel_map`
+
     while True:
-        with contextlib.suppress(queue.Empty):
+        with contextlib.suppress(Empty):
             return done.get(timeout=_TICK)
 
 
@@ -53,6 +57,8 @@ def parallel_map(
     What ``work`` raises is raised here and ends the whole; ``stop`` is set when that ends, for whatever reason: long
     work should check it.
     """
+    import queue  # noqa: PLC0415 - 1 ms, and --version, which asks this module for `shortage`, does without
+
     ended = stop or threading.Event()
     todo: queue.SimpleQueue[_Item] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[_Item, _Result] | BaseException] = queue.SimpleQueue()

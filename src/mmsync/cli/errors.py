@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import traceback
 from enum import IntEnum
 
 import click
@@ -78,7 +77,9 @@ def _of_server(error: MmsyncError) -> tuple[str, str]:
 
 def print_internal_error(bug: Exception) -> None:
     """Say that mmsync itself is wrong, and leave a trace to report in the cache folder."""
-    from mmsync.cli.settings import trace_folder  # noqa: PLC0415 - a bug is rare, and --version quick
+    import traceback  # noqa: PLC0415 - a bug is rare, and --version quick
+
+    from mmsync.cli.settings import trace_folder  # noqa: PLC0415
 
     if is_shortage(bug):
         click.echo("Error: this machine lets no more threads start", err=True)
