@@ -68,15 +68,15 @@ def server_lock(
                 )
             sleep(min(_POLL, left))
 
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as locks:
         try:
             if shard is None:
-                until(lambda: _takes(gate, held))
+                until(lambda: _takes(gate, locks))
                 _wait_for(folder.glob(f"{name}.*-of-*.lock"), until)
             else:
                 own = folder / "{}.{}-of-{}.lock".format(name, *shard)
                 with contextlib.ExitStack() as passing:
-                    until(lambda: _passes(gate, passing, own, held))
+                    until(lambda: _passes(gate, passing, own, locks))
                     others = folder.glob(f"{name}.*-of-*.lock")
                     _wait_for((path for path in others if not path.match(f"*-of-{shard[1]}.lock")), until)
         except (OSError, NotImplementedError) as error:  # the second from filelock, where there are no locks at all
@@ -87,8 +87,8 @@ def server_lock(
         yield
 
 
-def _takes(path: Path, held: contextlib.ExitStack) -> bool:
-    """Take a lock, for as long as ``held`` is; False where another process has it."""
+def _takes(path: Path, locks: contextlib.ExitStack) -> bool:
+    """Take a lock, for as long as ``locks`` is; False where another process has it."""
     from filelock import FileLock, Timeout  # noqa: PLC0415 - only applying needs it
 
     lock = FileLock(path, mode=0o600)
@@ -96,14 +96,14 @@ def _takes(path: Path, held: contextlib.ExitStack) -> bool:
         lock.acquire(timeout=0)
     except Timeout:
         return False
-    held.callback(lock.release)
+    locks.callback(lock.release)
     return True
 
 
-def _passes(gate: Path, passing: contextlib.ExitStack, own: Path, held: contextlib.ExitStack) -> bool:
+def _passes(gate: Path, passing: contextlib.ExitStack, own: Path, locks: contextlib.ExitStack) -> bool:
     """Take both locks, or none: a shard that is at work already is waited for outside the gate."""
     with contextlib.ExitStack() as tried:
-        if _takes(gate, tried) and _takes(own, held):
+        if _takes(gate, tried) and _takes(own, locks):
             passing.push(tried.pop_all())
             return True
     return False
