@@ -207,20 +207,23 @@ class _Appender:
     def append(self, lines: bytes) -> None:
         """Put whole lines at the end, on a line of their own, and on the disk."""
         with self._lock:
+            descriptor = self._descriptor
+            if descriptor < 0:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             self._lock_file()
             try:
-                found = os.fstat(self._descriptor)
+                found = os.fstat(descriptor)
                 if not found.st_nlink:
                     raise OSError(errno.ENOENT, "it was removed meanwhile")
                 # Of a process that was killed, or found the disk full, half a line may be left.
-                if found.st_size and os.pread(self._descriptor, 1, found.st_size - 1) != b"\n":
+                if found.st_size and os.pread(descriptor, 1, found.st_size - 1) != b"\n":
                     lines = b"\n" + lines
                 while lines:  # where a part was written, the next attempt says why it was no more
-                    lines = lines[os.write(self._descriptor, lines) :]
+                    lines = lines[os.write(descriptor, lines) :]
             finally:
                 with contextlib.suppress(OSError):
-                    fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        os.fsync(self._descriptor)
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.fsync(descriptor)
 
     def close(self) -> None:
         with self._lock:
