@@ -116,6 +116,17 @@ def test_output_that_differs_is_told_with_its_line(tmp_path, environment):
         transcript.run(command, tmp_path, environment)
 
 
+@pytest.mark.parametrize("name", ["plan", "apply", "drift"])
+def test_the_workflows_are_the_examples_and_as_long_as_it_says(name):
+    text = (ROOT / "README.md").read_text()
+    workflow = (ROOT / "examples" / "github" / f"{name}.yml").read_text()
+    assert f"```yaml\n{workflow}```\n" in text
+    counts = dict(
+        zip(("plan", "apply", "drift"), re.search(r"(\d+), (\d+) and (\d+) lines", text).groups(), strict=True)
+    )
+    assert int(counts[name]) == len(workflow.splitlines())
+
+
 def test_every_promise_of_the_threat_model_names_a_test_that_is_there():
     text = (ROOT / ".github/SECURITY.md").read_text("utf-8")
     promised = text.partition("## What is promised")[2].partition("## What is not promised")[0]

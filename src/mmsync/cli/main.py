@@ -103,8 +103,13 @@ def _run(args: Sequence[str] | None) -> int:
 
 
 def _run_command(args: Sequence[str] | None) -> int:
+    words = sys.argv[1:] if args is None else list(args)
     try:
-        code = cli.main(args=list(args) if args is not None else None, prog_name="mmsync", standalone_mode=False)
+        if words == ["--version"]:  # asked for alone, it needs no translations: they took 2 ms of 40
+            click.echo(f"mmsync, version {__version__}")
+            code = ExitCode.DONE
+        else:
+            code = cli.main(args=words, prog_name="mmsync", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as request:
         return request.exit_code
