@@ -377,7 +377,7 @@ def test_a_change_the_server_never_answered_is_recorded_as_such(site, audit, pat
 
     proxy.on("save", never)
     monkeypatch.setattr("mmsync.apply.executor._FAREWELL", 0.1)
-    monkeypatch.setattr("mmsync.reconcile.apply_changes", functools.partial(apply_changes, grace=0.1))
+    monkeypatch.setattr("mmsync.apply.executor.apply_changes", functools.partial(apply_changes, grace=0.1))
     try:
         site.apply(audit=audit, stop=stop)
     finally:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import stat
@@ -27,8 +26,14 @@ from typing import Any, Literal, NamedTuple
 from mmsync._version import __version__
 from mmsync.apply.outcome import Attempt, Outcome
 from mmsync.errors import AuditError
+from mmsync.formats.types import read_at
 from mmsync.plan import Change, Plan, plan_digest
 from mmsync.printable import printable
+
+try:
+    import fcntl
+except ImportError:  # Windows: there, appending alone keeps the lines of two processes apart
+    fcntl = None  # type: ignore[assignment]
 
 _PATIENCE = 10.0  # seconds another process may take to append its lines
 _POLL = 0.01  # seconds between two attempts to lock the file
@@ -194,7 +199,9 @@ class _Appender:
 
     def __init__(self, path: str) -> None:
         # O_NONBLOCK: opening a FIFO would wait for its other end. Read as well: its end is looked at.
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+        for name in ("O_NOCTTY", "O_NONBLOCK", "O_BINARY"):  # each where the system has it
+            flags |= getattr(os, name, 0)
         self._descriptor = os.open(path, flags, 0o600)
         self._lock = threading.Lock()
         try:
@@ -216,13 +223,14 @@ class _Appender:
                 if not found.st_nlink:
                     raise OSError(errno.ENOENT, "it was removed meanwhile")
                 # Of a process that was killed, or found the disk full, half a line may be left.
-                if found.st_size and os.pread(descriptor, 1, found.st_size - 1) != b"\n":
+                if found.st_size and read_at(descriptor, 1, found.st_size - 1) != b"\n":
                     lines = b"\n" + lines
                 while lines:  # where a part was written, the next attempt says why it was no more
                     lines = lines[os.write(descriptor, lines) :]
             finally:
-                with contextlib.suppress(OSError):
-                    fcntl.flock(descriptor, fcntl.LOCK_UN)
+                if fcntl:
+                    with contextlib.suppress(OSError):
+                        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.fsync(descriptor)
 
     def close(self) -> None:
@@ -233,7 +241,7 @@ class _Appender:
 
     def _lock_file(self) -> None:
         end = time.monotonic() + _PATIENCE
-        while True:
+        while fcntl:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -247,14 +255,14 @@ class _Appender:
 def _check_content(descriptor: int) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise OSError(errno.EINVAL, "it is no regular file")
-    if os.pread(descriptor, 1, 0) not in (b"", b"{", b"\n"):
+    if read_at(descriptor, 1, 0) not in (b"", b"{", b"\n"):
         raise OSError(errno.EEXIST, "it holds something else, and was left as it is")
 
 
 def _sync_folder(path: Path) -> None:
     """Put the name of the file on the disk too, where the file system can: it may be new."""
     with contextlib.suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = os.open(path.parent, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         try:
             os.fsync(folder)
         finally:

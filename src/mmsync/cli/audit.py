@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-import pwd
+import socket
 import time
 from collections.abc import Mapping
 
 import click
+
+try:
+    import pwd
+except ImportError:  # Windows, which names the user in the environment
+    pwd = None  # type: ignore[assignment]
 
 from mmsync.apply.audit import AuditFile, Origin
 from mmsync.cli.options import env_option
@@ -46,8 +51,10 @@ def origin_of(environment: Mapping[str, str]) -> Origin:
 
 
 def _user() -> str:
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a user id without a name, as containers give
-        name = str(os.getuid())
-    return f"{name}@{os.uname().nodename}"
+    name = os.environ.get("USERNAME", "")
+    if pwd:
+        try:
+            name = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:  # a user id without a name, as containers give
+            name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
