@@ -19,7 +19,7 @@ from mmsync.connection import Connection
 from mmsync.errors import FileError, PlanRefused
 from mmsync.evidence import gather, gone_back
 from mmsync.files.digest import ToldOnly, read_contents
-from mmsync.files.inspection import inspected
+from mmsync.files.inspection import Inspection, inspected
 from mmsync.ledger import known_content
 from mmsync.manifest import Manifest
 from mmsync.observe import observe, row_of, rows
@@ -64,6 +64,7 @@ def make_plan(
     """
     client, server, ledger = connection.client, connection.server, connection.ledger
     now_ns = time.time_ns() if now_ns is None else now_ns
+    inspection = Inspection(ledger.fits())
     if contents is None:
         contents = read_contents(
             [desired for desired in manifest.models if desired.name in options.selection],
@@ -71,8 +72,9 @@ def make_plan(
             ToldOnly(ledger) if options.verify == "always" else ledger,
             now_ns=now_ns,
             on_progress=_progress("hashing", on_event),
+            while_open=inspection.while_open,
         )
-    contents = inspected(manifest.models, contents, ledger, now_ns=now_ns)
+    contents = inspected(manifest.models, contents, ledger, now_ns=now_ns, results=inspection.results)
     listed, odd = observe(client) if models is None else rows(models)
     observed = {name: row for name, (row, *others) in listed.items() if not others}
     ambiguous = frozenset(listed.keys() - observed.keys())

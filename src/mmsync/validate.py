@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from mmsync.apply.outcome import Event, Progress
 from mmsync.errors import FileError
 from mmsync.files.digest import MAX_POINTER_BYTES, DigestCache, digest_file, pull_command, read_contents
-from mmsync.files.inspection import format_error
+from mmsync.files.inspection import Inspection, format_error
+from mmsync.formats import FormatError
 from mmsync.manifest import Manifest
 from mmsync.printable import printable
 from mmsync.types import Content, Desired, Diagnostic
@@ -25,13 +27,16 @@ def check_files(
     """
     progress = (lambda name, done, total: on_event(Progress(name, "hashing", done, total))) if on_event else None
     pinned = [desired for desired in manifest.models if desired.sha256]
-    contents = read_contents(pinned, manifest.stats, cache, now_ns=now_ns, on_progress=progress)
+    inspection = Inspection()
+    contents = read_contents(
+        pinned, manifest.stats, cache, now_ns=now_ns, on_progress=progress, while_open=inspection.while_open
+    )
     found: list[Diagnostic] = []
     seen: dict[tuple[str, str, bool], Diagnostic | None] = {}
     for desired in manifest.models:
         which = desired.path, desired.engine, desired.inspect
         if which not in seen:
-            seen[which] = _inspect(desired, manifest)
+            seen[which] = _inspect(desired, manifest, contents.get(desired.name), inspection)
         for each in (seen[which], _pin(desired, contents)):
             if each:
                 summary = printable(f"{printable(desired.name)}: {printable(desired.file)}: {each.summary}", 1000)
@@ -39,15 +44,21 @@ def check_files(
     return sorted(found, key=lambda diagnostic: diagnostic.source or ("", 0, 0))
 
 
-def _inspect(desired: Desired, manifest: Manifest) -> Diagnostic | None:
+def _inspect(
+    desired: Desired, manifest: Manifest, content: Content | FileError | None, inspection: Inspection
+) -> Diagnostic | None:
+    """Return what is wrong with a file but its pin; ``content`` is what it was found to hold, where that was asked."""
     try:
-        status = manifest.stats.get(desired.path)
-        # A pointer is small: what is larger need not be read to know that it is none.
-        small = status is None or status.st_size <= MAX_POINTER_BYTES
-        if small and digest_file(desired.path).lfs:
+        if content.lfs if isinstance(content, Content) else _is_pointer(desired, manifest):
             hint = f"to apply, fetch the file itself: {pull_command(desired.path)}"
             return Diagnostic("warning", "file/lfs-pointer", "it is a Git LFS pointer", hint)
-        wrong = format_error(desired.path, desired.engine) if desired.inspect else None
+        if not desired.inspect:
+            return None
+        if isinstance(content, Content) and (content.key, desired.engine) in inspection.results:
+            unfit = inspection.results[content.key, desired.engine]
+            wrong = unfit and FormatError(unfit.reason, unfit.hint_for(shlex.quote(desired.path)))
+        else:
+            wrong = format_error(desired.path, desired.engine)
     except FileError as error:
         return Diagnostic("error", "file/unreadable", error.reason, error.hint)
     if wrong is None:
@@ -55,6 +66,12 @@ def _inspect(desired: Desired, manifest: Manifest) -> Diagnostic | None:
     # What the inspection objects to, no reader of the format can read: it judges framing, never taste.
     hint = wrong.hint or "export it again, or correct engine or file"
     return Diagnostic("error", "file/misfit", wrong.reason, hint)
+
+
+def _is_pointer(desired: Desired, manifest: Manifest) -> bool:
+    status = manifest.stats.get(desired.path)
+    # A pointer is small: what is larger need not be read to know that it is none.
+    return (status is None or status.st_size <= MAX_POINTER_BYTES) and digest_file(desired.path).lfs
 
 
 def _pin(desired: Desired, contents: Mapping[str, Content | FileError]) -> Diagnostic | None:

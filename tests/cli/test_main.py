@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import os
 import re
 import subprocess
@@ -35,6 +37,45 @@ def test_help_and_version_load_nothing_heavy(words, tmp_path):
     )
     assert done.stdout.endswith("loaded: []\n")
     assert "mmsync" in done.stdout + done.stderr
+
+
+# What a plan with nothing to do has no use for: it applies nothing, discovers nothing, and shows plain text.
+UNUSED = [
+    *("rich", "watchdog", "starlette", "uvicorn", "onnx", "configparser", "difflib"),
+    *("mmsync.apply.executor", "mmsync.client.profile", "mmsync.manifest.discovery", "mmsync.manifest.discover_rules"),
+    *("mmsync.report.github", "mmsync.report.markdown", "mmsync.report.outcome_text", "mmsync.server", "mmsync.watch"),
+]
+
+
+def test_a_plan_loads_only_what_it_uses(one):
+    assert one("apply").code == 0
+    program = (
+        "import sys\nfrom mmsync.cli.main import main\n"
+        "try: main(['plan'])\nexcept SystemExit: pass\n"
+        f"print('loaded:', [name for name in {UNUSED!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True, cwd=one.folder
+    )
+    assert "No changes." in done.stdout
+    assert done.stdout.endswith("loaded: []\n")
+
+
+def test_the_collector_is_left_as_it_was_however_a_plan_ends(one, monkeypatch):
+    import mmsync.cli.session
+
+    make_plan, during, before = mmsync.cli.session.make_plan, [], gc.get_threshold()
+    monkeypatch.setattr(
+        mmsync.cli.session,
+        "make_plan",
+        lambda *args, **more: during.append(gc.get_threshold()) or make_plan(*args, **more),
+    )
+    assert one("plan").code == 0
+    assert gc.get_threshold() == before
+    assert during[0][0] > before[0]
+    broken(monkeypatch)
+    assert one("plan").code == 1
+    assert gc.get_threshold() == before
 
 
 def test_no_command_shows_the_help_and_fails(desk):
@@ -259,3 +300,37 @@ def test_a_malformed_token_is_not_repeated(words, one):
     assert ran.code == 1
     assert TOKEN not in ran.out + ran.err
     assert re.match("Error: .+\n", ran.err)
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["plan"], ["validate"]], ids=" ".join)
+def test_a_model_file_is_opened_once_and_not_again_once_it_is_known(desk, command):
+    known = {"a.json": json_bytes("a"), "b.json": json_bytes("b")}
+    lines = []
+    for name, data in known.items():
+        path = desk.file(name, data)
+        os.utime(path, ns=(0, 0))
+        lines.append(f"{name[0]} BIGML {name}  sha256: '{hashlib.sha256(data).hexdigest()}'")
+    desk.manifest("\n".join(lines))
+    program = f"""
+import os, sys, time
+from mmsync.cli.main import main
+opened = []
+sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" and isinstance(args[0], str) else None)
+time.time_ns = lambda now=time.time_ns: now() + 10**10  # no file is too fresh to be remembered
+try: main({command!r})
+except SystemExit as end: print("exit", end.code)
+print([path for path in opened if path.endswith(".json")])
+"""
+
+    def run() -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True, cwd=desk.folder
+        )
+        return done.stdout.splitlines()[-2:]
+
+    assert run() == ["exit 0", "['a.json', 'b.json']"]
+    # Without a ledger of what fits its engine, a validation looks into each file all the same.
+    assert run() == ["exit 0", "[]" if command == ["plan"] else "['a.json', 'b.json']"]

@@ -155,6 +155,37 @@ def test_a_file_replaced_after_it_was_looked_at_is_not_read(files, tmp_path):
     assert read_contents(models, stats_of(models), cache, now_ns=later())["a"].size == 5
 
 
+def test_the_largest_file_is_not_the_last_to_be_begun(files):
+    sizes = {"one": 2**20, "two": 2 * 2**20, "three": 3 * 2**20, "small": 10}
+    models = files(**{name: bytes(size) for name, size in sizes.items()})
+    begun = {}
+    read_contents(
+        models, stats_of(models), Cache(), now_ns=later(), jobs=2, on_progress=lambda name, *_: begun.setdefault(name)
+    )
+    assert list(begun)[-1] == "one"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_files_that_are_read_are_shown_with_their_models_while_they_are_open(files, tmp_path, jobs):
+    models = files(a=b"one", large=os.urandom(2**20), large_too=os.urandom(2**20), wrong=b"x", known=b"known")
+    models.append(desired("b", tmp_path / "a"))
+    cache, shown = Cache(), {}
+    read_contents(models[4:5], stats_of(models), cache, now_ns=later())
+
+    def look(those, descriptor, content):
+        if those[0].name == "wrong":
+            raise FileError("wrong", "of the listener")
+        shown[tuple(model.name for model in those)] = os.fstat(descriptor).st_ino, content
+
+    contents = read_contents(models, stats_of(models), cache, now_ns=later(), jobs=jobs, while_open=look)
+    assert shown == {
+        names: (Path(tmp_path / names[0]).stat().st_ino, contents[names[0]])
+        for names in (("a", "b"), ("large",), ("large_too",))
+    }
+    assert str(contents["wrong"]) == "wrong: of the listener"
+    assert contents["wrong"] not in cache.kept.values()
+
+
 def test_stats_may_be_missing(files):
     models = files(a=b"one")
     assert read_contents(models, {}, Cache(), now_ns=later())["a"].size == 3

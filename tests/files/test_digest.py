@@ -110,8 +110,36 @@ def rewrite_and_put_mtime_back(path):
 
 
 @pytest.mark.parametrize("act", [grow, shrink, rewrite_and_put_mtime_back])
-def test_a_file_that_changes_while_it_is_read_is_a_fault(model, act):
+@pytest.mark.parametrize("size", [3 * MIB, 20_000, 10])
+def test_a_file_that_changes_while_it_is_read_is_a_fault(model, act, size):
+    os.truncate(model, size)
     assert fault(model, on_progress=Once(lambda: act(model))).reason == "changed while it was read"
+
+
+@pytest.mark.parametrize("size", [3 * MIB, 20_000, 10, 0])
+def test_a_file_is_shown_while_it_is_open_and_not_yet_trusted(model, size):
+    os.truncate(model, size)
+    seen = []
+    content = digest_file(
+        str(model), while_open=lambda descriptor, shown: seen.append((os.pread(descriptor, size + 1, 0), shown))
+    )
+    assert seen == [(model.read_bytes(), content)]
+    assert fault(model, while_open=lambda *_: grow(model)).reason == "changed while it was read"
+    error = OSError(5, "of the listener")
+
+    def stop(*_):
+        raise error
+
+    with pytest.raises(OSError, match="of the listener") as caught:
+        digest_file(str(model), while_open=stop)
+    assert caught.value is error
+
+
+def test_a_pointer_is_not_shown_as_the_model(model):
+    model.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 5\n")
+    seen = []
+    assert digest_file(str(model), while_open=lambda *shown: seen.append(shown)).lfs
+    assert not seen
 
 
 def test_a_file_put_in_its_place_meanwhile_does_not_lend_its_stat(model):

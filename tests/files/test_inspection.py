@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import errno
 import gzip
+import hashlib
 import io
 import json
 import pickle
+import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from mmsync.engines import EXTENSIONS
-from mmsync.errors import FileError
-from mmsync.files.inspection import format_error, guess_engine
+from mmsync.errors import FileError, WrongFormat
+from mmsync.files import inspection as inspection_module
+from mmsync.files.digest import digest_file
+from mmsync.files.inspection import Inspection, format_error, guess_engine, inspected
+from mmsync.types import Desired, Source
 from support.model_files import FLOAT, field as wire, regression_onnx, tensor
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart" / "models"
@@ -59,6 +66,80 @@ def file(tmp_path):
         return str(tmp_path / name)
 
     return make
+
+
+class Fits:
+    """A cache of what fits, in memory."""
+
+    def __init__(self, *known):
+        self.known = set(known)
+
+    def fits(self):
+        return self.known
+
+    def learn_fits(self, found):
+        self.known |= set(found)
+
+
+def desired(name: str, path: str, engine: str, *, inspect: bool = True) -> Desired:
+    return Desired(name, engine, path, path, None, None, False, Source("models.yaml", 1), inspect)
+
+
+def test_what_was_inspected_while_it_was_hashed_is_not_opened_again(file):
+    path = file(ONNX)
+    models = [
+        desired("fit", path, "ONNX"),
+        desired("unfit", path, "H2O"),
+        desired("known", path, "BIGML"),
+        desired("passed", path, "CATBOOST", inspect=False),
+    ]
+    sha256 = hashlib.sha256(ONNX).hexdigest()
+    cache = Fits((sha256, "BIGML"))
+    inspection = Inspection(cache.fits())
+    content = digest_file(path, while_open=partial(inspection.while_open, models))
+    assert {engine: error and error.reason for (_, engine), error in inspection.results.items()} == {
+        "ONNX": None,
+        "H2O": "it is no whole zip archive",
+    }
+    contents = dict.fromkeys(("fit", "unfit", "known", "passed"), content)
+    later = time.time_ns() + 10**10
+    opened_again = inspected(models, contents, Fits(*cache.known), now_ns=later)
+    Path(path).unlink()
+    found = inspected(models, contents, cache, now_ns=later, results=inspection.results)
+    assert {name: str(each) for name, each in found.items()} == {name: str(each) for name, each in opened_again.items()}
+    assert isinstance(found["unfit"], WrongFormat)
+    assert found["unfit"].is_incomplete == opened_again["unfit"].is_incomplete
+    assert cache.known == {(sha256, "BIGML"), (sha256, "ONNX")}
+
+
+def test_the_result_of_a_fresh_file_is_used_and_not_remembered(file):
+    path = file(ONNX)
+    models, cache, inspection = [desired("fit", path, "ONNX")], Fits(), Inspection()
+    content = digest_file(path, while_open=partial(inspection.while_open, models))
+    now_ns = content.key.mtime_ns
+    assert inspected(models, {"fit": content}, cache, now_ns=now_ns, results=inspection.results) == {"fit": content}
+    assert not cache.known
+
+
+def test_the_result_of_a_file_that_was_replaced_is_not_taken(file):
+    models, inspection = [desired("m", file(ONNX), "H2O")], Inspection()
+    digest_file(models[0].path, while_open=partial(inspection.while_open, models))
+    assert list(inspection.results.values()) != [None]
+    Path(models[0].path).rename(models[0].path + ".old")
+    content = digest_file(file(MOJO))
+    found = inspected(models, {"m": content}, Fits(), now_ns=0, results=inspection.results)
+    assert found == {"m": content}
+
+
+def test_a_file_that_cannot_be_inspected_is_an_error_of_it(monkeypatch, file):
+    def fails(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(inspection_module, "inspect", fails)
+    inspection = Inspection()
+    with pytest.raises(FileError, match="cannot be read: input/output error"):
+        digest_file(path := file(ONNX), while_open=partial(inspection.while_open, [desired("m", path, "ONNX")]))
+    assert not inspection.results
 
 
 def test_every_engine_known_is_tried_here():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from mmsync._version import __version__
+from mmsync.cli.collector import start_collector, stop_collector
 from mmsync.cli.errors import ExitCode, print_error, print_internal_error, print_usage_error
 from mmsync.cli.output import abandon, harmless_streams, prepare_streams, settle_streams, warn
 from mmsync.cli.signals import end_on_sigterm
@@ -81,15 +81,13 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     end_on_sigterm()
     prepare_streams()
-    # A plan of ten thousand models makes hundreds of thousands of values that live to its end: collect less often.
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
+    start_collector()
     try:
         code = _run(args)
     except OSError:
         code = ExitCode.FAILURE  # what went wrong could not even be said: stderr is a full disk
     settle_streams()
-    gc.freeze()  # what is left is not searched once more for cycles: it goes with the process
+    stop_collector()
     sys.exit(code)
 
 

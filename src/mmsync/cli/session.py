@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
 
+from mmsync.cli.collector import collecting_rarely
 from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import warn
 from mmsync.cli.progress import progress
@@ -21,8 +21,6 @@ from mmsync.manifest import Manifest, ServerSettings, read_manifest
 from mmsync.plan import Options, Plan
 from mmsync.reconcile import make_plan
 from mmsync.types import ServerName
-
-_MANY_OBJECTS = 500_000  # made and not freed, at which to look for cycles while a plan is made
 
 
 def read(options: ManifestOptions, *, check_files: bool = True) -> Manifest:
@@ -97,24 +95,9 @@ def planned(
     with connected(
         target, jobs=options.jobs, if_missing=if_missing, lock_timeout=lock_timeout, shard=shard
     ) as connection:
-        with progress(sys.stderr, quiet=quiet) as sink, _collecting_rarely():
+        with progress(sys.stderr, quiet=quiet) as sink, collecting_rarely():
             plan = make_plan(desired, connection, options, on_event=sink)
         yield plan, connection
-
-
-@contextlib.contextmanager
-def _collecting_rarely() -> Iterator[None]:
-    """Let the cycle collector alone with what is made meanwhile, unless that is very much, and ever after.
-
-    Of a plan of ten thousand models, all of which lasts to the end, one collection takes a twentieth.
-    """
-    thresholds = gc.get_threshold()
-    gc.set_threshold(_MANY_OBJECTS, *thresholds[1:])
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.set_threshold(*thresholds)
 
 
 class PersistentConnection:

@@ -11,6 +11,7 @@ import click
 
 from mmsync._version import __version__
 from mmsync.cli import options as opt
+from mmsync.cli.collector import collecting_rarely
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import answer, warn
@@ -55,7 +56,7 @@ def validate(manifest: ManifestOptions, *, no_files: bool, strict: bool, output_
         diagnostics += found.warnings
         if not no_files:
             # The ledger knows the digests of files seen before.
-            with open_ledger(warn) as ledger, progress(sys.stderr, quiet=quiet) as sink:
+            with open_ledger(warn) as ledger, progress(sys.stderr, quiet=quiet) as sink, collecting_rarely():
                 diagnostics += check_files(found, ledger, now_ns=time.time_ns(), on_event=sink)
     except ManifestError as error:
         diagnostics = list(error.diagnostics)

@@ -9,10 +9,9 @@ import re
 import shlex
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from mmsync.errors import FileError
 from mmsync.files.allowed_paths import kind_of
@@ -60,40 +59,141 @@ def require_same(path: str, key: FileKey, found: os.stat_result | FileKey) -> No
         raise FileError(path, "was replaced after it was looked at", "wait until it is written, then try again")
 
 
-@contextmanager
-def translated(path: str) -> Iterator[None]:
+class translated:  # noqa: N801 - used as a function, like `opened`
     """Turn any OSError met meanwhile into a `FileError` of ``path``, and refuse a path that none can have."""
-    if "\0" in path:
-        raise FileError(path.replace("\0", "\\0"), "a path cannot hold a NUL character")
-    try:
-        yield
-    except OSError as error:
-        reason = (error.strerror or str(error) or type(error).__name__).lower()
-        raise FileError(path, f"cannot be read: {reason}", _HINTS.get(error.errno or 0, "")) from error
+
+    def __init__(self, path: str) -> None:
+        if "\0" in path:
+            raise FileError(path.replace("\0", "\\0"), "a path cannot hold a NUL character")
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError):
+            raise _unreadable(self._path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> FileError:
+    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    return FileError(path, f"cannot be read: {reason}", _HINTS.get(error.errno or 0, ""))
 
 
 # O_NONBLOCK: opening a FIFO nobody writes to would wait for ever; on a regular file it has no effect.
-_FLAGS = os.O_RDONLY
+_OPEN_FLAGS = os.O_RDONLY
 for _name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"):  # each where the system has it
-    _FLAGS |= getattr(os, _name, 0)
+    _OPEN_FLAGS |= getattr(os, _name, 0)
 
 
-@contextmanager
-def opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
+class opened:  # noqa: N801 - used as a function: a generator takes twice the time, and ten thousand files are opened
     """Open a regular file for reading; give its descriptor and its stat.
 
     Raises `FileError` where it is missing, unreadable, or no regular file: a FIFO or device is never waited for.
     """
-    with translated(path):
-        descriptor = os.open(path, _FLAGS)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> tuple[int, os.stat_result]:
+        with translated(self._path):
+            descriptor = self._descriptor = os.open(self._path, _OPEN_FLAGS)
+            try:
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    self._refuse(status)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            return descriptor, status
+
+    def _refuse(self, status: os.stat_result) -> NoReturn:
+        raise FileError(self._path, f"is {kind_of(status)}, not a file", "name the model file itself")
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+# Measured: 256 KiB to 1 MiB hash equally fast, smaller ones spend time in calls, a whole file in page faults.
+_BUFFER_BYTES = 512 * 1024
+# hashlib holds the interpreter's lock for small inputs, and a thread costs more than they do: two threads read
+# files of 20 kB no faster than one. They are read at once, in one thread.
+_SMALL_BYTES = 256 * 1024
+
+_OnProgress = Callable[[int, int], None] | None
+
+
+def digest_file(
+    path: str,
+    *,
+    same_as: os.stat_result | FileKey | None = None,
+    on_progress: _OnProgress = None,
+    while_open: Callable[[int, Content], object] | None = None,
+) -> Content:
+    """Read the file once and return its content; a Git LFS pointer gives the content it stands for.
+
+    The content's key is the stat of the very descriptor that was read, so a file put in its place meanwhile is
+    another one. Memory is constant. ``on_progress`` is called with bytes read and the file's size after each half MiB,
+    and ``while_open``, unless it is a pointer, with the descriptor and the content, before it is known whether the file
+    changed meanwhile; what they raise ends the reading and is passed on. Raises `FileError` where the file cannot be
+    opened, is not the one that was scanned (``same_as``), changes while it is read, or is a damaged pointer.
+    """
+    with opened(path) as (descriptor, before):
+        key = file_key(before)
+        if same_as is not None:
+            require_same(path, key, same_as)
+        read = _digest_at_once if key.size <= _SMALL_BYTES else _digest_in_pieces
+        sha256, done, head = read(path, descriptor, key.size, on_progress)
+        content = Content(sha256, done, key)
+        is_pointer = claims_to_be_pointer(head)
+        if while_open is not None and not is_pointer:
+            while_open(descriptor, content)
+        try:
+            after = file_key(os.fstat(descriptor))
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if done != key.size or after != key:
+            raise FileError(path, "changed while it was read", "wait until it is written, then try again")
+    if not is_pointer:
+        return content
+    pointer = read_pointer(head)
+    if pointer is None:
+        raise FileError(path, "is a Git LFS pointer of an unknown form", f"fetch the file: {pull_command(path)}")
+    return Content(*pointer, key, lfs=True)
+
+
+def _digest_at_once(path: str, descriptor: int, size: int, on_progress: _OnProgress) -> tuple[str, int, bytes]:
+    """Return the sha256 of a small file, its bytes in number, and themselves where they may be a Git LFS pointer."""
+    # One byte more than there should be is asked for, so that a file that grows is seen to.
     try:
-        with translated(path):
-            status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise FileError(path, f"is {kind_of(status)}, not a file", "name the model file itself")
-        yield descriptor, status
-    finally:
-        os.close(descriptor)
+        data = os.read(descriptor, size + 1)
+        while len(data) <= size and (more := os.read(descriptor, size + 1 - len(data))):
+            data += more
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    if on_progress is not None and 0 < len(data) <= size:
+        on_progress(len(data), size)
+    return sha256, len(data), data if size <= MAX_POINTER_BYTES else b""
+
+
+def _digest_in_pieces(path: str, descriptor: int, size: int, on_progress: _OnProgress) -> tuple[str, int, bytes]:
+    """Return the sha256 of a file too large to be a pointer, and how many bytes it has."""
+    digest = hashlib.sha256()
+    done = 0
+    buffer = memoryview(bytearray(_BUFFER_BYTES))
+    while done <= size:  # as above: until the end, or one byte more than there should be
+        try:  # what on_progress raises, an OSError included, is no error of the file
+            count = _read_into(descriptor, buffer)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if not count:
+            break
+        digest.update(buffer[:count])
+        done += count
+        if on_progress is not None and done <= size:
+            on_progress(done, size)
+    return digest.hexdigest(), done, b""
 
 
 def _read_into(descriptor: int, buffer: memoryview) -> int:
@@ -104,58 +204,7 @@ def _read_into(descriptor: int, buffer: memoryview) -> int:
     return len(piece)
 
 
-# Measured: 256 KiB to 1 MiB hash equally fast, smaller ones spend time in calls, a whole file in page faults.
-_BUFFER_BYTES = 512 * 1024
-
-
-def digest_file(
-    path: str, *, same_as: os.stat_result | FileKey | None = None, on_progress: Callable[[int, int], None] | None = None
-) -> Content:
-    """Read the file once and return its content; a Git LFS pointer gives the content it stands for.
-
-    The content's key is the stat of the very descriptor that was read, so a file put in its place meanwhile is
-    another one. Memory is constant. ``on_progress`` is called with bytes read and the file's size after each half MiB;
-    what it raises ends the reading and is passed on. Raises `FileError` where the file cannot be opened, is not the
-    one that was scanned (``same_as``), changes while it is read, or is a damaged pointer.
-    """
-    with opened(path) as (descriptor, before):
-        key = file_key(before)
-        if same_as is not None:
-            require_same(path, key, same_as)
-        size = before.st_size
-        digest = hashlib.sha256()
-        head = b""
-        done = 0
-        buffer = memoryview(bytearray(min(_BUFFER_BYTES, size + 1)))
-        # One byte more than there should be is asked for, so that a file that grows is seen to.
-        while True:
-            with translated(path):  # this alone: what on_progress raises, an OSError included, is no error of the file
-                count = _read_into(descriptor, buffer)
-            if not count:
-                break
-            if done == 0 and size <= MAX_POINTER_BYTES:
-                head = bytes(buffer[:count])
-            digest.update(buffer[:count])
-            done += count
-            if done > size:
-                break
-            if on_progress is not None:
-                on_progress(done, size)
-        with translated(path):
-            after = file_key(os.fstat(descriptor))
-        if done != size or after != key:
-            raise FileError(path, "changed while it was read", "wait until it is written, then try again")
-    if claims_to_be_pointer(head):
-        pointer = read_pointer(head)
-        if pointer is None:
-            raise FileError(path, "is a Git LFS pointer of an unknown form", f"fetch the file: {pull_command(path)}")
-        return Content(*pointer, key, lfs=True)
-    return Content(digest.hexdigest(), size, key)
-
-
 _MARGIN_NS = 2_000_000_000
-# hashlib holds the interpreter's lock for small inputs, and a thread costs more than they do.
-_SMALL_BYTES = 256 * 1024
 
 
 class DigestCache(Protocol):
@@ -199,6 +248,7 @@ def read_contents(
     now_ns: int,
     jobs: int = 2,
     on_progress: Callable[[str, int, int], None] | None = None,
+    while_open: Callable[[Sequence[Desired], int, Content], object] | None = None,
 ) -> dict[str, Content | FileError]:
     """Return each model's content, or why there is none, by name in the order of ``desired``.
 
@@ -211,6 +261,8 @@ def read_contents(
         jobs: How many large files to read at a time.
         on_progress: Called with a model's name, bytes read and bytes in all, in any of the threads; what it raises
             stops the reading and is passed on, after what was read has been remembered.
+        while_open: Called with the models, the descriptor and the content of each file that is read, in any of the
+            threads, while it is open (see `digest_file`); a `FileError` it raises becomes the result.
     """
     found: dict[str, Content | FileError] = {}
     waiting: dict[FileKey, list[Desired]] = {}
@@ -232,54 +284,66 @@ def read_contents(
         # The placeholder keeps the results in the order of what was asked.
         found[model.name] = content or _UNREAD
     if waiting:
-        _read_waiting(waiting, found, cache, now_ns, jobs, on_progress)
+        read = _Reader(found, on_progress, while_open)
+        try:
+            read.all(waiting, jobs)
+        finally:
+            if fresh := [content for content in read.contents if not is_racy(content.key, now_ns)]:
+                cache.put(fresh)
     return found
 
 
 _UNREAD = FileError("", "was not read")
 
 
-def _read_waiting(
-    waiting: Mapping[FileKey, list[Desired]],
-    found: dict[str, Content | FileError],
-    cache: DigestCache,
-    now_ns: int,
-    jobs: int,
-    on_progress: Callable[[str, int, int], None] | None,
-) -> None:
-    """Read the files the cache does not know into ``found``, the large ones in threads beside the small ones."""
-    contents: list[Content] = []
-    stop = threading.Event()
+class _Reader:
+    """Reads files that are not known into ``found``, the large ones in threads beside the small ones."""
 
-    def progress(model: Desired, done: int, total: int) -> None:
-        if stop.is_set():
-            raise FileError(model.path, "was not read to its end: the run was stopped")
-        if on_progress is not None:
-            on_progress(model.name, done, total)
+    def __init__(
+        self,
+        found: dict[str, Content | FileError],
+        on_progress: Callable[[str, int, int], None] | None,
+        while_open: Callable[[Sequence[Desired], int, Content], object] | None,
+    ) -> None:
+        self.contents: list[Content] = []  # what was read
+        self._found = found
+        self._on_progress = on_progress
+        self._while_open = while_open
+        self._stop = threading.Event()
 
-    def read(items: Sequence[tuple[FileKey, list[Desired]]]) -> None:
+    def all(self, waiting: Mapping[FileKey, list[Desired]], jobs: int) -> None:
+        """Read all of them, or raise what a callback raises."""
+        large = [item for item in waiting.items() if item[0].size > _SMALL_BYTES]
+        # The largest first: begun last, it would keep one thread at work while the others have none.
+        large.sort(key=lambda item: item[0].size, reverse=True)
+        small = [item for item in waiting.items() if item[0].size <= _SMALL_BYTES]
+        if jobs > 1 and len(large) > 1:
+            # The small ones are one piece of work, begun first; each large one is another.
+            for _ in parallel_map(self._read, [small, *([item] for item in large)], jobs=jobs, stop=self._stop):
+                pass
+        else:
+            self._read(small + large)
+
+    def _read(self, items: Sequence[tuple[FileKey, list[Desired]]]) -> None:
         for key, models in items:
-            if stop.is_set():
+            if self._stop.is_set():
                 return
             result: Content | FileError
             try:
-                result = digest_file(models[0].path, same_as=key, on_progress=partial(progress, models[0]))
+                result = digest_file(
+                    models[0].path,
+                    same_as=key,
+                    on_progress=partial(self._progress, models[0]),
+                    while_open=partial(self._while_open, models) if self._while_open else None,
+                )
             except FileError as error:
                 result = error
             else:
-                contents.append(result)
-            found.update(dict.fromkeys((model.name for model in models), result))
+                self.contents.append(result)
+            self._found.update(dict.fromkeys((model.name for model in models), result))
 
-    large = [item for item in waiting.items() if item[0].size > _SMALL_BYTES]
-    small = [item for item in waiting.items() if item[0].size <= _SMALL_BYTES]
-    try:
-        if jobs > 1 and len(large) > 1:
-            # The small ones are one piece of work, begun first; each large one is another.
-            for _ in parallel_map(read, [small, *([item] for item in large)], jobs=jobs, stop=stop):
-                pass
-        else:
-            read(small + large)
-    finally:
-        fresh = [content for content in contents if not is_racy(content.key, now_ns)]
-        if fresh:
-            cache.put(fresh)
+    def _progress(self, model: Desired, done: int, total: int) -> None:
+        if self._stop.is_set():
+            raise FileError(model.path, "was not read to its end: the run was stopped")
+        if self._on_progress is not None:
+            self._on_progress(model.name, done, total)

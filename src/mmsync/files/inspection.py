@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
+from types import MappingProxyType
 from typing import Protocol
 
 from mmsync.engines import EXTENSIONS
@@ -13,7 +14,7 @@ from mmsync.errors import FileError, WrongFormat
 from mmsync.files.digest import is_racy, opened, require_same, translated
 from mmsync.formats import FormatError, claims_to_be_pointer, inspect
 from mmsync.formats.types import read_at
-from mmsync.types import Content, Desired, file_key
+from mmsync.types import Content, Desired, FileKey, file_key
 
 _BIGML_RESOURCE = re.compile(rb'"(?:resource|object)"\s*:')
 
@@ -28,14 +29,41 @@ class InspectionCache(Protocol):
         """Remember more of them."""
 
 
+class Inspection:
+    """The inspection of files that are open already, because they are hashed; safe in threads."""
+
+    def __init__(self, known: AbstractSet[tuple[str, str]] = frozenset()) -> None:
+        self._known = known  # sha256 and engine of what need not be inspected
+        # by the stat of a file and the engine, what of the file does not fit, or None; without the file's name in hints
+        self.results: dict[tuple[FileKey, str], FormatError | None] = {}
+
+    def while_open(self, models: Sequence[Desired], descriptor: int, content: Content) -> None:
+        """Inspect an open file for its models; `FileError` where it cannot be read."""
+        for desired in models:
+            if not desired.inspect or (content.sha256, desired.engine) in self._known:
+                continue
+            with translated(desired.path):
+                try:
+                    inspect(descriptor, desired.engine)
+                except FormatError as unfit:
+                    self.results[content.key, desired.engine] = unfit
+                else:
+                    self.results[content.key, desired.engine] = None
+
+
 def inspected(
-    models: Iterable[Desired], contents: Mapping[str, Content | FileError], cache: InspectionCache, *, now_ns: int
+    models: Iterable[Desired],
+    contents: Mapping[str, Content | FileError],
+    cache: InspectionCache,
+    *,
+    now_ns: int,
+    results: Mapping[tuple[FileKey, str], FormatError | None] = MappingProxyType({}),
 ) -> dict[str, Content | FileError]:
     """Return the contents with a `WrongFormat` in place of each that its engine cannot read.
 
-    Files of which the cache knows that they fit, Git LFS pointers and models with ``inspect: false`` are not opened.
-    The cache is told of files that fit, unless they are too fresh at ``now_ns`` (ns since the epoch) to be sure which
-    content that was.
+    Files of which the cache knows that they fit, or the ``results`` of an `Inspection` tell, Git LFS pointers and
+    models with ``inspect: false`` are not opened. The cache is told of files that fit, unless they are too fresh at
+    ``now_ns`` (ns since the epoch) to be sure which content that was.
     """
     found, known, learned = dict(contents), cache.fits(), set()
     for desired in models:
@@ -46,10 +74,12 @@ def inspected(
         if fit in known:
             continue
         try:
-            with opened(desired.path) as (descriptor, before), translated(desired.path):
-                require_same(desired.path, file_key(before), content.key)
-                inspect(descriptor, desired.engine)
-                same = file_key(before) == content.key == file_key(os.fstat(descriptor))
+            if (content.key, desired.engine) in results:
+                same = True
+                if unfit := results[content.key, desired.engine]:
+                    raise unfit
+            else:
+                same = _inspect_again(desired, content)
         except FormatError as unfit:
             hint = unfit.hint_for(shlex.quote(desired.path)) or (
                 "wait until it is whole" if unfit.cut_off else "export it again, or correct engine or file"
@@ -63,6 +93,14 @@ def inspected(
     if learned:
         cache.learn_fits(learned)
     return found
+
+
+def _inspect_again(desired: Desired, content: Content) -> bool:
+    """Open and inspect a file that was hashed before; return whether it is still the same."""
+    with opened(desired.path) as (descriptor, before), translated(desired.path):
+        require_same(desired.path, file_key(before), content.key)
+        inspect(descriptor, desired.engine)
+        return file_key(before) == content.key == file_key(os.fstat(descriptor))
 
 
 def format_error(path: str, engine: str) -> FormatError | None:
