@@ -155,14 +155,19 @@ def test_a_file_replaced_after_it_was_looked_at_is_not_read(files, tmp_path):
     assert read_contents(models, stats_of(models), cache, now_ns=later())["a"].size == 5
 
 
-def test_the_largest_file_is_not_the_last_to_be_begun(files):
-    sizes = {"one": 2**20, "two": 2 * 2**20, "three": 3 * 2**20, "small": 10}
-    models = files(**{name: bytes(size) for name, size in sizes.items()})
-    begun = {}
-    read_contents(
-        models, stats_of(models), Cache(), now_ns=later(), jobs=2, on_progress=lambda name, *_: begun.setdefault(name)
-    )
-    assert list(begun)[-1] == "one"
+def test_the_smallest_of_large_files_is_begun_last(files):
+    models = files(one=bytes(2**20), two=bytes(2 * 2**20), three=bytes(3 * 2**20))
+    begun, both = [], threading.Barrier(2)
+
+    def told(name, *_):
+        if name not in begun:
+            begun.append(name)
+            if len(begun) < 3:  # neither of the first two goes on before both have begun
+                both.wait(timeout=30)
+
+    read_contents(models, stats_of(models), Cache(), now_ns=later(), jobs=2, on_progress=told)
+    assert sorted(begun[:2]) == ["three", "two"]
+    assert begun[2] == "one"
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
