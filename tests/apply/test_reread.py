@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -129,6 +130,24 @@ def test_where_a_list_is_not_to_be_had_or_takes_long_details_are_read(site, prox
     assert {outcome.status for outcome in outcomes} == {"verified"}
     assert proxy.count("detail")
     assert proxy.count("list", forwarded=False) <= 3, "the plan's, the one that was tried, the reading back"
+    assert view.digests() == site.digests()
+
+
+def test_a_list_that_does_not_come_keeps_one_change_from_going_on_and_no_other(site, proxy, view):
+    site.models(MANY)
+    reached = []
+
+    def comes_last(exchange):
+        until = time.monotonic() + 20
+        while proxy.count("save") < MANY - 1 and time.monotonic() < until:
+            time.sleep(0.01)
+        reached.append(proxy.count("save"))
+        exchange.answer(exchange.forward())
+
+    proxy.on("list", comes_last, skip=1, times=1)
+    outcomes = site.apply()
+    assert reached == [MANY - 1]
+    assert {outcome.status for outcome in outcomes} == {"verified"}
     assert view.digests() == site.digests()
 
 

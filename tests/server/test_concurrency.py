@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import errno
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
-from mmsync.server import Address, running
+from mmsync.server import Address, running, store as storage
 from support.model_files import MULTIPART, form
 
 
@@ -41,6 +45,27 @@ def test_of_many_creating_one_name_one_wins(server, http):
         statuses = list(pool.map(lambda number: add(server, "same", b"%d" % number), range(16)))
     assert sorted(statuses) == [200] + [409] * 15
     assert len(http.get("/models").json()) == 1
+
+
+def test_writes_that_find_no_database_together_all_fail_and_the_next_one_does_not(folder, monkeypatch):
+    connect, refusals = storage._connect, [OSError(errno.EMFILE, os.strerror(errno.EMFILE))]
+
+    def refuse_once(folder):
+        if refusals:
+            raise refusals.pop()
+        return connect(folder)
+
+    with contextlib.closing(storage.Store(folder)) as store, ThreadPoolExecutor(3) as pool:
+        with store._writer:  # all of them wait, and become one transaction
+            found = [pool.submit(store.delete, "self", f"m{number}") for number in range(3)]
+            while len(store._waiting) < 3:
+                time.sleep(0.001)
+            monkeypatch.setattr(storage, "_connect", refuse_once)
+            store._writer.release()
+            errors = [each.exception(timeout=30) for each in found]
+            store._writer.acquire()
+        assert [type(error) for error in errors] == [OSError] * 3
+        store.delete("self", "m0")
 
 
 def test_two_servers_may_share_a_folder(folder):

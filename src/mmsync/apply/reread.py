@@ -76,7 +76,8 @@ class Rereader:
     def _fresh_list(self) -> tuple[float, dict[str, list[Model]] | None]:
         """Return when a fresh list was asked for, and its rows by name; None for those where details cost less."""
         age = self._clock() - self._listed[0]
-        if self._is_listing and age > FRESH - _AHEAD and self._lock.acquire(blocking=age > FRESH):
+        # A list that is long in coming is not waited for: meanwhile the others read details.
+        if self._is_listing and age > FRESH - _AHEAD and self._lock.acquire(timeout=FRESH if age > FRESH else 0):
             try:
                 if self._is_listing and self._clock() - self._listed[0] > FRESH - _AHEAD:
                     self._ask()

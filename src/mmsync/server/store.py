@@ -178,22 +178,30 @@ class Store:
         return write.result
 
     def _commit(self, writes: list[_Write]) -> None:
-        with self._reading() as database:
-            try:
-                database.execute("BEGIN IMMEDIATE")
-                for write in writes:
-                    write.carry_out(database)
-                if any(write.adds for write in writes):
-                    _sync_folder(self._images)
-                database.execute("COMMIT")
-            except BaseException as error:  # noqa: BLE001 - each is told of it in its own thread
-                for write in writes:
-                    write.undo(error)
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-            finally:
-                for write in writes:
-                    write.is_over = True
+        """Carry out writes in one transaction; what it fails with, each is told of in its own thread."""
+
+        def undo(error: BaseException) -> None:
+            for write in writes:
+                write.undo(error)
+
+        try:
+            with self._reading() as database:
+                try:
+                    database.execute("BEGIN IMMEDIATE")
+                    for write in writes:
+                        write.carry_out(database)
+                    if any(write.adds for write in writes):
+                        _sync_folder(self._images)
+                    database.execute("COMMIT")
+                except BaseException as error:  # noqa: BLE001 - see above
+                    undo(error)  # before another may be given the same ids
+                    if database.in_transaction:
+                        database.execute("ROLLBACK")
+        except BaseException as error:  # noqa: BLE001 - there is no connection to be had, or it has no way back
+            undo(error)
+        finally:
+            for write in writes:
+                write.is_over = True
 
 
 @dataclass(eq=False, slots=True)
