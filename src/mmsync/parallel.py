@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    import queue
+from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -40,15 +38,6 @@ def start(threads: Sequence[threading.Thread]) -> list[threading.Thread]:
     return running
 
 
-def _taken(done: queue.SimpleQueue[_Item]) -> _Item:
-    """Wait for the next one; a signal that came just before the wait began does not end it, so it ends now and then."""
-    from queue import Empty  # noqa: PLC0415 - see `parallel_map`
-
-    while True:
-        with contextlib.suppress(Empty):
-            return done.get(timeout=_TICK)
-
-
 def parallel_map(
     work: Callable[[_Item], _Result], items: Sequence[_Item], *, jobs: int, stop: threading.Event | None = None
 ) -> Generator[tuple[_Item, _Result], None, None]:
@@ -60,21 +49,25 @@ def parallel_map(
     import queue  # noqa: PLC0415 - 1 ms, and --version, which asks this module for `shortage`, does without
 
     ended = stop or threading.Event()
-    todo: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+    todo = deque(items)
     done: queue.SimpleQueue[tuple[_Item, _Result] | BaseException] = queue.SimpleQueue()
-    for item in items:
-        todo.put(item)
 
     def worker() -> None:
         while not ended.is_set():
             try:
-                item = todo.get_nowait()
-            except queue.Empty:
+                item = todo.popleft()
+            except IndexError:
                 return
             try:
                 done.put((item, work(item)))
             except BaseException as error:  # noqa: BLE001 - it is the caller's, in whose thread it is raised again
                 done.put(error)
+
+    def taken() -> tuple[_Item, _Result] | BaseException:
+        # A signal that came just before the wait began does not end it, so it ends now and then.
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return done.get(timeout=_TICK)
 
     # Daemons: a thread that waits for a server that has gone silent must not keep the process from ending.
     threads = [
@@ -86,7 +79,7 @@ def parallel_map(
             yield from ((item, work(item)) for item in items)
             return
         for _ in items:
-            result = _taken(done)
+            result = taken()
             if isinstance(result, BaseException):
                 raise result
             yield result

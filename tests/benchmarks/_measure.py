@@ -1,40 +1,68 @@
-"""What every benchmark needs: a process measured, and rows of figures that a table can be made of."""
+"""What every benchmark needs: its options, processes measured, and rows of figures that a table can be made of."""
 
 from __future__ import annotations
 
+import argparse
+import compileall
 import json
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
+
+import mmsync
+
+# As pip does it at an installation: else a checkout, unlike its peers, may be compiled by every process that is measured.
+compileall.compile_dir(Path(mmsync.__file__).parent, quiet=1)
+
+# What a process is said to have had in memory at its peak includes whoever started it: this is small.
+STARTER = """
+import os, sys, time
+out, *command = sys.argv[1:]
+to = [(os.POSIX_SPAWN_OPEN, 1, out, os.O_WRONLY, 0)] if out else []
+began = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawnp(command[0], command, os.environ, file_actions=to), 0)
+print("", time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024, sep="\\n")
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def options(description: str, *, rounds: int) -> argparse.ArgumentParser:
+    """Return the parser of the options that every benchmark has."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    return parser
 
 
 class Run(NamedTuple):
     """What one process took."""
 
-    seconds: float  # as the process itself says
+    seconds: float
     cpu: float  # seconds, user and system
-    peak: int  # MB of resident memory
+    peak: float  # MB of resident memory
 
 
-def measured(command: Sequence[str]) -> Run:
-    """Run a command whose last word on stdout is its seconds."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        told = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{command} failed")
-    return Run(float(told.split()[-1]), usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024)
+def measured(command: Sequence[str], *, folder: Path | None = None, says: bool = False, **environment: str) -> Run:
+    """Run a command in a folder, with more variables; ``says``: the last word on its stdout is its seconds."""
+    # What nobody reads goes nowhere: some write every line by itself, and would wait for whoever takes it.
+    started = [sys.executable, "-I", "-S", "-c", STARTER, "" if says else os.devnull, *command]
+    done = subprocess.run(
+        started, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{command[:3]} failed")
+    *told, seconds, cpu, peak = done.stdout.split()
+    return Run(float(told[-1] if says else seconds), float(cpu), float(peak))
 
 
-def median(runs: Sequence[Run]) -> float:
-    """Return the median of the seconds."""
-    return statistics.median(run.seconds for run in runs)
+def medians(runs: Sequence[Run]) -> Run:
+    """Return the medians of the seconds, of the processor seconds and of the peaks."""
+    return Run(*map(statistics.median, zip(*runs, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -72,7 +100,11 @@ class Row:
         return f"{self.name:46} {self.mmsync:9.2f} {self.unit:4}{beside}{wanted}" + (self.limit and f"  ({self.limit})")
 
 
-def write_json(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows as a JSON list of objects, the ratio and whether the target is met among their keys."""
-    told = [asdict(row) | {"ratio": row.ratio, "met": row.met} for row in rows]
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+def report(rows: Iterable[Row], path: Path | None) -> None:
+    """Print rows, and write them as a JSON list of objects, the ratio and whether the target is met among their keys."""
+    told = []
+    for row in rows:
+        print(row)
+        told.append(asdict(row) | {"ratio": row.ratio, "met": row.met})
+    if path:
+        path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

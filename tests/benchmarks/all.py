@@ -23,7 +23,7 @@ QUICK = {
     "apply": ["--models", "40", "--fleet", "400", "--rounds", "1"],
     "hash": ["--size", "256", "--files", "1000", "--rounds", "1"],
     "plan": ["500", "1000", "--rounds", "1"],
-    "transfer": ["--size", "64", "--rounds", "1"],
+    "transfer": ["--size", "64", "--growth", "256", "--rounds", "1"],
 }
 HEADS = ("", "mmsync", "peer", "ratio", "target", "limit")
 

@@ -10,20 +10,19 @@ well, to show how the cost grows. Medians of the rounds are printed.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from _measure import Row, write_json
+from _measure import Row, measured, options, report
+
+from mmsync.manifest.writer import Entry, manifest_text
 
 SERVER = """
 import os, sys
@@ -56,7 +55,7 @@ class Side(NamedTuple):
 
     seconds: float
     cpu: float  # seconds of the client's process
-    peak: int  # MB of its resident memory
+    peak: float  # MB of its resident memory
     server_cpu: float  # seconds of the server's process
     requests: int
 
@@ -80,8 +79,8 @@ def write_models(folder: Path, count: int, size: int) -> None:
         content = json.dumps({"n": number, "fill": ""})
         content = json.dumps({"n": number, "fill": "x" * (size - len(content))})
         (folder / f"m{number}.json").write_text(content)
-        entries.append(f"  - {{name: m{number}, engine: BIGML, file: m{number}.json}}")
-    (folder / "models.yaml").write_text("version: 1\nmodels:\n" + "\n".join(entries) + "\n")
+        entries.append(Entry(f"m{number}", f"m{number}.json", "BIGML"))
+    (folder / "models.yaml").write_text(manifest_text(entries))
 
 
 def timed(who: str, count: int, size: int, latency: float) -> Side:
@@ -95,20 +94,14 @@ def timed(who: str, count: int, size: int, latency: float) -> Side:
                 "mmsync": [sys.executable, "-m", "mmsync", "apply", "--url", url],
                 "official": [sys.executable, "-c", OFFICIAL, url, str(count)],
             }
-            environment = {**os.environ, "MMSYNC_TOKEN": "t0ken", "MMSYNC_CACHE_DIR": str(folder / "cache")}
-            began = time.perf_counter()
-            with subprocess.Popen(
-                commands[who], cwd=folder / "site", env=environment, stdout=subprocess.PIPE, text=True
-            ) as process:
-                out = process.stdout.read()
-                _, status, usage = os.wait4(process.pid, 0)
-                process.returncode = os.waitstatus_to_exitcode(status)
-            took = time.perf_counter() - began
-        if process.returncode:
-            sys.exit(f"{commands[who]} failed:\n{out}")
-    if who == "official":
-        took = float(out)
-    return Side(took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024, told[0], int(told[1]))
+            run = measured(
+                commands[who],
+                folder=folder / "site",
+                says=who == "official",
+                MMSYNC_TOKEN="t0ken",
+                MMSYNC_CACHE_DIR=str(folder / "cache"),
+            )
+    return Side(*run, told[0], int(told[1]))
 
 
 def middle(sides: list[Side]) -> Side:
@@ -147,26 +140,21 @@ def fleet(count: int, rounds: int) -> list[Row]:
     return [
         Row(what, ten.seconds, "s", "at most", 20 * count / 10_000, limit=limit),
         Row(f"{what}: grown", ten.seconds / one.seconds, "×", "at most", None, limit=grown),
-        Row(f"{what}: memory", ten.peak, "MB", "at most", None, limit=f"{one.peak} MB with {count // 10:,} models"),
+        Row(f"{what}: memory", ten.peak, "MB", "at most", None, limit=f"{one.peak:.0f} MB with {count // 10:,} models"),
     ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, rounds=3)
     parser.add_argument("--models", type=int, default=200)
     parser.add_argument("--size", type=int, default=20_480, help="bytes of each model")
     parser.add_argument("--latency", type=float, default=0.02, help="seconds")
     parser.add_argument("--fleet", type=int, default=10_000, help="models; 0 leaves it out")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     given = parser.parse_args()
     rows = small_models(given.models, given.size, given.latency, given.rounds)
     if given.fleet:
         rows += fleet(given.fleet, given.rounds)
-    for row in rows:
-        print(row)
-    if given.json:
-        write_json(given.json, rows)
+    report(rows, given.json)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,16 @@ them are in the page cache. Medians are printed.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from _measure import Row, write_json
+from _measure import Row, Run, measured, medians, options, report
+
+from mmsync.manifest.writer import Entry, manifest_text
 
 BLOCK = os.urandom(1 << 20)
 
@@ -39,73 +37,53 @@ def write_files(folder: Path, sizes: list[int]) -> list[str]:
                 digest.update(piece)
                 left -= len(piece)
         names.append(name)
-        entries.append(f"  - {{name: m{number}, engine: MLSTATS, file: {name}, sha256: {digest.hexdigest()}}}")
-    (folder / "models.yaml").write_text("version: 1\nmodels:\n" + "\n".join(entries) + "\n")
+        entries.append(Entry(f"m{number}", name, "MLSTATS", sha256=digest.hexdigest()))
+    (folder / "models.yaml").write_text(manifest_text(entries))
     return names
 
 
-def timed(command: list[str], folder: Path) -> tuple[float, float, float]:
-    """Return seconds of the clock and of processors, and MB at the peak, of a whole process with a cold ledger."""
-    with tempfile.TemporaryDirectory(prefix="mmsync-cache-") as cache:
-        began = time.perf_counter()
-        with subprocess.Popen(
-            command, cwd=folder, env={**os.environ, "MMSYNC_CACHE_DIR": cache}, stdout=subprocess.DEVNULL
-        ) as process:
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        wall = time.perf_counter() - began
-    if process.returncode:
-        sys.exit(f"{command[:3]} failed")
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-
-
-def compare(sizes: list[int], peer: list[str], rounds: int) -> list[tuple[float, ...]]:
+def compare(sizes: list[int], peer: list[str], rounds: int) -> list[Run]:
     """Return the medians of mmsync and of a peer that is given the files' names."""
     with tempfile.TemporaryDirectory(prefix="mmsync-hash-") as name:
         names = write_files(Path(name), sizes)
-        runs: list[list[tuple[float, float, float]]] = [[], []]
+        commands = [sys.executable, "-m", "mmsync", "validate"], [*peer, *names]
+        runs: tuple[list[Run], ...] = [], []
         for _ in range(rounds):
-            for found, command in zip(
-                runs, ([sys.executable, "-m", "mmsync", "validate"], [*peer, *names]), strict=True
-            ):
-                found.append(timed(command, Path(name)))
-                print(
-                    f"  {command[0].rpartition('/')[2]:12} {found[-1][0]:.2f} s, {found[-1][1]:.2f} s cpu", flush=True
-                )
-    return [tuple(map(statistics.median, zip(*found, strict=True))) for found in runs]
+            for found, command in zip(runs, commands, strict=True):
+                with tempfile.TemporaryDirectory(prefix="mmsync-cache-") as cache:
+                    found.append(measured(command, folder=Path(name), MMSYNC_CACHE_DIR=cache))
+                what = command[0].rpartition("/")[2]
+                print(f"  {what:12} {found[-1].seconds:.2f} s, {found[-1].cpu:.2f} s cpu", flush=True)
+    return [medians(found) for found in runs]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, rounds=5)
     parser.add_argument("--size", type=int, default=4096, help="MiB of the four large files together")
     parser.add_argument("--files", type=int, default=20_000, help="how many small ones")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     given = parser.parse_args()
     if not shutil.which("openssl") or not shutil.which("sha256sum"):
         sys.exit("openssl and sha256sum are needed")
     rows = []
-    large: dict[int, tuple[float, ...]] = {}
+    large: dict[int, Run] = {}
     for size in (given.size // 4, given.size):
         what = f"hash {size} MiB in four files"
         print(what)
         ours, theirs = compare([(size << 20) // 4] * 4, ["openssl", "dgst", "-sha256"], given.rounds)
         large[size] = ours
-        limit = f"{os.cpu_count()} cores, each at {size * 1.048576 / theirs[0] / 1000:.2f} GB/s"
+        limit = f"{os.cpu_count()} cores, each at {size * 1.048576 / theirs.seconds / 1000:.2f} GB/s"
         if size == given.size:
-            rows.append(Row(what, ours[0], "s", "at least", 1.6, theirs[0], "openssl, one thread", limit))
+            rows.append(Row(what, ours.seconds, "s", "at least", 1.6, theirs.seconds, "openssl, one thread", limit))
             grown = f"{size} against {given.size // 4} MiB"
-            rows.append(Row(f"{what}: grown", ours[0] / large[given.size // 4][0], "×", "at most", None, limit=grown))
-            rows.append(Row(f"{what}: memory", ours[2], "MB", "at most", None))
+            times = ours.seconds / large[given.size // 4].seconds
+            rows.append(Row(f"{what}: grown", times, "×", "at most", None, limit=grown))
+            rows.append(Row(f"{what}: memory", ours.peak, "MB", "at most", None))
     what = f"hash {given.files:,} files of 20 KB"
     print(what)
     ours, theirs = compare([20_000] * given.files, ["sha256sum"], given.rounds)
-    limit = f"Python: {ours[1]:.2f} s of processor, {ours[1] / given.files * 1e6:.0f} µs a file"
-    rows.append(Row(what, ours[0], "s", "at least", 1.0, theirs[0], "sha256sum", limit))
-    for row in rows:
-        print(row)
-    if given.json:
-        write_json(given.json, rows)
+    limit = f"Python: {ours.cpu:.2f} s of processor, {ours.cpu / given.files * 1e6:.0f} µs a file"
+    rows.append(Row(what, ours.seconds, "s", "at least", 1.0, theirs.seconds, "sha256sum", limit))
+    report(rows, given.json)
 
 
 if __name__ == "__main__":

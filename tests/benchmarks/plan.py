@@ -10,20 +10,17 @@ up is a plan of four models and ``--version``, beside programs that only import 
 
 from __future__ import annotations
 
-import argparse
 import http.server
 import json
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-from _measure import Row, write_json
+from _measure import Row, Run, measured, medians, options, report
 
 from mmsync.files.digest import read_contents
 from mmsync.ledger import Ledger
@@ -33,7 +30,7 @@ from mmsync.types import ServerName
 COMPOSE = "import sys, yaml\nwith open(sys.argv[1]) as f:\n    yaml.compose(f, Loader=yaml.CSafeLoader)\n"
 
 
-def write_models(folder: Path, count: int, engine: str = "BIGML") -> None:
+def write_models(folder: Path, count: int, engine: str) -> None:
     """Write model files, 200 a folder, and the manifest that lists them; none of them is ever opened."""
     extension = {"BIGML": "json", "ONNX": "onnx"}[engine]
     lines = ["version: 1", "scope: ['m_*']", "models:"]
@@ -110,93 +107,71 @@ class ListServer:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
-class Run(NamedTuple):
-    """What a process took: seconds of the clock and of processors, and MB of resident memory at its peak."""
+def in_turn(
+    count: int, engine: str, rounds: int, commands: Callable[[str], dict[str, list[str]]]
+) -> tuple[dict[str, Run], int]:
+    """Run commands in turn beside so many models that are in place, and return the medians of each, and all requests.
 
-    wall: float
-    cpu: float
-    peak: float
-
-
-def timed(command: list[str], environment: dict[str, str], folder: Path) -> Run:
-    """Run a whole process."""
-    began = time.perf_counter()
-    with subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    wall = time.perf_counter() - began
-    if process.returncode:
-        sys.exit(f"{command} failed")
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
-
-def medians(commands: dict[str, list[str]], environment: dict[str, str], folder: Path, rounds: int) -> dict[str, Run]:
-    """Run the commands in turn, so many rounds, and return the medians of each."""
-    runs: dict[str, list[Run]] = {name: [] for name in commands}
-    for _ in range(rounds):
-        for name, command in commands.items():
-            runs[name].append(timed(command, environment, folder))
-    found = {name: Run(*map(statistics.median, zip(*some, strict=True))) for name, some in runs.items()}
-    for name, run in found.items():
-        print(f"  {name:20} {run.wall:.3f} s wall, {run.cpu:.3f} s cpu, {run.peak:.0f} MB", flush=True)
-    return found
+    ``commands`` is called with the server's address.
+    """
+    with tempfile.TemporaryDirectory(prefix="mmsync-plan-") as name:
+        folder, ledger = Path(name) / "models", Path(name) / "cache" / "ledger.sqlite"
+        folder.mkdir()
+        write_models(folder, count, engine)
+        server = ListServer()
+        server.body = fill(folder, ledger, ServerName(server.url))
+        environment = {"MMSYNC_CACHE_DIR": str(ledger.parent), "MMSYNC_TOKEN": "benchmark"}
+        runs: dict[str, list[Run]] = {}
+        for _ in range(rounds):
+            for what, command in commands(server.url).items():
+                runs.setdefault(what, []).append(measured(command, folder=folder, **environment))
+        server.server.shutdown()
+        server.server.server_close()
+    found = {what: medians(some) for what, some in runs.items()}
+    for what, run in found.items():
+        print(f"  {what:20} {run.seconds:.3f} s wall, {run.cpu:.3f} s cpu, {run.peak:.0f} MB", flush=True)
+    return found, server.requests
 
 
 def measure(count: int, engine: str, rounds: int) -> dict[str, Run]:
     """Return the medians of a plan and of the composing program."""
     print(f"{count:,} {engine} models")
-    with tempfile.TemporaryDirectory(prefix="mmsync-plan-") as name:
-        folder = Path(name) / "models"
-        folder.mkdir()
-        write_models(folder, count, engine)
-        server = ListServer()
-        ledger = Path(name) / "cache" / "ledger.sqlite"
-        server.body = fill(folder, ledger, ServerName(server.url))
-        environment = {**os.environ, "MMSYNC_CACHE_DIR": str(ledger.parent), "MMSYNC_TOKEN": "benchmark"}
-        commands = {
-            "plan": [sys.executable, "-m", "mmsync", "plan", "--url", server.url, "--detailed-exitcode"],
-            "compose": [sys.executable, "-c", COMPOSE, str(folder / "models.yaml")],
+
+    def commands(url: str) -> dict[str, list[str]]:
+        return {
+            "plan": [sys.executable, "-m", "mmsync", "plan", "--url", url, "--detailed-exitcode"],
+            "compose": [sys.executable, "-c", COMPOSE, "models.yaml"],
         }
-        found = medians(commands, environment, folder, rounds)
-        assert server.requests == rounds, f"{server.requests} requests for {rounds} plans"
-        server.server.shutdown()
-        server.server.server_close()
+
+    found, requests = in_turn(count, engine, rounds, commands)
+    assert requests == rounds, f"{requests} requests for {rounds} plans"
     return found
 
 
 def start_up(rounds: int) -> list[Row]:
     """A plan of four models, and ``--version``, beside programs that only import."""
     print("start-up")
-    with tempfile.TemporaryDirectory(prefix="mmsync-plan-") as name:
-        folder = Path(name) / "models"
-        folder.mkdir()
-        write_models(folder, 4)
-        server = ListServer()
-        ledger = Path(name) / "cache" / "ledger.sqlite"
-        server.body = fill(folder, ledger, ServerName(server.url))
-        environment = {**os.environ, "MMSYNC_CACHE_DIR": str(ledger.parent), "MMSYNC_TOKEN": "benchmark"}
-        commands = {
-            "plan": [sys.executable, "-m", "mmsync", "plan", "--url", server.url],
+
+    def commands(url: str) -> dict[str, list[str]]:
+        return {
+            "plan": [sys.executable, "-m", "mmsync", "plan", "--url", url],
             "imports": [sys.executable, "-c", "import requests, yaml, click"],
             "version": [str(Path(sys.executable).parent / "mmsync"), "--version"],
             "click": [sys.executable, "-c", "import click"],
         }
-        found = medians(commands, environment, folder, 3 * rounds)
-        server.server.shutdown()
-        server.server.server_close()
+
+    found, _ = in_turn(4, "BIGML", 3 * rounds, commands)
     peers = ("import requests, yaml, click", "import click")
     limit = "Python's own start is part of both"
     return [
-        Row("plan of 4 models", found["plan"].wall, "s", "at most", 1.6, found["imports"].wall, peers[0], limit),
-        Row("mmsync --version", found["version"].wall, "s", "at most", 1.0, found["click"].wall, peers[1], limit),
+        Row("plan of 4 models", found["plan"].seconds, "s", "at most", 1.6, found["imports"].seconds, peers[0], limit),
+        Row("mmsync --version", found["version"].seconds, "s", "at most", 1.0, found["click"].seconds, peers[1], limit),
     ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, rounds=7)
     parser.add_argument("counts", nargs="*", type=int, metavar="MODELS", default=[10_000, 100_000])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     given = parser.parse_args()
     rows, before = start_up(given.rounds), None
     for place, count in enumerate(given.counts):
@@ -206,19 +181,16 @@ def main() -> None:
             what = f"no-op plan of {count:,} ({engine})"
             limit = f"Python: {plan.cpu:.2f} s of processor; 1 request, no model file opened"
             target = None if place else 1.5
-            rows.append(Row(what, plan.wall, "s", "at most", target, compose.wall, "compose the YAML", limit))
+            rows.append(Row(what, plan.seconds, "s", "at most", target, compose.seconds, "compose the YAML", limit))
             if engine == "BIGML":
                 rows.append(Row(f"{what}: memory", plan.peak, "MB", "at most", None))
             if before:
                 grown = f"{count:,} against {before[0]:,} models"
-                rows.append(Row(f"{what}: grown", plan.wall / before[1].wall, "×", "at most", None, limit=grown))
+                rows.append(Row(f"{what}: grown", plan.seconds / before[1].seconds, "×", "at most", None, limit=grown))
             if engine == "BIGML":
                 last = count, plan
         before = last
-    for row in rows:
-        print(row)
-    if given.json:
-        write_json(given.json, rows)
+    report(rows, given.json)
 
 
 if __name__ == "__main__":

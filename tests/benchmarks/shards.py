@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from apply import models, server
+from apply import server, write_models
 
 
 def run(folder: Path, url: str, cache: Path, shards: int, command: str = "apply") -> tuple[float, float]:
@@ -55,7 +55,7 @@ def main() -> int:
         os.environ["MMSYNC_LOCK_DIR"] = f"{scratch}/locks"
         site = Path(scratch) / "site"
         site.mkdir()
-        models(site, given.models, given.size)
+        write_models(site, given.models, given.size)
         for number in range(given.rounds):
             for shards, walls in took.items():
                 place = Path(scratch) / f"{number}-{shards}"

@@ -28,7 +28,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from _measure import Row, Run, measured, median, write_json
+from _measure import Row, Run, measured, medians, options, report
 
 BLOCK = bytes(range(256)) * 4096 * 3  # 3 MiB: its base64 has no padding
 TOKEN = "benchmark"
@@ -188,15 +188,15 @@ def transfers(server: str, size: int, rounds: int, *, only: str = "") -> dict[st
             with served(server, size) as url:
                 for name, command in commands(url, file, work / "downloads").items():
                     if only in name and ("official" not in name or number < OFFICIAL_ROUNDS):
-                        runs.setdefault(name, []).append(measured(command))
+                        runs.setdefault(name, []).append(measured(command, says=True))
                         for written in (work / "downloads").iterdir():
                             written.unlink()
     print(f"{size >> 20} MiB, server: {server}, {rounds} rounds")
     for name, each in runs.items():
         best, cpu, peak = min(run.seconds for run in each), min(run.cpu for run in each), max(run.peak for run in each)
         print(
-            f"  {name:38} median {median(each):6.2f} s  best {best:6.2f} s {size / best / 1e6:6.0f} MB/s "
-            f"{cpu:6.2f} s CPU {peak:5} MB peak RSS"
+            f"  {name:38} median {medians(each).seconds:6.2f} s  best {best:6.2f} s {size / best / 1e6:6.0f} MB/s "
+            f"{cpu:6.2f} s CPU {peak:5.0f} MB peak RSS"
         )
     return runs
 
@@ -208,7 +208,7 @@ MAX_PEAK = {UPLOAD: 48, DOWNLOAD: 64}
 def rows(server: str, size: int, rounds: int) -> list[Row]:
     """Measure the transfers of one size and return the figures that have a target, or a peer."""
     runs = transfers(server, size, rounds)
-    seconds = {name: median(each) for name, each in runs.items()}
+    seconds = {name: medians(each).seconds for name, each in runs.items()}
     is_sink = server == "sink"
     up, down = f"upload to {server}, {size >> 20} MiB", f"download from {server}, {size >> 20} MiB"
     sent, received, speed = seconds[UPLOAD], seconds[DOWNLOAD], size / seconds[DOWNLOAD] / 1e6
@@ -241,7 +241,7 @@ def growth(size: int, larger: int, rounds: int) -> list[Row]:
     found = []
     for name, most in MAX_PEAK.items():
         what, times = f"{name.split()[0]}, sink, {larger >> 20} MiB", larger / size
-        took, expected = median(large[name]), median(small[name]) * times
+        took, expected = medians(large[name]).seconds, medians(small[name]).seconds * times
         peak = max(run.peak for run in large[name])
         found += [
             Row(what, took, "s", "at most", 1.15, expected, f"{times:g} × {size >> 20} MiB"),
@@ -251,15 +251,13 @@ def growth(size: int, larger: int, rounds: int) -> list[Row]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--size", type=int, default=1024, help="MiB")
-    options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--server", choices=["sink", "embedded"], action="append")
-    options.add_argument("--growth", type=int, default=4096, help="MiB")
-    options.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
-    options.add_argument("--sink-process", type=int, help=argparse.SUPPRESS)
-    options.add_argument("--embedded-process", help=argparse.SUPPRESS)
-    chosen = options.parse_args()
+    parser = options(__doc__, rounds=5)
+    parser.add_argument("--size", type=int, default=1024, help="MiB")
+    parser.add_argument("--server", choices=["sink", "embedded"], action="append")
+    parser.add_argument("--growth", type=int, default=4096, help="MiB")
+    parser.add_argument("--sink-process", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--embedded-process", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
     if chosen.sink_process:
         sink(chosen.sink_process)
     if chosen.embedded_process:
@@ -271,9 +269,7 @@ def main() -> None:
         found += rows(server, chosen.size << 20, chosen.rounds)
     if chosen.growth:
         found += growth(chosen.size << 20, chosen.growth << 20, min(chosen.rounds, 3))
-    print(*found, sep="\n")
-    if chosen.json:
-        write_json(chosen.json, found)
+    report(found, chosen.json)
     print(f"took {time.perf_counter() - began:.0f} s")
 
 

@@ -53,6 +53,28 @@ def test_every_broken_manifest_is_refused_in_these_words(fault):
     assert faults_of(f"{fault}.yaml") == Path(f"{fault}.txt").read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "summary"),
+    [
+        ("models: !!seq {a: b}", "1:9", "a mapping is tagged !!seq"),
+        ("models: !!seq a", "1:9", "a value is tagged !!seq"),
+        ("--- !!map\n- a", "1:5", "a list is tagged !!map"),
+        ("models:\n  - !!map [a]", "2:5", "a list is tagged !!map"),
+        ("models:\n  - !!map a", "2:5", "a value is tagged !!map"),
+        ("models:\n  - name: !!str [a]", "2:11", "a list is tagged !!str"),
+        ("models:\n  - !<tag:yaml.org,2002:str> [a]: b", "2:5", "a list is tagged !!str"),
+        ("models:\n  - <<: !!seq a", "2:9", "a value is tagged !!seq"),
+        ("version: !!int [1]\nmodels: []", "1:10", "a list is tagged !!int"),
+        ("%TAG !y! tag:yaml.org,2002:\n---\nmodels: !y!seq {a: b}", "3:9", "a mapping is tagged !!seq"),
+        ("models: &a [*a, !!map [b]]", "1:17", "a list is tagged !!map"),
+    ],
+)
+def test_a_tag_that_its_value_does_not_fit_is_an_error_in_its_place(tmp_path, monkeypatch, text, place, summary):
+    monkeypatch.chdir(tmp_path)
+    Path("models.yaml").write_text(f"{text}\n", "utf-8")
+    assert faults_of("models.yaml") == f"models.yaml:{place}: {summary} (remove the tag)\n"
+
+
 def test_every_broken_manifest_has_its_words_and_every_words_their_manifest():
     assert sorted(path.stem for path in BROKEN.glob("*.txt")) == FAULTS
     assert len(FAULTS) > 70

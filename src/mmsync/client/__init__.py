@@ -42,16 +42,12 @@ __all__ = [
     "save_body",
 ]
 
-# Loaded when they are asked for, with the reader of profiles that they need and a client does not.
-_FUNCTIONS = frozenset(
-    {"add_model", "create_client_from_profile", "create_client_from_token", "find_model", "get_model", "get_models"}
-)
-
 
 def __getattr__(name: str) -> object:
+    # The functions are loaded when they are asked for, with the reader of profiles that they need and a client does not.
     if name == "profile":
         return importlib.import_module("mmsync.client.profile")
-    if name not in _FUNCTIONS:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module("mmsync.client._func_facade"), name)
     globals()[name] = value

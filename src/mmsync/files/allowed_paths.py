@@ -25,6 +25,11 @@ _READABLE_BY_ALL = 0o444
 # by its path; whoever opens it compares in any case.
 _OPENS_PATHS = hasattr(os, "O_PATH") and os.stat in os.supports_dir_fd
 
+OPEN_FLAGS = os.O_RDONLY
+"""What to open a file with that may be anything: a FIFO nobody writes to is not waited for, and no byte is translated."""
+for _name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"):  # each where the system has it
+    OPEN_FLAGS |= getattr(os, _name, 0)
+
 
 class Denial(NamedTuple):
     """The reason why a file may not be used; the code is without the room's name."""

@@ -14,9 +14,8 @@ from typing import Any, BinaryIO
 
 try:
     import fcntl
-except (
-    ImportError
-):  # Windows; leftovers of killed processes stay there, as nothing tells them from what is being written
+except ImportError:
+    # Windows; leftovers of killed processes stay there, as nothing tells them from what is being written.
     fcntl = None  # type: ignore[assignment]
 
 # What file systems without hard links answer (FAT, some network mounts), and Linux where links are restricted.

@@ -74,7 +74,7 @@ def set_aside(text: str) -> tuple[str, list[Row]]:
     done = 0  # the place in the text up to which it is in ``rest``, or set aside
     for run in _runs(text):
         first, *between, last = run.entries
-        rest += text[done : run.start], "\n" * (last.line - first.line - text.count("\n", run.first, run.start))
+        rest += text[done : run.start], "\n" * (last.line - between[0].line)
         done = run.end
         rows.append(Row(first.line, last.line, run.column, between))
     return "".join([*rest, text[done:]]), rows
@@ -85,15 +85,14 @@ class _Run(NamedTuple):
 
     column: int  # where their keys begin, from 0
     entries: list[PlainEntry]
-    first: int  # the place in the text of the first
-    start: int  # of the second
+    start: int  # the place in the text of the second
     end: int  # of the last
 
 
 def _runs(text: str) -> Iterator[_Run]:
     entries: list[PlainEntry] = []
     indent = ""
-    first = second = last = end = line = 0
+    second = last = end = line = 0
     for match in _pattern().finditer(text):
         if (fields := _fields(match)) is None:
             continue  # and the next one does not begin where the last one ended
@@ -101,12 +100,12 @@ def _runs(text: str) -> Iterator[_Run]:
         line += text.count("\n", last, start)
         if start != end or match[1] != indent:
             if len(entries) >= _LEAST:
-                yield _Run(len(indent) + len("- "), entries, first, second, last)
-            entries, indent, first, second = [], match[1], start, until
+                yield _Run(len(indent) + len("- "), entries, second, last)
+            entries, indent, second = [], match[1], until
         entries.append(PlainEntry(line, fields))
         last, end = start, until
     if len(entries) >= _LEAST:
-        yield _Run(len(indent) + len("- "), entries, first, second, last)
+        yield _Run(len(indent) + len("- "), entries, second, last)
 
 
 @cache

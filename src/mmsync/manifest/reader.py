@@ -131,7 +131,7 @@ class _Reading:
             hint = "list the models, or write `models: []` for none"
             page.add_error(root, "missing-key", "the manifest has no models", hint)
         if "discover" in found:
-            from mmsync.manifest.discover_rules import read_rules  # noqa: PLC0415 - 2 ms with discovery, for few manifests
+            from mmsync.manifest.discover_rules import read_rules  # noqa: PLC0415 - 1 ms with discovery, for few manifests
 
             self.rules += read_rules(page, found["discover"], defaults, folder, admitted, scope or None)
 

@@ -8,6 +8,7 @@ import re
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from mmsync.files.allowed_paths import OPEN_FLAGS
 from mmsync.manifest.nodes import (
     KEEP_OUT,
     boolean,
@@ -115,8 +116,7 @@ def _without_plain_entries(page: Page, decoded: str) -> Document | None:
 
 def _read(page: Page) -> bytes:
     try:
-        # O_NONBLOCK: opening a FIFO nobody writes to would otherwise wait for ever.
-        descriptor = os.open(page.file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(page.file, OPEN_FLAGS)
         with open(descriptor, "rb", buffering=0) as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):

@@ -68,7 +68,8 @@ def compose(data: bytes, check: Callable[[], None] = lambda: None, *, nodes: int
     """Return the root node of the one document in ``data``, YAML in UTF-8, or None where there is none.
 
     ``check`` is called now and then; what it raises ends the reading. Raises `NotYaml`, or `Unreadable` where the
-    document is nested too deeply or holds too many nodes, with the ``nodes`` of it that are not in ``data``.
+    document is nested too deeply, holds too many nodes, with the ``nodes`` of it that are not in ``data``, or has a
+    node whose tag calls it something it is not.
     """
     made = loader_class()
     try:
@@ -78,7 +79,38 @@ def compose(data: bytes, check: Callable[[], None] = lambda: None, *, nodes: int
         root: Node | None = loader.get_single_node()
     except made.error as error:
         raise NotYaml(error) from error
+    if root is not None and any(sign in data for sign in _TAG_SIGNS):
+        _check_tags(root, check)
     return root
+
+
+# YAML's own tags cannot be written without one of these.
+_TAG_SIGNS = (b"!!", b"!<", b"%TAG")
+_ID_BY_TAG = {SEQ: "sequence", MAP: "mapping"} | {
+    _PREFIX + kind: "scalar"
+    for kind in ("str", "int", "float", "bool", "null", "timestamp", "binary", "merge", "value")
+}
+_KINDS = {"sequence": "a list", "mapping": "a mapping", "scalar": "a value"}
+
+
+def _check_tags(root: Node, check: Callable[[], None]) -> None:
+    """Raise `Unreadable` where a tag calls a node something it is not (``!!seq {a: b}``): tags are relied on."""
+    waiting: list[Any] = [root]  # of the nodes; the stubs leave out their id
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        if not len(seen) & 0xFFF:
+            check()
+        if node.id != _ID_BY_TAG.get(node.tag, node.id):
+            summary = f"{_KINDS[node.id]} is tagged {node.tag.replace(_PREFIX, '!!')}"
+            raise Unreadable(node, "wrong-type", summary, "remove the tag")
+        if node.id == "mapping":
+            waiting += (part for pair in reversed(node.value) for part in reversed(pair))
+        elif node.id == "sequence":
+            waiting += reversed(node.value)
 
 
 @cache
