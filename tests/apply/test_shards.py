@@ -37,6 +37,20 @@ class Meeting:
         exchange.answer(exchange.forward())
 
 
+def held(proxy, kind, concerns=lambda name: True):
+    """Hold back requests of a kind for models it concerns: the first event tells of one, the second lets them go on."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def holds(exchange):
+        if concerns(exchange.name):
+            begun.set()
+            go_on.wait(60)
+        exchange.answer(exchange.forward())
+
+    proxy.on(kind, holds)
+    return begun, go_on
+
+
 def start_all(site, *words):
     """Start a process for each shard, half of them told as Kubernetes tells them."""
     processes = []
@@ -76,14 +90,7 @@ def test_eight_work_at_the_same_moment_on_parts_that_are_disjoint_and_complete(s
 
 def test_a_whole_run_waits_for_every_shard_and_a_shard_for_a_whole_run(site, proxy, view):
     site.models(12)
-    begun, go_on = threading.Event(), threading.Event()
-
-    def holds(exchange):
-        begun.set()
-        go_on.wait(60)
-        exchange.answer(exchange.forward())
-
-    proxy.on("save", holds)
+    begun, go_on = held(proxy, "save")
     first = site.start("apply", "--shard", "1/2")
     assert begun.wait(30)
     second = site.start("apply")
@@ -100,14 +107,7 @@ def test_a_whole_run_waits_for_every_shard_and_a_shard_for_a_whole_run(site, pro
 
 def test_a_shard_killed_outright_keeps_nobody_out(site, proxy, view):
     site.models(12)
-    begun, go_on = threading.Event(), threading.Event()
-
-    def holds(exchange):
-        begun.set()
-        go_on.wait(60)
-        exchange.answer(exchange.forward())
-
-    proxy.on("upload", holds)
+    begun, go_on = held(proxy, "upload")
     first = site.start("apply", "--shard", "1/2")
     assert begun.wait(30)
     first.kill()
@@ -122,15 +122,7 @@ def test_a_shard_killed_outright_keeps_nobody_out(site, proxy, view):
 
 def test_watching_shards_work_beside_an_applying_one(site, proxy, view):
     site.models(24)
-    begun, go_on = threading.Event(), threading.Event()
-
-    def holds(exchange):
-        if shard_of(exchange.name) % 2 == 0:
-            begun.set()
-            go_on.wait(60)
-        exchange.answer(exchange.forward())
-
-    proxy.on("save", holds)
+    begun, go_on = held(proxy, "save", lambda name: shard_of(name) % 2 == 0)
     applying = site.start("apply", "--shard", "1/2")  # the even ones
     assert begun.wait(30)
     watched = site.run("watch", "--once", "--settle", "0.1", env={"MMSYNC_SHARD_INDEX": "1", "MMSYNC_SHARD_COUNT": "2"})

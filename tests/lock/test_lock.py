@@ -175,6 +175,21 @@ def test_what_is_waited_for_is_said_once_and_then_given_up(folder):
     assert sum(slept) == pytest.approx(0.12)
 
 
+def test_it_is_said_too_where_there_is_no_end_to_the_waiting(folder):
+    said, now = [], [100.0]
+    with contextlib.ExitStack() as first:
+        first.enter_context(lock(folder))
+
+        def sleep(seconds):
+            now[0] += seconds
+            if now[0] > 101:
+                first.close()
+
+        with lock(folder, timeout=float("inf"), on_wait=said.append, clock=lambda: now[0], sleep=sleep):
+            pass
+    assert said == ["waiting for another mmsync at work on http://server"]
+
+
 def test_the_files_are_the_users_alone_and_links_are_not_followed(folder, tmp_path):
     with lock(folder):
         files = list(folder.iterdir())

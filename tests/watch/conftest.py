@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mmsync.server import running
-from support.watching import ServerView, Watch, namespaces
-
-
-@pytest.fixture
-def server(tmp_path):
-    with running(tmp_path / "server") as address:
-        view = ServerView(address)
-        yield view
-        view.close()
+from support.watching import Watch, namespaces
+from support.watching_fixtures import viewed_server  # noqa: F401  # pytest finds fixtures by name
 
 
 @pytest.fixture

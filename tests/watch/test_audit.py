@@ -50,6 +50,23 @@ def test_a_record_that_cannot_be_written_is_a_condition_until_it_can(watch, serv
     assert [line["event"] for line in lines(path)] == ["start", "change", "read-back"]
 
 
+def test_a_listed_models_file_is_no_place_for_it(watch, server, root):
+    """The manifest is read once the watcher runs, and may come to list the file at any time."""
+    for name in ("m", "other"):
+        (root / f"{name}.json").write_bytes(json_model(1))
+    write_manifest(root, {"m": "m.json", "other": "other.json"})
+    process = watch("--audit", str(root / "m.json"))
+    failed = process.seen("disk_failed", code="audit")
+    assert f"the audit record {root / 'm.json'} is a listed model's file; it was left as it is" in failed["message"]
+    assert (root / "m.json").read_bytes() == json_model(1)
+    assert server.names() == []
+    write_manifest(root, {"other": "other.json"})
+    (root / "m.json").unlink()
+    process.seen("model_added", model="other")
+    process.seen("disk_recovered")
+    assert [line["event"] for line in lines(root / "m.json")] == ["start", "change", "read-back"]
+
+
 def test_a_record_that_fails_amid_a_reconcile_is_told_and_the_rest_is_done_once_it_can_be(
     watch, server, root, tmp_path
 ):

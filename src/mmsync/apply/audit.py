@@ -26,6 +26,7 @@ from typing import Any, Literal, NamedTuple
 from mmsync._version import __version__
 from mmsync.apply.outcome import Attempt, Outcome
 from mmsync.errors import AuditError
+from mmsync.files.allowed_paths import OPEN_FLAGS
 from mmsync.formats.types import read_at
 from mmsync.plan import Change, Plan, plan_digest
 from mmsync.printable import printable
@@ -73,9 +74,16 @@ class AuditFile:
 
     @contextlib.contextmanager
     def record(self, plan: Plan) -> Iterator[Recorder]:
-        """Open the record of one run and note its start; raises `AuditError` where that cannot be."""
+        """Open the record of one run and note its start; raises `AuditError` where that cannot be.
+
+        Nor can it be in a file that the plan reads a model from.
+        """
         self.error = None
         with self._opened() as appender:
+            keys = (change.content.key for change in (*plan.changes, *plan.unchanged) if change.content)
+            if appender.file in ((key.dev, key.ino) for key in keys):
+                why = f"the audit record {printable(self.path, 4096)} is a listed model's file; it was left as it is"
+                raise AuditError(why, _OTHER)
             recorder = Recorder(self, appender, plan)
             recorder.start()
             try:
@@ -98,12 +106,11 @@ class AuditFile:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[_Appender]:
-        hint = "nothing was written to the server; name another file with --audit"
         try:
             appender = _Appender(self.path)
         except OSError as error:
             why = error.strerror or str(error)
-            raise AuditError(f"cannot open the audit record {printable(self.path, 4096)}: {why}", hint) from error
+            raise AuditError(f"cannot open the audit record {printable(self.path, 4096)}: {why}", _OTHER) from error
         with contextlib.closing(appender):
             yield appender
 
@@ -124,8 +131,9 @@ class Recorder:
         """Note that the run begins; raises `AuditError`."""
         counts = Counter(change.action for change in self._plan.changes)
         summary = {action: counts[action] for action in ("add", "change", "delete")}
-        if not self._write([{**self._file.head("start", self._plan, self._digest), "summary": summary}], _NOTHING):
-            raise self._file.error or AuditError
+        self._write([{**self._file.head("start", self._plan, self._digest), "summary": summary}], _NOTHING)
+        if self._file.error is not None:
+            raise self._file.error
 
     def attempted(self, attempt: Attempt) -> bool:
         """Note what became of a change; return whether that is on the disk, and more may be begun."""
@@ -185,6 +193,7 @@ class Recorder:
 
 
 _NOTHING = "nothing was written to the server"
+_OTHER = f"{_NOTHING}; name another file with --audit"
 _SOME = "what was under way has ended, and nothing more was begun: mend it, and apply again"
 
 
@@ -198,11 +207,8 @@ class _Appender:
     """A regular file, open for appending; every method raises OSError."""
 
     def __init__(self, path: str) -> None:
-        # O_NONBLOCK: opening a FIFO would wait for its other end. Read as well: its end is looked at.
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
-        for name in ("O_NOCTTY", "O_NONBLOCK", "O_BINARY"):  # each where the system has it
-            flags |= getattr(os, name, 0)
-        self._descriptor = os.open(path, flags, 0o600)
+        # Read as well: its end is looked at. What it is opened with besides (O_RDONLY is 0) never waits for a FIFO.
+        self._descriptor = os.open(path, OPEN_FLAGS | os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self._lock = threading.Lock()
         try:
             _check_content(self._descriptor)
@@ -210,6 +216,12 @@ class _Appender:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def file(self) -> tuple[int, int]:
+        """The device and inode, which no other file has."""
+        found = os.fstat(self._descriptor)
+        return found.st_dev, found.st_ino
 
     def append(self, lines: bytes) -> None:
         """Put whole lines at the end, on a line of their own, and on the disk."""

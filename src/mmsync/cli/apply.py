@@ -80,12 +80,11 @@ def apply(
 ) -> int:
     """Make the server hold what the manifest lists, or do exactly what a saved PLAN says."""
     from mmsync.cli.session import planned, read  # noqa: PLC0415 - 100 ms for HTTP and SQLite, which -h does without
-    from mmsync.reconcile import check_saved  # noqa: PLC0415 - it brings what applies, and so HTTP
+    from mmsync.reconcile import check_saved  # noqa: PLC0415 - the same: `session` has loaded it
 
     # What a script meant to hold the apply to must not be dropped because its variable is empty.
-    for what, value in (("PLAN", saved), ("--expect", expect)):
-        if value is not None and not value.strip():
-            raise click.UsageError(f"{what} is empty: give it a value, or leave it out")
+    opt.refuse_empty("PLAN", saved)
+    opt.refuse_empty("--expect", expect)
     document = read_saved(saved) if saved else None
     if document is not None:
         if options.selection.is_partial or options.prune:
@@ -103,7 +102,10 @@ def apply(
         at = document["server"]
         settings = ServerSettings(at["url"], domain=at.get("domain") or None, source=Source(str(saved), 1, 1))
     target = resolve(server, settings)
-    audit = _outputs(how, [*inputs_of(desired), *([("the saved plan", saved)] if saved else [])])
+    inputs = inputs_of(desired)
+    if saved:
+        inputs.append(("the saved plan", saved))
+    audit = _outputs(how, inputs)
     with planned(desired, options, target, quiet=how.quiet, lock_timeout=how.lock_timeout) as (plan, connection):
         if document is not None:
             check_saved(plan, document, str(saved))
@@ -117,16 +119,13 @@ def apply(
 
 def _outputs(how: _How, inputs: Sequence[tuple[str, str]]) -> AuditFile | None:
     """Return the audit record, opened, if there is to be one; raise where a file to write is not to be written."""
-    for option, path in (("--audit", how.audit), ("--checksums", how.checksums)):
-        if path is not None:
-            if not path.strip():
-                raise click.UsageError(f"{option} is empty: give it a value, or leave it out")
-            refuse_input(option, path, inputs)
+    opt.refuse_empty("--checksums", how.checksums)
     if how.checksums:
+        refuse_input("--checksums", how.checksums, inputs)
         if how.audit and Path(how.checksums).resolve() == Path(how.audit).resolve():
             raise click.UsageError("--audit and --checksums name one file: give each its own")
         refuse_other(how.checksums)
-    return open_audit(how.audit)
+    return open_audit(how.audit, inputs)
 
 
 def read_saved(name: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import click
 
@@ -15,7 +15,8 @@ except ImportError:  # Windows, which names the user in the environment
     pwd = None  # type: ignore[assignment]
 
 from mmsync.apply.audit import AuditFile, Origin
-from mmsync.cli.options import env_option
+from mmsync.cli.options import env_option, refuse_empty
+from mmsync.cli.plan import refuse_input
 from mmsync.printable import masked_url
 
 audit_option = env_option(
@@ -25,12 +26,18 @@ audit_option = env_option(
 )
 
 
-def open_audit(path: str | None) -> AuditFile | None:
-    """Return the audit record, if there is to be one; raises `AuditError` where it cannot be appended to."""
-    if path is None and os.environ.get("MMSYNC_AUDIT") is not None:
-        raise click.UsageError("MMSYNC_AUDIT is set, but to nothing: set it to a file, or unset it")
+def open_audit(path: str | None, inputs: Iterable[tuple[str, str]]) -> AuditFile | None:
+    """Return the audit record, if there is to be one.
+
+    Raises `UsageError` where it is asked for and not named, `SettingsError` where it is one of the ``inputs``, as
+    `refuse_input` has them, and `AuditError` where it cannot be appended to.
+    """
     if path is None:
+        if "MMSYNC_AUDIT" in os.environ:
+            raise click.UsageError("MMSYNC_AUDIT is set, but to nothing: set it to a file, or unset it")
         return None
+    refuse_empty("--audit", path)
+    refuse_input("--audit", path, inputs)
     audit = AuditFile(path, origin_of(os.environ), now=time.time)
     audit.check()
     return audit

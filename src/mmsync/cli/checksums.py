@@ -15,6 +15,7 @@ from mmsync.files.atomic import write_new
 from mmsync.plan import Plan
 from mmsync.printable import few, printable
 from mmsync.report.checksums import render_checksums
+from mmsync.report.format import counted
 
 _LINE = re.compile(rb"\\?[0-9a-f]{64} [ *]")
 
@@ -48,7 +49,7 @@ def write_checksums(path: str, plan: Plan, outcomes: Sequence[Outcome]) -> None:
     except OSError as error:
         raise _not_written(path, error) from error
     if names := checksums.unknown:
-        what = f"{len(names):,} model{'s' * (len(names) != 1)} of which the server's content is not certain"
+        what = f"{counted(len(names), 'model')} of which the server's content is not certain"
         warn(f"{path} leaves out {what}: {few(names)}")
 
 

@@ -21,7 +21,7 @@ from mmsync.types import Verify
 
 Decorator = Callable[[Any], Any]
 
-MOST_SHARDS = 999_999_999
+_MOST_SHARDS = 999_999_999  # what `Shard` takes as well
 
 
 class Shard(click.ParamType[tuple[int, int]]):
@@ -170,11 +170,6 @@ def _origin(name: str) -> str:
 
 
 def _options(
-    target: tuple[str, ...],
-    exclude: tuple[str, ...],
-    shard: tuple[int, int] | None,
-    shard_index: int | None,
-    shard_count: int | None,
     *,
     prune: bool,
     max_delete: int,
@@ -182,10 +177,10 @@ def _options(
     allow_empty: bool,
     verify: Verify,
     jobs: int,
+    **selection: Any,
 ) -> Options:
     guards = Guards(max_delete, max_delete_percent, allow_empty)
-    selection = _selection(target, exclude, shard, shard_index, shard_count)
-    return Options(selection, guards, prune, verify, jobs)
+    return Options(_selection(**selection), guards, prune, verify, jobs)
 
 
 def _server(
@@ -210,6 +205,12 @@ def one_of(first: str, one: str | None, second: str, other: str | None) -> tuple
         flags = [f"--{name.replace('_', '-')}" for name in (first, second)]
         raise click.UsageError(f"{flags[0]} and {flags[1]} contradict each other: give one of them")
     return (one, None) if is_flag(first) else (None, other)
+
+
+def refuse_empty(what: str, value: str | None) -> None:
+    """Raise `UsageError` for a value that is given but empty: an undefined variable of a script, which meant something."""
+    if value is not None and not value.strip():
+        raise click.UsageError(f"{what} is empty: give it a value, or leave it out")
 
 
 def is_flag(name: str) -> bool:
@@ -257,7 +258,7 @@ manifest_options = group(
         "-f",
         "--file",
         multiple=True,
-        type=_Paths(),
+        type=paths_type,
         metavar="PATH",
         default=("models.yaml",),
         show_default="models.yaml",
@@ -266,7 +267,7 @@ manifest_options = group(
     env_option(
         "--models-dir",
         multiple=True,
-        type=_Paths(),
+        type=paths_type,
         metavar="DIR",
         help="Also admit model files under DIR; may be repeated.",
     ),
@@ -278,12 +279,12 @@ _selection_options = (
     env_option("--shard", type=Shard(), help="Only the I-th of N parts, by a hash of the name."),
     env_option(
         "--shard-index",
-        type=click.IntRange(0, MOST_SHARDS - 1),
+        type=click.IntRange(0, _MOST_SHARDS - 1),
         metavar="K",
         help="The same as --shard K+1/N: K counts from 0. With a count alone, Kubernetes' JOB_COMPLETION_INDEX is K.",
     ),
     env_option(
-        "--shard-count", type=click.IntRange(1, MOST_SHARDS), metavar="N", help="How many parts; with --shard-index."
+        "--shard-count", type=click.IntRange(1, _MOST_SHARDS), metavar="N", help="How many parts; with --shard-index."
     ),
 )
 selection_options = group("selection", _selection, *_selection_options)

@@ -19,7 +19,6 @@ from mmsync.cli import options as opt
 from mmsync.cli.audit import audit_option, open_audit
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
-from mmsync.cli.plan import refuse_input
 from mmsync.cli.session import PersistentConnection
 from mmsync.cli.settings import ServerOptions, lock_folder
 from mmsync.connection import expanded
@@ -99,11 +98,7 @@ def watch(
         once=once,
     )
     words = None if on_change is None else parse_command(on_change)
-    if audit is not None:
-        if not audit.strip():
-            raise click.UsageError("--audit is empty: give it a value, or leave it out")
-        refuse_input("--audit", audit, [("a manifest", path) for path in manifest.paths])
-    record = open_audit(audit)
+    record = open_audit(audit, [("a manifest", path) for path in manifest.paths])
     log = Log(_write_line, time.time, as_json=log_format == "json")
     with _outside(watching, server, words, log, record) as outside, _signals(outside):
         well = Watcher(watching, outside).run()

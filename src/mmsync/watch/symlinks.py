@@ -84,9 +84,8 @@ def folders_to_watch(
                 if known is not None:
                     known.add(name)
 
-    here = os.path.realpath("/proc/self/cwd")  # not getcwd, which fails where the working folder was removed
     for path in paths:
-        parent, name = os.path.split(path if path.startswith("/") else f"{here}/{path}")
+        parent, name = os.path.split(path)
         if parent not in folders:
             folders[parent] = resolve_path(parent)
             add(folders[parent], last=False)
