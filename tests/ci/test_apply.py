@@ -239,6 +239,28 @@ def test_a_shard_is_applied_as_it_was_reviewed(reviewed):
     assert held(reviewed) == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"MMSYNC_SHARD": "1/2"},
+        {"MMSYNC_SHARD_INDEX": "0", "MMSYNC_SHARD_COUNT": "2"},
+        {"MMSYNC_CI_SHARD_INDEX": "0", "MMSYNC_CI_SHARD_COUNT": "2"},
+    ],
+)
+def test_a_shard_of_the_environment_is_applied_as_it_was_approved(variables, job, monkeypatch):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    job.desk.manifest("a BIGML a.json\nd BIGML a.json")
+    assert [name for name in ("a", "d") if name in Selection(shard=(1, 2))] == ["a"]
+    job.on_pull_request()
+    assert job("plan").code == 0
+    job.merge()
+    assert job("apply", "--check", "--out", "kept.json").code == 0
+    ran = job("apply", "--plan", "kept.json")
+    assert ran.code == 0, ran.err
+    assert held(job) == ["a"]
+
+
 def test_a_server_that_changes_while_the_approval_is_waited_for_refuses(reviewed):
     reviewed("apply", "--check", "--out", "kept.json")
     reviewed.desk.client().add_model("a", "BIGML", str(reviewed.desk.file("other.json", json_bytes("o"))))
@@ -246,6 +268,17 @@ def test_a_server_that_changes_while_the_approval_is_waited_for_refuses(reviewed
     assert reviewed.outputs["failure-reason"] == "digest-differs"
     assert "1 to add, 1 to change" in reviewed.body
     assert held(reviewed) == ["a"]
+
+
+@pytest.mark.parametrize("words", [[], ["--plan", "kept.json"]])
+def test_an_apply_that_cannot_begin_blames_no_change_of_the_server(words, reviewed, monkeypatch):
+    reviewed("apply", "--check", "--out", "kept.json")
+    monkeypatch.setenv("MMSYNC_AUDIT", "gone/audit.jsonl")
+    assert reviewed("apply", *words).code == 1
+    assert reviewed.outputs["failure-reason"] == "apply-failed"
+    assert "no longer what the plan was made from" not in reviewed.body
+    assert read_header(reviewed.body).state == "not-applied"
+    assert held(reviewed) == []
 
 
 def test_another_plan_than_the_reviewed_one_is_refused(reviewed):
@@ -277,6 +310,32 @@ def test_a_cancelled_apply_says_so(reviewed):
     assert code == 130, log
     assert reviewed.outputs["failure-reason"] == "cancelled"
     assert read_header(reviewed.github.bodies(PULL)[-1]).state == "not-applied"
+
+
+def test_an_apply_that_is_cancelled_half_way_ends_by_the_signal_it_got(reviewed):
+    end = threading.Event()
+    with FaultProxy(reviewed.desk.url) as proxy:
+        reviewed.on_pull_request()
+        reviewed("plan", "--url", proxy.url)
+        reviewed.merge(commit="7" * 40)
+        asked = threading.Event()
+
+        def late(exchange):
+            asked.set()
+            end.wait(60)
+            exchange.answer(exchange.forward())
+
+        proxy.on("save", late)
+        child = reviewed.start("apply", "--url", proxy.url)
+        try:
+            assert asked.wait(60)
+            child.send_signal(signal.SIGINT)
+            assert any("Stopping" in line for line in child.stderr)
+        finally:
+            end.set()
+        code, log = reviewed.finish(child)
+    assert code == 130, log
+    assert reviewed.outputs["failure-reason"] == "cancelled"
 
 
 def test_a_comment_of_other_steps_is_the_same_comment(job, github):

@@ -175,6 +175,20 @@ def test_a_shard_has_one_comment_however_it_is_named(words, job, github):
     assert len(github.bodies(PULL)) == 2
 
 
+def test_a_shard_of_the_environment_has_its_comment_unless_arguments_name_another(job, github, monkeypatch):
+    job.on_pull_request()
+    for shard in ("1/4", "2/4"):
+        assert job("plan", "--args", f"--shard {shard}").code == 0
+    assert len(github.bodies(PULL)) == 2
+    monkeypatch.setenv("MMSYNC_SHARD", "2/4")
+    for words in ([], ["--args", "--shard 1/4"], ["--shard-index", "1", "--shard-count", "4"]):
+        assert job("plan", *words).code == 0
+    assert len(github.bodies(PULL)) == 2
+    monkeypatch.setenv("MMSYNC_SHARD", "3/4")
+    assert job("plan").code == 0
+    assert len(github.bodies(PULL)) == 3
+
+
 @pytest.mark.parametrize(
     "words",
     [

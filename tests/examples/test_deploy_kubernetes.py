@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmsync.server import running
 from support.read_only import read_only
-from support.watching import ServerView
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "deploy" / "kustomize"
@@ -195,14 +193,6 @@ def test_kustomize_builds_it(way):
 
 
 @pytest.fixture
-def server(tmp_path):
-    with running(tmp_path / "server") as address:
-        view = ServerView(address)
-        yield view
-        view.close()
-
-
-@pytest.fixture
 def run(tmp_path, server):
     """Run what a pod runs, on a repository as git-sync publishes it: a link to a folder named by a commit."""
     published = tmp_path / "models"
@@ -213,8 +203,6 @@ def run(tmp_path, server):
     token.chmod(0o440)
     state.mkdir()
     starter = read_only(state)
-    if starter is None:
-        pytest.skip("this machine forbids user namespaces")
 
     def start(way, *more, **variables):
         given = {each["name"]: each["value"] for each in main_container(way)["env"]} | variables
@@ -250,11 +238,6 @@ def test_what_a_pod_runs_brings_the_models_to_the_server(way, more, run, server)
 
 
 def test_the_pods_of_the_indexed_job_bring_each_model_once(run, server):
-    options = subprocess.run(
-        [Path(sys.executable).with_name("mmsync"), "apply", "--help"], capture_output=True, text=True, check=True
-    ).stdout
-    if "--shard-count" not in options:
-        pytest.skip("apply has no --shard-count yet")
     added = 0
     for index in range(workload("shards")["spec"]["completions"]):
         ran = run("shards", JOB_COMPLETION_INDEX=str(index))

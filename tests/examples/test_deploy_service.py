@@ -12,9 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsync.server import running
 from support.read_only import read_only
-from support.watching import ServerView
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "examples" / "deploy" / "mmsync-watch.service"
@@ -72,14 +70,6 @@ def test_it_is_given_the_time_to_stop_that_it_takes():
 
 
 @pytest.fixture
-def server(tmp_path):
-    with running(tmp_path / "server") as address:
-        view = ServerView(address)
-        yield view
-        view.close()
-
-
-@pytest.fixture
 def service(tmp_path, server):
     """Start what the unit starts as systemd would: its environment, a folder to write to, a socket to be told things."""
     cache, credentials = tmp_path / "cache", tmp_path / "credentials"
@@ -89,8 +79,6 @@ def service(tmp_path, server):
     token.write_text(server.token)
     token.chmod(0o400)
     starter = read_only(cache)
-    if starter is None:
-        pytest.skip("this machine forbids user namespaces")
     models = tmp_path / "models"
     shutil.copytree(ROOT / "examples" / "quickstart", models)
     [command] = SETTINGS["ExecStart"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,16 +18,8 @@ OPTIONAL = {"description": str, "files": str, "pass_filenames": bool, "minimum_p
 
 
 @pytest.fixture
-def repository(tmp_path):
-    """A repository with models and their manifest at its top, where pre-commit runs hooks."""
-    top = tmp_path / "repository"
-    shutil.copytree(ROOT / "examples" / "quickstart", top)
-    return top
-
-
-@pytest.fixture
-def commit(repository, tmp_path):
-    """Run the hook as pre-commit does: its entry split into words, then its arguments, and no file names."""
+def commit(checkout, tmp_path):
+    """Run the hook as pre-commit does: at the top of the repository, its entry split into words, then its arguments, and no file names."""
     [hook] = HOOKS
 
     def run(*arguments):
@@ -36,7 +27,7 @@ def commit(repository, tmp_path):
         program, *words = hook["entry"].split()
         return subprocess.run(
             [Path(sys.executable).with_name(program), *words, *arguments],
-            cwd=repository,
+            cwd=checkout,
             env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C.UTF-8", "PRE_COMMIT": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -79,24 +70,24 @@ def test_a_valid_manifest_may_be_committed(commit):
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
-def test_a_broken_manifest_may_not_and_says_where(commit, repository):
-    manifest = repository / "models.yaml"
+def test_a_broken_manifest_may_not_and_says_where(commit, checkout):
+    manifest = checkout / "models.yaml"
     manifest.write_text(manifest.read_text().replace("description: Which", "descriptoin: Which"))
     ran = commit()
     assert ran.returncode == 1
     assert re.search(r"^models\.yaml:\d+:\d+: .*did you mean description", ran.stderr, re.MULTILINE)
 
 
-def test_a_model_that_is_cut_off_may_not(commit, repository):
-    model = repository / "models" / "domain_dga.onnx"
+def test_a_model_that_is_cut_off_may_not(commit, checkout):
+    model = checkout / "models" / "domain_dga.onnx"
     model.write_bytes(model.read_bytes()[:-100])
     ran = commit()
     assert ran.returncode == 1
     assert "domain_dga.onnx" in ran.stderr
 
 
-def test_another_manifest_is_named_by_an_argument(commit, repository):
-    (repository / "fraud.yaml").write_text("version: 1\nmodels:\n  - name: m\n")
+def test_another_manifest_is_named_by_an_argument(commit, checkout):
+    (checkout / "fraud.yaml").write_text("version: 1\nmodels:\n  - name: m\n")
     ran = commit("--file", "fraud.yaml")
     assert ran.returncode == 1
     assert "fraud.yaml:3:" in ran.stderr

@@ -46,14 +46,6 @@ CHECKSUMS = "inputs.checksums && format('{0}/mmsync/models.sha256', runner.temp)
 
 
 @pytest.fixture
-def checkout(tmp_path):
-    """A repository as a user would keep it: models.yaml at the top, the models beside it."""
-    top = tmp_path / "checkout"
-    shutil.copytree(ROOT / "examples" / "quickstart", top)
-    return top
-
-
-@pytest.fixture
 def home(tmp_path):
     """A home folder, and a runner's temporary folder where mmsync is installed already."""
     folder = tmp_path / "home"

@@ -1,6 +1,6 @@
 """Runs the steps of a GitHub Actions workflow on this machine, as the runner would.
 
-Known so far: ``run:`` steps, ``env:`` at every level, ``defaults.run.shell``, and expressions whose value the test gives.
+Known so far: the ``run:`` steps of composite actions, their ``env:``, and expressions whose value the test gives.
 An expression it was given no value for is an error, so that a test cannot pass by running an empty string.
 """
 
@@ -16,22 +16,19 @@ import yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What the runner's documentation lists for each value of `shell:`; None is what it uses where nothing is written.
-SHELLS = {
-    None: ["bash", "-e"],
-    "bash": ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail"],
-}
+# What the runner's documentation lists for each value of `shell:`.
+SHELLS = {"bash": ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail"]}
 EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One ``run:`` step of a job."""
+    """One ``run:`` step of a composite action."""
 
     name: str
     script: str
     env: dict[str, str]
-    shell: str | None
+    shell: str
 
 
 @dataclass(frozen=True)
@@ -49,22 +46,6 @@ def load(path: Path) -> dict:
     workflow = yaml.safe_load(path.read_text())
     workflow["on"] = workflow.pop(True)
     return workflow
-
-
-def run_steps(workflow: dict, job: str) -> list[Step]:
-    """Return the ``run:`` steps of a job, in order."""
-    chosen = workflow["jobs"][job]
-    shell = workflow.get("defaults", {}).get("run", {}).get("shell")
-    return [
-        Step(
-            name=step.get("name", step["run"].splitlines()[0]),
-            script=step["run"],
-            env={**workflow.get("env", {}), **chosen.get("env", {}), **step.get("env", {})},
-            shell=step.get("shell", shell),
-        )
-        for step in chosen["steps"]
-        if "run" in step
-    ]
 
 
 def load_action(path: Path) -> dict:

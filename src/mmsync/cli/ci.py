@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mmsync.cli.ci_flows import apply_merge, plan_drift, plan_pull_request, print_digest, write_state
 from mmsync.cli.ci_inputs import Inputs, ci_options, env_input
 from mmsync.cli.errors import ExitCode
 
@@ -19,6 +19,14 @@ _LABEL_HELP = "A plan that deletes needs this label on the pull request."
 
 label_option = env_input("--delete-label", "delete_label", metavar="LABEL", default="", help=_LABEL_HELP)
 out_option = env_input("--out", metavar="FILE", default="", help=_OUT_HELP)
+wait_option = env_input(
+    "--wait",
+    type=click.FloatRange(0, 300),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For GitHub to know which pull request a commit merged.",
+)
 
 
 @click.group("ci", context_settings={"max_content_width": 100})
@@ -43,11 +51,7 @@ def ci() -> None:
     """  # noqa: D301 - \b is click's mark for lines to keep as they are
 
 
-def _command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
-    return ci.command(name)
-
-
-@_command("plan")
+@ci.command("plan")
 @ci_options
 @out_option
 @label_option
@@ -67,26 +71,17 @@ def plan(inputs: Inputs, out: str, delete_label: str) -> int:
     failure-reason: invalid-manifest, plan-failed, cancelled,
     delete-label-missing.
     """
-    from mmsync.cli.ci_flows import plan_pull_request  # noqa: PLC0415 - 100 ms for HTTP, which --help does without
-
     return plan_pull_request(inputs, _out(out, inputs), delete_label)
 
 
-@_command("apply")
+@ci.command("apply")
 @ci_options
 @out_option
 @label_option
 @env_input("--bind/--no-bind", default=True, show_default=True, help="Apply only the plan that was reviewed.")
 @env_input("--plan", "saved", metavar="FILE", default="", help="Apply this saved plan, which was approved.")
 @env_input("--check", is_flag=True, help="Do everything but apply: save the plan, or refuse.")
-@env_input(
-    "--wait",
-    type=click.FloatRange(0, 300),
-    default=10.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="For GitHub to know which pull request a commit merged.",
-)
+@wait_option
 def apply(inputs: Inputs, *, out: str, delete_label: str, bind: bool, saved: str, check: bool, wait: float) -> int:
     """Apply on a merge what was reviewed, or refuse.
 
@@ -102,14 +97,12 @@ def apply(inputs: Inputs, *, out: str, delete_label: str, bind: bool, saved: str
     plan-failed, plan-outdated, digest-differs, delete-label-missing,
     apply-failed, cancelled, github-unavailable.
     """
-    from mmsync.cli.ci_flows import apply_merge  # noqa: PLC0415 - 100 ms for HTTP, which --help does without
-
     return apply_merge(
         inputs, _out(out, inputs), delete_label=delete_label, bind=bind, saved=saved, check=check, wait=wait
     )
 
 
-@_command("drift")
+@ci.command("drift")
 @ci_options
 @out_option
 def drift(inputs: Inputs, out: str) -> int:
@@ -121,21 +114,12 @@ def drift(inputs: Inputs, out: str) -> int:
 
     failure-reason: plan-failed, cancelled.
     """
-    from mmsync.cli.ci_flows import plan_drift  # noqa: PLC0415 - 100 ms for HTTP, which --help does without
-
     return plan_drift(inputs, _out(out, inputs))
 
 
-@_command("digest")
+@ci.command("digest")
 @ci_options
-@env_input(
-    "--wait",
-    type=click.FloatRange(0, 300),
-    default=10.0,
-    show_default=True,
-    metavar="SECONDS",
-    help=("For GitHub to know which pull request a commit merged."),
-)
+@wait_option
 def digest(inputs: Inputs, wait: float) -> int:
     """Print the digest of what was reviewed.
 
@@ -146,12 +130,10 @@ def digest(inputs: Inputs, wait: float) -> int:
 
     failure-reason: as of apply.
     """
-    from mmsync.cli.ci_flows import print_digest  # noqa: PLC0415 - 100 ms for HTTP, which --help does without
-
     return print_digest(inputs, wait)
 
 
-@_command("comment")
+@ci.command("comment")
 @ci_options
 @env_input(
     "--state",
@@ -167,12 +149,10 @@ def comment(inputs: Inputs, *, state: Any, saved: str, report: str, reason: str)
 
     Exit 0 also where it cannot be written, unless --strict.
     """
-    from mmsync.cli.ci_flows import write_state  # noqa: PLC0415 - 100 ms for HTTP, which --help does without
-
     return write_state(inputs, state, saved=saved, report=report, reason=reason)
 
 
-@_command("run")
+@ci.command("run")
 @env_input("--command", required=True, metavar="NAME", help="plan, apply, drift, digest or comment.")
 def run(command: str) -> int:
     """Run the command that MMSYNC_CI_COMMAND names.

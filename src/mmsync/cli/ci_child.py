@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
 from mmsync.cli.apply import read_saved
+from mmsync.cli.errors import ExitCode
+from mmsync.cli.signals import handled_by
 from mmsync.errors import SettingsError
 
 _MOST_OF_A_REPORT = 2 * 2**20  # bytes; a report is at most 1 MiB
@@ -37,6 +38,11 @@ class Done(NamedTuple):
     stopped_by: int | None = None
 
     @property
+    def failure(self) -> int:
+        """Return what to exit with where it failed, or was stopped by a signal."""
+        return ExitCode.FAILURE if self.stopped_by is None else 128 + self.stopped_by
+
+    @property
     def digest(self) -> str:
         """Return the digest of the plan, or ""."""
         return str(self.document["digest"]) if self.document else ""
@@ -52,18 +58,19 @@ class Done(NamedTuple):
         return sum(change["action"] == "delete" for change in self.document["changes"]) if self.document else 0
 
 
-def run_command(words: list[str], *, out: str = "") -> Done:
+def run_command(words: list[str], *, out: str = "", withheld: Collection[str] = ()) -> Done:
     """Run ``mmsync`` with these words; SIGINT and SIGTERM are passed on to it as SIGTERM.
 
     Args:
         words: The command and its options.
         out: The file that it saves a plan to; read where it was written, and left out of ``words``.
+        withheld: Variables of the environment that it does not get.
     """
     words = [*words, f"--out={out}"] if out else words
     before = _identity(out)
     with tempfile.TemporaryDirectory(prefix="mmsync-ci-") as folder:
         summary, outputs = Path(folder, "summary.md"), Path(folder, "outputs")
-        environment = {name: value for name, value in os.environ.items() if name not in _WITHHELD}
+        environment = {name: value for name, value in os.environ.items() if name not in (*_WITHHELD, *withheld)}
         environment |= {
             "GITHUB_ACTIONS": "true",
             "GITHUB_STEP_SUMMARY": str(summary),
@@ -72,7 +79,8 @@ def run_command(words: list[str], *, out: str = "") -> Done:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
-        with _passed_on() as signals:
+        signals = _Signals()
+        with handled_by(signals.pass_on):
             # In a session of its own, so that a signal to all of the terminal's processes reaches it only once.
             child = subprocess.Popen(  # noqa: S603 - this program itself, and words that are options by construction
                 [sys.executable, "-m", "mmsync", *words],
@@ -121,15 +129,3 @@ class _Signals:
         self.came.append(number)
         if self.child is not None:
             self.child.terminate()
-
-
-@contextlib.contextmanager
-def _passed_on() -> Iterator[_Signals]:
-    """Pass SIGINT and SIGTERM on while the body runs."""
-    signals = _Signals()
-    before = {number: signal.signal(number, signals.pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

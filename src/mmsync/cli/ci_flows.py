@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import NamedTuple
 
 import click
@@ -14,7 +15,7 @@ from mmsync.ci.header import State
 from mmsync.ci.living_comment import close_issue, find_comment, find_issue, write_issue
 from mmsync.cli.apply import apply as apply_command, read_saved
 from mmsync.cli.ci_child import Done, read_report, run_command
-from mmsync.cli.ci_inputs import Inputs
+from mmsync.cli.ci_inputs import SHARD_VARIABLES, Inputs
 from mmsync.cli.ci_job import Job, notice
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.output import answer
@@ -26,6 +27,7 @@ _NO_SECRETS = (
     "There is no plan: a pull request of a fork or of Dependabot gets no secrets of this repository, so the server "
     "cannot be asked. Manifests and model files are valid."
 )
+_AGAIN = "Plan again to see what is left; an apply that is not bound to this plan does it."
 _POLL = 2.0  # seconds
 
 
@@ -57,13 +59,17 @@ def _plan(job: Job, out: str) -> Done:
     words = ["plan", *inputs.files(), *inputs.server(), *inputs.more(plan_command), "--detailed-exitcode"]
     made = run_command(words, out=out)
     if made.document is not None:
-        job.outputs |= {
-            "digest": made.digest,
-            "changes": str(made.changes),
-            "has-changes": "true" if made.changes else "false",
-            "plan-file": out,
-        }
+        _tell_plan(job, made, out)
     return made
+
+
+def _tell_plan(job: Job, plan: Done, path: str) -> None:
+    job.outputs |= {
+        "digest": plan.digest,
+        "changes": str(plan.changes),
+        "has-changes": "true" if plan.changes else "false",
+        "plan-file": path,
+    }
 
 
 def _not_planned(job: Job, done: Done, reason: str, sentence: str) -> int:
@@ -72,13 +78,13 @@ def _not_planned(job: Job, done: Done, reason: str, sentence: str) -> int:
     if done.stopped_by is not None:
         job.fail("cancelled", "the plan was cancelled")
         job.comment("cancelled", reason=f"The run was cancelled before there was a plan; see {link}.")
-        return 128 + done.stopped_by
+        return done.failure
     job.fail(reason, sentence)
     # What is wrong with the plan as it was made stands in its report.
     explained = f"**{sentence[:1].upper()}{sentence[1:]}**: its log has what is wrong; see {link}."
     job.summary(done.report or f"### mmsync: no plan ({job.subject})\n\n{explained}\n")
     job.comment("failed", reason=explained, plan=done if done.report else None)
-    return ExitCode.FAILURE
+    return done.failure
 
 
 def _label_missing(job: Job, label: str, deletes: int, pull_request: int | None) -> str:
@@ -112,15 +118,13 @@ def apply_merge(
         if how.pull_request is not None:
             job.outputs["pull-request"] = str(how.pull_request)
         if saved:
-            document = read_saved(saved)
-            plan = Done(ExitCode.CHANGES, document=document)
-            job.outputs |= {"digest": plan.digest, "changes": str(plan.changes), "plan-file": saved}
-            job.outputs["has-changes"] = "true" if plan.changes else "false"
+            plan = Done(ExitCode.CHANGES, document=read_saved(saved))
+            _tell_plan(job, plan, saved)
         else:
             plan = _plan(job, out)
         if plan.code not in (ExitCode.DONE, ExitCode.CHANGES):
             _stop(job, how, plan)
-            return 128 + plan.stopped_by if plan.stopped_by is not None else ExitCode.FAILURE
+            return plan.failure
         if (why := _differs(how, plan)) is not None:
             _refuse_beside(job, how, why, plan)
             return ExitCode.FAILURE
@@ -199,29 +203,32 @@ def _refuse_beside(job: Job, how: _How, why: NotApproved, plan: Done) -> None:
 def _apply(job: Job, how: _How, plan: Done, saved: str, out: str) -> int:
     inputs = job.inputs
     job.comment("applying", pull_request=how.pull_request)
+    words = ["apply", *inputs.files(), *inputs.server(), *inputs.more(apply_command, beside_saved_plan=bool(saved))]
     if saved:
-        words = ["apply", *inputs.files(), *inputs.server(), *inputs.more(apply_command, beside_saved_plan=True), saved]
+        done = run_command([*words, saved], withheld=SHARD_VARIABLES)  # the plan brings its selection
     else:
-        words = ["apply", *inputs.files(), *inputs.server(), *inputs.more(apply_command), f"--expect={plan.digest}"]
-    done = run_command(words)
-    told = {"result": done.report, "result_title": "What was done"}
+        done = run_command([*words, f"--expect={plan.digest}"])
+    title = "What was done"
     if done.code == ExitCode.DONE:
         job.summary(done.report)
-        job.comment("applied", pull_request=how.pull_request, result=told["result"], result_title=told["result_title"])
+        job.comment("applied", pull_request=how.pull_request, result=done.report, result_title=title)
         return _code(job)
     if done.stopped_by is not None or done.report.startswith("## mmsync apply"):
         reason, sentence = "apply-failed", "not all of the plan was applied"
         if done.stopped_by is not None:
             reason, sentence = "cancelled", "the apply was cancelled before all of the plan was applied"
         why = NotApproved(reason, sentence, how.pull_request)
-        detail = "Plan again to see what is left; an apply that is not bound to this plan does it."
-        job.refuse(why, result=told["result"], result_title=told["result_title"], detail=detail)
-        return done.code
-    # Refused before anything was written: the server is no longer what the plan was made from.
+        job.refuse(why, result=done.report, result_title=title, detail=_AGAIN)
+        return done.failure
     now = done if done.report else _plan(job, out)
+    if now is not done and now.digest in (plan.digest, ""):
+        why = NotApproved("apply-failed", "the apply failed, and its log has what is wrong", how.pull_request)
+        job.refuse(why, detail=_AGAIN)
+        return done.failure
+    # Refused before anything was written: the server is no longer what the plan was made from.
     why = NotApproved("digest-differs", "the server is no longer what the plan was made from", how.pull_request)
     _refuse_beside(job, how, why, now)
-    return done.code
+    return done.failure
 
 
 def print_digest(inputs: Inputs, wait: float) -> int:
@@ -243,10 +250,10 @@ def plan_drift(inputs: Inputs, out: str) -> int:
         job.summary(made.report)
         if made.stopped_by is not None:
             job.fail("cancelled", "the plan was cancelled")
-            return 128 + made.stopped_by
+            return made.failure
         if made.code not in (ExitCode.DONE, ExitCode.CHANGES):
             job.fail("plan-failed", "the plan failed: whether the server differs is not known")
-            return ExitCode.FAILURE
+            return made.failure
         if inputs.comment:
             with job.reporting("the issue about drift"):
                 _keep_issue(job, made)
@@ -263,7 +270,7 @@ def _keep_issue(job: Job, made: Done) -> None:
             job.outputs["comment-url"] = there.url
         return
     header = job.header("drift", digest=made.digest)
-    header = job.header("drift", digest=made.digest, since=there.header.since if there else header.time)
+    header = replace(header, since=there.header.since if there else header.time)
     reason = (
         "The server does not hold what the manifests list: it was changed outside mmsync, or a merge was not applied. "
         "Applying does what the plan says; this issue is closed when nothing is left."

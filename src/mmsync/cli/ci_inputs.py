@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 
+from mmsync.cli.apply import apply
 from mmsync.cli.options import Decorator, env_option, group, paths_type
+from mmsync.cli.plan import plan
 from mmsync.connection import LOCAL, expanded
 
 _OWN_INPUT = "it is an input of its own"
@@ -36,6 +36,8 @@ _NOT_ADMITTED = {
     "--help": "it does nothing here",
 }
 _OF_SELECTION = ("--target", "--exclude", "--shard", "--shard-index", "--shard-count")
+SHARD_VARIABLES = ("MMSYNC_SHARD", "MMSYNC_SHARD_INDEX", "MMSYNC_SHARD_COUNT")
+"""The variables that select models, as options do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,15 @@ class Inputs:
         """
         known = _options(command)
         left_out = (*_OF_SELECTION, "--prune") if beside_saved_plan else ()
-        words = [*split_arguments(self.args, [command, *_both()]), *self._shard()]
+        words = [*split_arguments(self.args), *self._shard()]
         return [word for word in words if (name := word.partition("=")[0]) in known and name not in left_out]
 
     def selection(self) -> list[str]:
         """Return the options that select models; a shard is named the same way however it is given."""
-        words = [*split_arguments(self.args, _both()), *self._shard()]
+        words = [*split_arguments(self.args), *self._shard()]
+        shard = os.environ.get("MMSYNC_SHARD")
+        if shard and not any(word.startswith("--shard=") for word in words):
+            words.append(f"--shard={shard}")
         found = {word: word.partition("=") for word in words if word.partition("=")[0] in _OF_SELECTION}
         values = {name: value for name, _, value in found.values()}
         index, count = values.get("--shard-index", ""), values.get("--shard-count", "")
@@ -97,17 +102,17 @@ class Inputs:
         return bool(
             os.environ.get("MMSYNC_TOKEN")
             or os.environ.get("MMSYNC_TOKEN_FILE")
-            or (self.profile and Path(file).is_file())
+            or (self.profile and file.is_file())
             or self.url.startswith(LOCAL)
         )
 
 
-def split_arguments(text: str, commands: Iterable[click.Command]) -> list[str]:
+def split_arguments(text: str) -> list[str]:
     """Return options given as one text, each as one word, ``--name=value`` or ``--flag``.
 
-    Raises `UsageError` for what is no long option of one of the commands, or may not be given here.
+    Raises `UsageError` for what is no long option of plan or apply, or may not be given here.
     """
-    options = {name: param for command in commands for name, param in _options(command).items()}
+    options = _options(plan) | _options(apply)
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -136,13 +141,6 @@ def split_arguments(text: str, commands: Iterable[click.Command]) -> list[str]:
 def _options(command: click.Command) -> dict[str, click.Option]:
     options = [param for param in command.params if isinstance(param, click.Option)]
     return {name: option for option in options for name in option.opts if name.startswith("--")}
-
-
-def _both() -> list[click.Command]:
-    from mmsync.cli.apply import apply  # noqa: PLC0415 - they bring the whole program, which help does without
-    from mmsync.cli.plan import plan  # noqa: PLC0415
-
-    return [plan, apply]
 
 
 def _inputs(**given: Any) -> Inputs:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -23,8 +22,8 @@ from mmsync.ci.living_comment import Text, write_comment
 from mmsync.ci.run import as_commit, read_run
 from mmsync.cli.ci_child import Done
 from mmsync.cli.ci_inputs import Inputs
-from mmsync.cli.output import warn, write_command
-from mmsync.cli.reporting import append
+from mmsync.cli.github_step import write_outputs, write_summary
+from mmsync.cli.output import write_command
 from mmsync.errors import SettingsError
 from mmsync.printable import printable
 from mmsync.report.github import escape_message, output_lines
@@ -66,12 +65,7 @@ class Job:
     def __exit__(self, *_: object) -> None:
         if self._api is not None:
             self._api.close()
-        if path := os.environ.get("GITHUB_OUTPUT"):
-            try:
-                append(path, output_lines(self.outputs, f"mmsync_{secrets.token_hex(16)}").encode())
-            except OSError as error:
-                why = f"cannot write the step's outputs to {path}: {error.strerror or error}"
-                raise SettingsError(why, "GITHUB_OUTPUT names a file the runner makes") from error
+        write_outputs(lambda delimiter: output_lines(self.outputs, delimiter))
 
     def api(self) -> GitHub:
         """Return GitHub; raises `GitHubError` where there is no token, `SettingsError` where its address is wrong."""
@@ -110,19 +104,15 @@ class Job:
         result_title: str = "",
     ) -> Content:
         """Return what to say, given the comment that is there: its plan stays where there is no newer one."""
+        digest, commit, report, is_outdated = "", "", "", False
         if plan is not None and (plan.report or plan.document):
             # A plan with errors can be read, and cannot be approved.
-            digest = plan.digest if state != "failed" else ""
-            header = self.header(state, digest=digest, plan_commit=self.commit)
-            return Content(header, self.run.url, self.subject, reason, plan.report, False, result, result_title)  # noqa: FBT003 - a tuple's field
-        before = there.header if there else None
-        is_outdated = state in BEFORE_MERGE
-        header = self.header(
-            state,
-            digest=before.digest if before and not is_outdated else "",
-            plan_commit=before.plan_commit if before else "",
-        )
-        report = plan_report(there.body) if there else ""
+            digest, commit, report = plan.digest if state != "failed" else "", self.commit, plan.report
+        elif there is not None:
+            is_outdated = state in BEFORE_MERGE
+            digest, commit = "" if is_outdated else there.header.digest, there.header.plan_commit
+            report = plan_report(there.body)
+        header = self.header(state, digest=digest, plan_commit=commit)
         return Content(header, self.run.url, self.subject, reason, report, is_outdated, result, result_title)
 
     def comment(
@@ -167,15 +157,8 @@ class Job:
 
     def summary(self, text: str) -> None:
         """Add Markdown to the step's summary, as much of it as fits."""
-        path = os.environ.get("GITHUB_STEP_SUMMARY")
-        if not path or not text:
-            return
-        try:
-            there = Path(path).stat().st_size if Path(path).is_file() else 0
-            fitting = cut(text, max(SUMMARY_LIMIT - there - 2, 0))
-            append(path, fitting.encode("utf-8", "replace"))
-        except OSError as error:
-            warn(f"cannot write the step summary {path}: {error.strerror or error}")
+        if text:
+            write_summary(lambda limit: cut(text, limit - 1))
 
     def fail(self, reason: str, sentence: str) -> None:
         """Say why the job fails: in an annotation, and as the output ``failure-reason``."""

@@ -103,7 +103,7 @@ def _run(args: Sequence[str] | None) -> int:
 def _run_command(args: Sequence[str] | None) -> int:
     words = sys.argv[1:] if args is None else list(args)
     try:
-        if words == ["--version"]:  # asked for alone, it needs no translations: they took 2 ms of 40
+        if words == ["--version"]:  # asked for alone, it needs no translations: 1 ms of 35
             click.echo(f"mmsync, version {__version__}")
             code = ExitCode.DONE
         else:

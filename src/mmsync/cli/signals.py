@@ -49,18 +49,25 @@ def _write(line: str) -> None:
 
 
 @contextlib.contextmanager
+def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Give SIGINT and SIGTERM to ``handler`` while the body runs; then put the old handlers back."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@contextlib.contextmanager
 def stop_on_signals() -> Iterator[Stopping]:
     """Turn SIGINT and SIGTERM into a ``Stopping`` while the body runs; then put the old handlers back."""
     stopping = Stopping()
     if threading.current_thread() is not threading.main_thread():
         yield stopping
         return
-    before = {number: signal.signal(number, stopping.ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled_by(stopping.ask):
         yield stopping
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def end_on_sigterm() -> None:
