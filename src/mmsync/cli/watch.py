@@ -33,6 +33,7 @@ from mmsync.watch.event_source import EventSource
 from mmsync.watch.hook import OnChange, parse_command
 from mmsync.watch.reconciler import Server
 from mmsync.watch.reporting import Log
+from mmsync.watch.status_board import StatusBoard
 from mmsync.watch.systemd import Service
 from mmsync.watch.watcher import Watcher
 
@@ -116,6 +117,7 @@ def _outside(
     """Put together what the watcher meets the world with."""
     trigger = Trigger(time.sleep)
     private = None
+    board = StatusBoard(options.manifests, options.interval, wall=time.time, monotonic=time.monotonic)
     shard = options.options.selection.shard
 
     def warn(sentence: str) -> None:
@@ -144,6 +146,7 @@ def _outside(
             trigger=trigger,
             control=Control(trigger),
             log=log,
+            board=board,
             service=Service(os.environ, time.monotonic),
             on_change=on_change,
             clock=time.monotonic,

@@ -194,6 +194,7 @@ class Plan:
         unchanged: Models that are as they should be, by name, with action ``none``.
         orphans: Names on the server inside the scope and in no manifest, sorted, whether deleted or not.
         unmanaged: How many models on the server are outside the scope and in no manifest.
+        unlisted: The models on the server that are in no manifest, orphans among them, by name.
         unknown: Names whose content on the server could not be established, sorted.
         blocked: Names that may not be applied (a pin that does not match, an error of the file), sorted.
         refusals: Guards that forbid the whole plan, each an error naming the guard and the flag that lifts it.
@@ -216,6 +217,7 @@ class Plan:
     selection: Selection = Selection()
     prune: bool = False
     manifest_guards: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    unlisted: tuple[Observed, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def summary(self) -> Summary:

@@ -96,6 +96,7 @@ def compare(
         diagnostics=tuple(sorted((*refused, *diagnostics), key=_rank)),
         selection=selection,
         prune=prune,
+        unlisted=tuple(observed.get(name) or Observed(name) for name in sorted(others)),
     )
 
 

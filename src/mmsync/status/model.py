@@ -72,6 +72,8 @@ class ChangeRecord(NamedTuple):
     status: str  # what became of it, see ``apply.outcome.Status``
     code: str  # why it was not done, a stable word; empty where it was
     message: str  # what there is to say of it, or empty
+    sha256: str | None  # of the content that was to be there, None for a delete
+    size: int | None  # of that content
     uploaded: int  # bytes of the model that were sent
 
 

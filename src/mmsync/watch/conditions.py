@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.apply.outcome import Outcome
@@ -44,10 +45,18 @@ class Condition(NamedTuple):
 
     kind: str  # a key of KINDS
     subject: str  # what it is about: a model, a folder; empty where there is only one
-    message: str  # one sentence for a person, with the hint; the same as long as the situation is
+    message: str  # one sentence for a person; the same as long as the situation is
     code: str = ""  # a stable word for programs
     recovered: str = "it is as it should be again"  # what to say when it is over
     level: Level = "error"  # ``error`` unless the watcher does all it should in spite of it
+    hint: str = ""  # what to do about it, where the message does not say
+    then: str = ""  # what mmsync does about it, where the message does not say
+
+    @property
+    def sentence(self) -> str:
+        """All of it for a log: the message, the hint, what mmsync does."""
+        hint, then = f" ({self.hint})" if self.hint else "", f"; {self.then}" if self.then else ""
+        return f"{self.message}{hint}{then}"
 
 
 class Conditions:
@@ -86,7 +95,7 @@ class Conditions:
             if current is not None:
                 self._present[kind, subject] = current
                 fields = {"code": current.code or None, **_subject(current)}
-                self._log(begins, current.message, level=current.level, **fields)
+                self._log(begins, current.sentence, level=current.level, **fields)
             elif was is not None:
                 del self._present[kind, subject]
                 self._log(ends, was.recovered, level="info", **_subject(was))
@@ -105,6 +114,7 @@ def _subject(condition: Condition) -> dict[str, str]:
     return {word: condition.subject} if condition.subject else {}
 
 
+_WAITS = "it waits until its file or its entry changes"
 _RECOVERED = {
     "token": "the server accepts the token again",
     "server": "the server answers again",
@@ -115,7 +125,7 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 def of_error(error: Exception) -> Condition:
     """Return the condition of a reconcile that could not be made at all; it will be tried again."""
-    message = _sentence(error) if isinstance(error, MmsyncError) else type(error).__name__
+    message, hint = (_message(error), error.hint) if isinstance(error, MmsyncError) else (type(error).__name__, "")
     match error:
         case TokenError():
             kind, code = "token", "token"
@@ -141,7 +151,7 @@ def of_error(error: Exception) -> Condition:
             said = f"internal error of mmsync: {message}: {printable(str(error), 300)}"
             return Condition("internal", "", said, message)
     again = _RECOVERED.get(kind, "it did not come again")
-    return Condition(kind, "", f"{message}; it is tried again until it works", code, again)
+    return Condition(kind, "", message, code, again, hint=hint, then="it is tried again until it works")
 
 
 def of_unknown_roots(unknown: Mapping[str, str]) -> Iterator[Condition]:
@@ -168,21 +178,22 @@ def of_plan(plan: Plan, *, waiting: Container[str]) -> Iterator[Condition]:
         told.add(model)  # the first is the gravest: they are ordered
         name = printable(model)
         is_incomplete = diagnostic.code == "file/incomplete"
-        message = f"incomplete, waiting: {diagnostic.summary}" if is_incomplete else str(diagnostic)
-        if diagnostic.code == "file/misfit":
-            message += "; it waits until its file or its entry changes"
+        message = f"incomplete, waiting: {diagnostic.summary}" if is_incomplete else _located(diagnostic)
+        then = _WAITS if diagnostic.code == "file/misfit" else ""
         severity = "warning" if is_incomplete else diagnostic.severity
-        yield Condition("model", name, message, diagnostic.code, f"{name} is as it should be", severity)
+        hint = "" if is_incomplete else diagnostic.detail
+        yield Condition("model", name, message, diagnostic.code, f"{name} is as it should be", severity, hint, then)
 
 
 def of_diagnostics(diagnostics: Iterable[Diagnostic], besides: Container[Diagnostic]) -> Iterator[Condition]:
     """Return what is to be told of files and rows that are no model's, ``besides`` aside; an empty folder is fine."""
     for diagnostic in diagnostics:
-        code, severity, sentence = diagnostic.code, diagnostic.severity, str(diagnostic)
+        code, severity, sentence = diagnostic.code, diagnostic.severity, _located(diagnostic)
         is_of_model = diagnostic.model and not code.startswith("manifest/")
         is_fine = severity == "info" or code in ("manifest/discover-empty", "manifest/duplicate-name")
         if not is_fine and not is_of_model and diagnostic not in besides:
-            yield Condition("notice", sentence, sentence, code, f"no longer: {diagnostic.summary}", severity)
+            gone = f"no longer: {diagnostic.summary}"
+            yield Condition("notice", sentence, sentence, code, gone, severity, diagnostic.detail)
 
 
 def of_ledger(warnings: Sequence[str]) -> Condition | None:
@@ -219,10 +230,8 @@ def of_outcomes(outcomes: Iterable[Outcome]) -> Iterator[Condition]:
         if outcome.ok or outcome.code in ("interrupted", "token", "file-changed", "audit"):
             continue
         name = printable(outcome.change.name)
-        message = f"{name}: {outcome.message or outcome.code}"
-        if outcome.permanent:
-            message += "; it waits until its file or its entry changes"
-        yield Condition("model", name, message, outcome.code, f"{name} is as it should be")
+        message, then = f"{name}: {outcome.message or outcome.code}", _WAITS if outcome.permanent else ""
+        yield Condition("model", name, message, outcome.code, f"{name} is as it should be", then=then)
 
 
 def of_unsettled(models: Iterable[Desired], waiting: Container[str], overdue: Container[str]) -> Iterator[Condition]:
@@ -248,8 +257,12 @@ def of_drift(change: Change, *, repair: bool) -> Condition:
     return Condition("drift", name, f"{name} {what}; {then}", "drift", f"{name} is in step again", "warning")
 
 
-def _sentence(error: MmsyncError) -> str:
+def _located(diagnostic: Diagnostic) -> str:
+    return str(replace(diagnostic, detail=""))
+
+
+def _message(error: MmsyncError) -> str:
     text = str(error)
     for place in getattr(error, "__notes__", ()):
         text = text if place in text else f"{place}: {text}"
-    return f"{text} ({error.hint})" if error.hint else text
+    return text

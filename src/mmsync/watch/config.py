@@ -13,6 +13,7 @@ from mmsync.watch.control import Control, Trigger
 from mmsync.watch.hook import OnChange
 from mmsync.watch.reporting import Log
 from mmsync.watch.retry import Backoff
+from mmsync.watch.status_board import StatusBoard
 from mmsync.watch.systemd import Service
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Dependencies(NamedTuple):
     trigger: Trigger  # set when something may have changed
     control: Control  # what signals ask for
     log: Log  # where it is told
+    board: StatusBoard  # where it can be looked up
     service: Service  # the service manager
     on_change: OnChange | None  # given the report of each reconcile that changed something; None for nobody
     clock: Callable[[], float]  # seconds, monotonic

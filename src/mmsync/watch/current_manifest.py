@@ -25,6 +25,7 @@ class CurrentManifest:
         self._models_dirs = tuple(models_dirs)  # folders outside the manifests' own that model files may lie in
         self.manifest: Manifest | None = None  # what was read last without an error; None until then
         self.rules: tuple[DiscoverRule, ...] = ()
+        self.diagnostics: tuple[Diagnostic, ...] = ()  # of the manifest on disk: its errors, or else its warnings
         self.clashes: dict[str, FileError] = {}  # by name, why it is left alone: a second file claims it
         self.folders: tuple[str, ...] = ()  # where the rules were found to lead: there a model may appear
         self._read_as: dict[str, FileState] | None = None
@@ -92,6 +93,9 @@ class CurrentManifest:
         self.read_draft(files)
         self._read_as = dict(files)
         draft, self._upcoming = self._draft, ()
+        self.diagnostics = (
+            () if draft is None else tuple(draft.diagnostics if isinstance(draft, ManifestError) else draft.warnings)
+        )
         if not isinstance(draft, Manifest):
             return False, _condition(draft, has_last=self.manifest is not None) if draft else None
         self._listed = {desired.name: desired for desired in draft.models}

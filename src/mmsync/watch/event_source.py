@@ -21,6 +21,7 @@ from watchdog import events
 from watchdog.observers import Observer
 from watchdog.observers.api import EventQueue
 
+from mmsync.status import EventBackend
 from mmsync.watch.conditions import Condition
 from mmsync.watch.retry import Backoff
 
@@ -307,6 +308,7 @@ class EventSource:
         self._deaf = False
         self._due_at: float | None = None
         self._rebuilds = 0
+        self._recoveries = 0
         self._retries = 0
         self._built_at = float("-inf")
 
@@ -320,6 +322,11 @@ class EventSource:
     def is_broken(self) -> bool:
         """Return whether a check should not wait for its time: a folder moved, events were lost, a thread died."""
         return self._listener is not None and self._listener.is_broken and self._due_at is None
+
+    @property
+    def backend(self) -> EventBackend:
+        """How changes become known, and how often the listener had to be made anew because it failed."""
+        return EventBackend("polling" if self.needs_polling else "events", self._recoveries)
 
     def follow(self, folders: Mapping[str, Names], now: float) -> None:
         """Listen to these folders from now on; does nothing where they are the ones already listened to."""
@@ -339,6 +346,7 @@ class EventSource:
             if listener.is_probed and (self._probe.deaf() or self._probe.heard):
                 self._deaf = self._probe.deaf()
             lost = listener.is_broken or not listener.is_alive() or self._deaf or bool(listener.replaced())
+            self._recoveries += lost and self._due_at is None
         if lost and self._due_at is None:
             self._due_at = self._built_at + (_REBUILD.delay(self._rebuilds) if self._rebuilds else 0.0)
         if self._due_at is not None and now >= self._due_at:

@@ -217,6 +217,7 @@ class Reconciler:
             outcomes: tuple[Outcome, ...] = ()
             audit = self._dependencies.audit
             if plan.changes and not control.is_set():
+                self._dependencies.board.applying(len(plan.changes))
                 with self._dependencies.server.lock(connection.server):
                     outcomes = apply_plan(
                         plan, connection, jobs=self._options.jobs, stop=control, on_event=on_event, audit=audit

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from mmsync.apply.outcome import Outcome
 from mmsync.plan import Plan
 from mmsync.printable import printable
+from mmsync.status import Status
 from mmsync.types import Diagnostic, ServerName
 from mmsync.watch.conditions import Condition, Conditions, of_diagnostics, of_error, of_guards, of_ledger, of_orphans
+from mmsync.watch.status_board import change_record
 
 if TYPE_CHECKING:
     from mmsync.watch.config import Dependencies
@@ -28,11 +30,11 @@ _PAST = {"add": "added", "change": "changed", "delete": "deleted"}
 class Reporter:
     """Tells each thing once: to the log, the service manager and the command for changes."""
 
-    def __init__(self, dependencies: Dependencies, conditions: Conditions, manifests: Sequence[str]) -> None:
+    def __init__(self, dependencies: Dependencies, conditions: Conditions, status: Callable[[], Status]) -> None:
         self._dependencies = dependencies
         self._log = dependencies.log
         self._conditions = conditions
-        self._manifests = manifests
+        self._status = status  # publishes and returns the status of now
         self._reported = "ok"  # the health in the last report
         self._server: ServerName | None = None
 
@@ -40,6 +42,7 @@ class Reporter:
         """Tell that a reconcile could not be made."""
         condition = of_error(error)
         self._set_of_reconcile(condition)
+        self._dependencies.board.failed(condition.message)
         if condition.kind == "internal" and self._conditions.has_changed:
             self._log("notice", "where the internal error showed", trace=traceback.format_exc(limit=-8))
         self._publish(None, ())
@@ -60,7 +63,7 @@ class Reporter:
         self._conditions.set("plan", of_guards(filtered.refusals, filtered.undeleted))
         self._conditions.set("orphans", of_orphans(plan))
         for condition in filtered.repaired:
-            self._log("drift_found", condition.message, level="warning", model=condition.subject)
+            self._log("drift_found", condition.sentence, level="warning", model=condition.subject)
         self._conditions.update("drift", filtered.drift)
         waiting = {printable(name) for name in result.waiting}
         kept = [one for one in self._conditions.present if one.kind == "model" and one.subject in waiting]
@@ -69,8 +72,9 @@ class Reporter:
         for outcome in outcomes:
             if outcome.ok:
                 self._log_done(outcome)
+        sentence, figures = _summary(result)
+        self._dependencies.board.reconciled(result, sentence, refused=refused is not None)
         if outcomes or was_away:
-            sentence, figures = _summary(result)
             self._log("reconciled", sentence, level="info", **figures)
         self._publish(plan, outcomes)
 
@@ -86,13 +90,14 @@ class Reporter:
 
     def _publish(self, plan: Plan | None, outcomes: tuple[Outcome, ...]) -> None:
         health = self._conditions.state
+        status = self._status()
         self._dependencies.service.status(_status(health, self._conditions.present))
         changed = self._conditions.take_change()
         if self._dependencies.on_change is not None and (changed or any(outcome.ok for outcome in outcomes)):
-            self._dependencies.on_change(self._report(plan, outcomes, health))
+            self._dependencies.on_change(self._report(status, plan, outcomes, health))
             self._reported = health
 
-    def _report(self, plan: Plan | None, outcomes: Iterable[Outcome], health: str) -> dict[str, Any]:
+    def _report(self, status: Status, plan: Plan | None, outcomes: Iterable[Outcome], health: str) -> dict[str, Any]:
         """Return the report as JSON values; sizes in bytes. It holds no secrets and no times.
 
         ``plan`` is None where none could be made; ``health`` is ``ok`` or ``degraded``.
@@ -102,26 +107,14 @@ class Reporter:
             "event": "reconciled" if plan else "failed",
             "health": health,
             "previous_health": self._reported,
-            "manifests": [printable(path, 4096) for path in self._manifests],
+            "manifests": [printable(path, 4096) for path in status.manifests],
             "server": {"url": plan.server.url, "domain": plan.server.domain} if plan else None,
             "summary": plan.summary._asdict() if plan else None,
-            "changes": [
-                {
-                    "name": outcome.change.name,
-                    "action": outcome.change.action,
-                    "reasons": list(outcome.change.reasons),
-                    "status": outcome.status,
-                    "code": outcome.code,
-                    "message": outcome.message,
-                    "sha256": outcome.change.after.sha256 if outcome.change.after else None,
-                    "size": outcome.change.after.size if outcome.change.after else None,
-                    "uploaded": outcome.uploaded,
-                }
-                for outcome in outcomes
-            ],
+            "changes": [{**change_record(one)._asdict(), "reasons": list(one.change.reasons)} for one in outcomes],
             "problems": [
-                {field: getattr(condition, field) for field in ("kind", "subject", "code", "level", "message")}
-                for condition in self._conditions.present
+                {field: getattr(one, field) for field in ("kind", "subject", "code", "level")}
+                | {"message": f"{one.message} ({one.hint})" if one.hint else one.message}
+                for one in status.conditions
             ],
         }
 

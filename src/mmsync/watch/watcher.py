@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gc
 
-from mmsync.apply.outcome import Event
+from mmsync.apply.outcome import Event, Finished
+from mmsync.status import Status
 from mmsync.watch.conditions import Conditions
 from mmsync.watch.config import Dependencies, WatchOptions
 from mmsync.watch.control import Interrupted
@@ -36,7 +37,7 @@ class Watcher:
         self._roots = Roots(options.interval)
         self._scanner = Scanner(options, dependencies, self._current, self._settler, self._roots, self._conditions)
         self._reconciler = Reconciler(options, dependencies)
-        self._reporter = Reporter(dependencies, self._conditions, options.manifests)
+        self._reporter = Reporter(dependencies, self._conditions, self._status)
         self._timer = Timer(options.interval, dependencies.chance)
         self._failures = Retries(options.backoff)  # of whole reconciles
         self._found = Scan()  # since the last reconcile
@@ -57,6 +58,7 @@ class Watcher:
                     # An error and the frames it passed, with all that was read, refer to each other: a command that
                     # runs for months frees them at once, whenever the collector would have looked by itself.
                     gc.collect()
+                self._status()
                 self._reporter.report_change()
                 if not is_ready and self._clock() >= self._began + self._options.settle:
                     is_ready = True
@@ -129,6 +131,8 @@ class Watcher:
         if manifest is None:
             return
         self._found = Scan()
+        board = self._dependencies.board
+        board.begin()
         try:
             result = self._reconciler.run(
                 manifest,
@@ -139,6 +143,7 @@ class Watcher:
                 on_event=self._on_event,
             )
         except Interrupted:
+            board.interrupted()
             self._found = Scan(changed=True)
         except Exception as error:  # noqa: BLE001  # a watcher outlives whatever it meets: told, tried again
             self._failures.failed("", None, self._clock())
@@ -152,7 +157,22 @@ class Watcher:
             self._timer.start(self._clock())
             self._reporter.reconciled(result, self._scanner.diagnostics)
 
-    def _on_event(self, _event: Event) -> None:
+    def _status(self) -> Status:
+        """Publish what is so now; return it."""
+        manifest, board = self._current.manifest, self._dependencies.board
+        board.refresh(
+            lambda: self._reconciler.selected(manifest) if manifest else (),
+            listed=manifest,
+            unsettled=self._settler.unsettled(),
+            conditions=self._conditions.present,
+            diagnostics=(*self._current.diagnostics, *self._scanner.diagnostics),
+            events=self._dependencies.events.backend,
+        )
+        return board.status
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, Finished):
+            self._dependencies.board.finished()
         # A long upload is a sign of life too, and other files settle meanwhile.
         self._dependencies.service.ping()
         self._tell_stopping()
