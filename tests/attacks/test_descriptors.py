@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from mmsync.client import create_client_from_token
-from mmsync.server import connection_limits, running
+from mmsync.http_server import connection_limits
+from mmsync.server import running
 
 TOKEN = "t" * 20
 HALF_OPEN = {

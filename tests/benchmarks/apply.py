@@ -26,7 +26,8 @@ from mmsync.manifest.writer import Entry, manifest_text
 
 SERVER = """
 import os, sys
-from mmsync.server import connection_limits, running
+from mmsync.http_server import connection_limits
+from mmsync.server import running
 requests, began = 0, connection_limits.LimitedProtocol.on_headers_complete
 def counted(self):
     global requests

@@ -6,7 +6,7 @@ import sys
 import pytest
 from hypothesis import given, strategies as st
 
-from mmsync.report.format import human_bytes, human_seconds
+from mmsync.quantities import human_bytes, human_seconds
 
 
 def test_the_examples_hold():

@@ -14,8 +14,8 @@ from mmsync.errors import SettingsError
 from mmsync.files.atomic import write_new
 from mmsync.plan import Plan
 from mmsync.printable import few, printable
+from mmsync.quantities import counted
 from mmsync.report.checksums import render_checksums
-from mmsync.report.format import counted
 
 _LINE = re.compile(rb"\\?[0-9a-f]{64} [ *]")
 

@@ -23,7 +23,7 @@ from mmsync.files.atomic import write_new
 from mmsync.manifest import ServerSettings
 from mmsync.plan import Selection
 from mmsync.printable import printable
-from mmsync.report.format import counted
+from mmsync.quantities import counted
 from mmsync.scaffold import ServerManifest, read_server, replaced_meanwhile
 
 _EXAMPLES = """\b

@@ -12,7 +12,7 @@ from mmsync.cli.output import answer
 from mmsync.errors import SettingsError
 from mmsync.files.atomic import write_new
 from mmsync.printable import printable
-from mmsync.report.format import counted
+from mmsync.quantities import counted
 from mmsync.scaffold import draft, search
 
 _EXAMPLES = """\b

@@ -23,7 +23,7 @@ from mmsync.manifest import Manifest
 from mmsync.observe import rows
 from mmsync.plan import Scope, Selection
 from mmsync.printable import printable
-from mmsync.report.format import counted
+from mmsync.quantities import counted
 from mmsync.report.layout import columns, display_name, painter
 from mmsync.types import ServerName
 

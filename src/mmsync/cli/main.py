@@ -24,6 +24,7 @@ _COMMANDS = {
     "plan": "Show what apply would change; write nothing.",
     "apply": "Make the server hold what the manifest lists.",
     "watch": "Keep the server in step with a models folder, for ever.",
+    "status": "Show what a watcher knows: what is live, what is wrong.",
     "init": "Write a first models.yaml for a folder of model files.",
     "import": "Write a manifest and model files from what a server holds.",
     "list": "List the server's models.",

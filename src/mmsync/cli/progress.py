@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from mmsync.apply.outcome import Downloads, Event, Finished, Outcome, Phase, Progress, Started
 from mmsync.plan import Change
-from mmsync.report.format import counted, human_bytes, human_seconds
+from mmsync.quantities import counted, human_bytes, human_seconds
 from mmsync.report.layout import display_name
 
 _MOST_BARS = 4  # of single models

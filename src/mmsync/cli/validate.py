@@ -22,7 +22,7 @@ from mmsync.errors import ManifestError
 from mmsync.formats import is_known
 from mmsync.manifest import Manifest, read_manifest, schema as json_schema
 from mmsync.plan.document import diagnostic_entry
-from mmsync.report.format import counted
+from mmsync.quantities import counted
 from mmsync.types import Diagnostic
 from mmsync.validate import check_files
 

@@ -18,6 +18,7 @@ from mmsync.apply.audit import AuditFile
 from mmsync.cli import options as opt
 from mmsync.cli.audit import audit_option, open_audit
 from mmsync.cli.errors import ExitCode
+from mmsync.cli.listen import Address, allow_host_option, listen_option, listening
 from mmsync.cli.options import ManifestOptions
 from mmsync.cli.session import PersistentConnection
 from mmsync.cli.settings import ServerOptions, lock_folder
@@ -38,6 +39,7 @@ from mmsync.watch.systemd import Service
 from mmsync.watch.watcher import Watcher
 
 _LAST_MOMENT = 13  # seconds after a signal: the grace of what is in flight, and a little to break it off
+_INTERVALS = 3  # without progress, after which the worker counts as stuck
 _LOCK_TIMEOUT = 5.0  # seconds to wait for another mmsync; after that the reconcile is made again later
 
 
@@ -60,6 +62,8 @@ def _seconds(name: str, default: float, text: str) -> opt.Decorator:
     help="Run COMMAND (split into words, no shell; use sh -c for one) after each round that changed a model and "
     "whenever a problem begins, changes or ends, with a JSON report on stdin.",
 )
+@listen_option
+@allow_host_option
 @opt.enum_option(
     "--log-format", values=["text", "json"], text="How stderr is written: for people, or one JSON object a line."
 )
@@ -76,6 +80,8 @@ def watch(
     audit: str | None,
     once: bool,
     on_change: str | None,
+    listen: Address | None,
+    allowed_hosts: tuple[str, ...],
     log_format: str,
 ) -> int:
     """Keep the server in step with a models folder, for ever.
@@ -98,10 +104,29 @@ def watch(
         on_drift=on_drift,
         once=once,
     )
+    if once and listen:
+        raise click.UsageError("--listen is for a watch that stays: leave out --once")
     words = None if on_change is None else parse_command(on_change)
     record = open_audit(audit, [("a manifest", path) for path in manifest.paths])
     log = Log(_write_line, time.time, as_json=log_format == "json")
-    with _outside(watching, server, words, log, record) as outside, _signals(outside):
+    board = StatusBoard(
+        manifest.paths, interval, wall=time.time, monotonic=time.monotonic, keeps_models=listen is not None
+    )
+    with contextlib.ExitStack() as stack:
+        outside = stack.enter_context(_outside(watching, server, words, log, board, record))
+        if listen:
+            folders = [path if os.path.isdir(path) else os.path.dirname(path) for path in manifest.paths]  # noqa: PTH112, PTH120 - as the user wrote them
+            stack.enter_context(
+                listening(
+                    listen,
+                    allowed_hosts,
+                    board,
+                    is_alive=lambda: time.monotonic() - outside.service.alive_at <= _INTERVALS * interval,
+                    folders=folders,
+                    log=log,
+                )
+            )
+        stack.enter_context(_signals(outside))
         well = Watcher(watching, outside).run()
         if outside.control.signal:
             outside.log("watch_stopped", "stopped by a signal", signal=signal.Signals(outside.control.signal).name)
@@ -112,12 +137,16 @@ def watch(
 
 @contextlib.contextmanager
 def _outside(
-    options: WatchOptions, server: ServerOptions, words: tuple[str, ...] | None, log: Log, audit: AuditFile | None
+    options: WatchOptions,
+    server: ServerOptions,
+    words: tuple[str, ...] | None,
+    log: Log,
+    board: StatusBoard,
+    audit: AuditFile | None,
 ) -> Iterator[Dependencies]:
     """Put together what the watcher meets the world with."""
     trigger = Trigger(time.sleep)
     private = None
-    board = StatusBoard(options.manifests, options.interval, wall=time.time, monotonic=time.monotonic)
     shard = options.options.selection.shard
 
     def warn(sentence: str) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 from mmsync.apply.outcome import Outcome
 from mmsync.plan.model import Plan
 from mmsync.printable import printable
-from mmsync.report.format import counted
+from mmsync.quantities import counted
 from mmsync.report.outcome_text import left_clause
 from mmsync.types import Diagnostic
 

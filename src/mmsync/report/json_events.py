@@ -37,7 +37,7 @@ from mmsync.apply.outcome import Downloads, Event, Finished, Outcome, Progress, 
 from mmsync.plan.document import change_entry, diagnostic_entry
 from mmsync.plan.model import Change, Plan
 from mmsync.printable import printable
-from mmsync.report.format import human_bytes
+from mmsync.quantities import human_bytes
 from mmsync.report.layout import display_name
 from mmsync.report.outcome_text import DONE, applied_sentence, tally
 from mmsync.types import Diagnostic

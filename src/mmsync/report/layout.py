@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from mmsync.plan.model import After, Before, Change
 from mmsync.printable import printable
-from mmsync.report.format import human_bytes
+from mmsync.quantities import human_bytes
 from mmsync.types import Source
 
 Style = Literal["add", "change", "delete", "none", "error", "warning", "name", "faint"]

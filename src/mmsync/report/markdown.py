@@ -14,7 +14,8 @@ from typing import NamedTuple
 from mmsync.apply.outcome import Outcome, Status
 from mmsync.plan.guards import CHANGED
 from mmsync.plan.model import Action, Change, Plan
-from mmsync.report.format import diff_texts, human_bytes, quoted
+from mmsync.quantities import human_bytes
+from mmsync.report.format import diff_texts, quoted
 from mmsync.report.github import code, size
 from mmsync.report.layout import EVIDENCE, as_before, content_side, contents, place
 from mmsync.report.outcome_text import applied_sentence, done_clause, left_clause, tally

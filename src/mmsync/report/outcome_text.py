@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from mmsync.apply.outcome import Outcome
 from mmsync.plan.model import Action, Plan
+from mmsync.quantities import human_bytes, human_seconds
 from mmsync.report.diagnostics import blocked_blocks, by_model, joined
-from mmsync.report.format import human_bytes, human_seconds
 from mmsync.report.layout import Paint, Piece, display_name, display_path, flow, heading, painter, signed, words
 from mmsync.report.plan_text import unchanged_sentence
 from mmsync.types import Source

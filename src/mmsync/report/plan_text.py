@@ -8,8 +8,9 @@ from shlex import quote
 from mmsync.plan.guards import CHANGED
 from mmsync.plan.model import Change, Plan
 from mmsync.printable import printable
+from mmsync.quantities import counted, human_bytes
 from mmsync.report.diagnostics import NAMES_SHOWN, blocked_blocks, by_model, diagnostic_lines, joined, unknown_blocks
-from mmsync.report.format import counted, diff_texts, human_bytes, quoted
+from mmsync.report.format import diff_texts, quoted
 from mmsync.report.layout import (
     EVIDENCE,
     SIGNS,

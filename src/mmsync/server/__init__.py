@@ -2,10 +2,10 @@
 
 It answers both generations of the REST contract (``/models…`` and ``/domains/{domain}/models…``) and really reviews
 what it is given. Bytes live as files, metadata in SQLite; what was acknowledged survives a kill at any moment.
-It shares no code with the client: the two meet on the wire only. Where to look::
+It shares no code with the client: the two meet on the wire only. The thread it runs in is ``mmsync.http_server``'s.
+Where to look::
 
     run.py            start and stop: in a thread (``running``) or blocking, until a signal (``serve``)
-    server_thread.py  uvicorn, told when to stop;  connection_limits.py  so many connections, and none that only waits
     app.py            routes, generations, who may ask;  endpoints.py  what each answers
     responses.py      the answers and reading they share;  errors.py  a request that is answered with an error
     save.py           what a save may say;  schemas.py  rows as the contract's JSON, a server's settings

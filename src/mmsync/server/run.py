@@ -88,7 +88,8 @@ def running(
         raise MmsyncError("the token of a server cannot be empty")
     try:
         # What they need is an optional extra, and takes its time to load.
-        from mmsync.server import app, server_thread, store as storage  # noqa: PLC0415 - see above
+        from mmsync.http_server import server_thread  # noqa: PLC0415 - see above
+        from mmsync.server import app, store as storage  # noqa: PLC0415 - see above
     except ImportError as error:
         raise MmsyncError(
             f"the embedded server is not installed ({error})",

@@ -98,7 +98,7 @@ class Activity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventBackend:
-    """How changes of files become known."""
+    """The way in which changes of files become known."""
 
     name: Literal["events", "polling"] = "events"  # ``polling`` where at least one folder sends no events
     rebuilds: int = 0  # how often the listener was set up anew after it failed

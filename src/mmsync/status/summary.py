@@ -1,10 +1,10 @@
-"""What a status comes to: counts, and whether all is well, in words."""
+"""Summary of a status: counts, and whether all is well, in words."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from mmsync.report.format import counted
+from mmsync.quantities import counted
 from mmsync.status.model import STATE_ORDER, ModelState, Status
 
 

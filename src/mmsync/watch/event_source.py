@@ -325,7 +325,7 @@ class EventSource:
 
     @property
     def backend(self) -> EventBackend:
-        """How changes become known, and how often the listener had to be made anew because it failed."""
+        """The way in which changes become known, and how often the listener had to be made anew because it failed."""
         return EventBackend("polling" if self.needs_polling else "events", self._recoveries)
 
     def follow(self, folders: Mapping[str, Names], now: float) -> None:

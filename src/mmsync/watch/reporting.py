@@ -173,6 +173,7 @@ EVENTS = {
     "watch_stopping": "a signal asked it to end; what is in flight finishes",
     "watch_stopped": "it has ended",
     "watch_listening": "where models are looked for, and how changes become known",
+    "listening": "the status is shown at an address",
     "server_reached": "the server that is kept in step",
     "reconcile_asked": "SIGHUP: everything is looked at and tried anew",
     "model_unlisted": "a model's file is gone, so nothing lists it any more",

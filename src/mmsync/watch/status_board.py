@@ -8,28 +8,26 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mmsync._version import __version__
 from mmsync.apply.outcome import Outcome
-from mmsync.printable import printable
 from mmsync.status import (
     Activity,
     ChangeRecord,
     ConditionStatus,
     EventBackend,
     Health,
-    ModelState,
-    ModelStatus,
     Reconcile,
     ReconcileResult,
     Status,
     Totals,
 )
-from mmsync.types import Desired, Diagnostic, Observed
+from mmsync.types import Desired, Diagnostic
 from mmsync.watch.conditions import Condition
+from mmsync.watch.model_board import ModelBoard
 
 if TYPE_CHECKING:
     from mmsync.watch.reconciler import Reconciled
@@ -38,17 +36,6 @@ _MOST_RECONCILES = 100
 _MOST_CHANGES = 100  # of one reconcile, so that a first apply of ten thousand models is no page of its own
 _PROGRESS_EVERY = 0.5  # seconds between two publications of a reconcile under way
 _BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, float("inf"))
-# What became of a change through no fault of the model's.
-_NOT_OF_THE_MODEL = ("interrupted", "token", "audit", "file-changed")
-
-
-class _Known(NamedTuple):
-    """The state of a model after the last reconcile that told something of it."""
-
-    state: ModelState
-    sha256: str | None = None
-    size: int | None = None
-    synced_at: float | None = None
 
 
 class StatusBoard:
@@ -68,11 +55,9 @@ class StatusBoard:
     ) -> None:
         self._wall = wall
         self._monotonic = monotonic
-        self._keeps_models = keeps_models
+        self._models = ModelBoard() if keeps_models else None
         now = wall()
         self._status = Status(__version__, now, now, 0, "starting", tuple(manifests), interval=interval)
-        self._known: dict[str, _Known] = {}
-        self._unlisted: tuple[Observed, ...] = ()
         self._since: dict[tuple[str, str], tuple[Condition, float]] = {}  # conditions, by kind and subject
         self._history: deque[Reconcile] = deque(maxlen=_MOST_RECONCILES)
         self._diagnostics: tuple[Diagnostic, ...] = ()
@@ -146,8 +131,8 @@ class StatusBoard:
         self._retries += sum(not outcome.ok and not outcome.permanent for outcome in outcomes)
         self._changes.update((one.change.action, "done" if one.ok else "not-done") for one in outcomes)
         self._diagnostics = result.plan.diagnostics
-        if self._keeps_models:
-            self._learn(result)
+        if self._models:
+            self._models.learn(result, self._wall())
         done = not refused and all(outcome.ok for outcome in outcomes)
         self._enter("failed" if refused else _result(outcomes), message, outcomes)
         self._pending |= {"activity": None, "is_ready": not refused, "server": result.plan.server}
@@ -170,19 +155,23 @@ class StatusBoard:
         paths of files that still change; ``diagnostics`` are those of the manifest.
         """
         seen = (unsettled, conditions, diagnostics, events)
-        if listed is self._listed and seen == self._seen and not self._pending:
+        is_other = listed is not self._listed or seen != self._seen
+        if not is_other and not self._pending:
             return
         self._listed, self._seen = listed, seen
         pending, self._pending = self._pending, {}
         now = self._wall()
         told = tuple(self._told(conditions, now))
+        if self._models and (is_other or self._models.has_learned):
+            # At the start every file has to settle: that says nothing of any.
+            changing = unsettled if self._reconciled else frozenset()
+            pending["models"] = self._models.put_together(models(), changing, told, now)
         health: Health = "degraded" if any(one.level == "error" for one in told) else "ok"
         self._publish(
             health=health if self._reconciled or health == "degraded" else "starting",
             events=events,
             conditions=told,
             diagnostics=_diagnostics(diagnostics, self._diagnostics),
-            models=self._models(models(), unsettled, told, now) if self._keeps_models else (),
             **pending,
         )
 
@@ -197,59 +186,6 @@ class StatusBoard:
         for one, began in since.values():
             message = f"{one.message}; {one.then}" if one.then else one.message
             yield ConditionStatus(one.kind, one.subject, one.level, one.code, message, one.hint, began)
-
-    def _learn(self, result: Reconciled) -> None:
-        """Take in what a reconcile told of single models."""
-        plan, now = result.plan, self._wall()
-        known = self._known
-        for change in plan.unchanged:
-            after = change.after
-            known[change.name] = _Known("synced", after and after.sha256, after and after.size, now)
-        for outcome in result.outcomes:
-            change = outcome.change
-            was = known.get(change.name, _Known("pending"))
-            if outcome.ok and change.after is None:
-                known.pop(change.name, None)
-            elif outcome.ok and change.after:
-                known[change.name] = _Known("synced", change.after.sha256, change.after.size, now)
-            elif outcome.code in _NOT_OF_THE_MODEL:
-                known[change.name] = was._replace(state="pending")
-            else:
-                known[change.name] = was._replace(state="blocked" if outcome.permanent else "failed")
-        drifted = {one.subject for one in result.filtered.drift}
-        for name in (*plan.blocked, *plan.unknown, *(name for name in known if printable(name) in drifted)):
-            if name not in result.waiting:
-                blocked: ModelState = "blocked" if name in plan.blocked else "pending"
-                state: ModelState = "drifted" if printable(name) in drifted else blocked
-                known[name] = known.get(name, _Known("pending"))._replace(state=state)
-        gone = {outcome.change.name for outcome in result.outcomes if outcome.ok and outcome.change.action == "delete"}
-        self._unlisted = tuple(one for one in plan.unlisted if one.name not in gone)
-
-    def _models(
-        self, models: Iterable[Desired], unsettled: Container[str], conditions: Iterable[ConditionStatus], now: float
-    ) -> tuple[ModelStatus, ...]:
-        """Return every model with its state."""
-        before = {one.name: one for one in self._status.models}
-        wrong = {one.subject: one for one in conditions if one.kind in ("model", "drift")}
-        known, found = self._known, {}
-        nothing = _Known("pending")
-        for desired in models:
-            name = desired.name
-            about = known.get(name, nothing)
-            one = wrong.get(printable(name)) if wrong else None
-            state = _state(about.state, one, is_unsettled=desired.path in unsettled)
-            was = before.get(name)
-            since = was.since if was is not None and was.state == state else now
-            told = (one.code, one.message, one.hint) if one else ("", "", "")
-            after = ModelStatus(name, desired.engine, state, about.sha256, about.size, since, about.synced_at, *told)
-            found[name] = was if was == after else after
-        self._known = {name: about for name, about in known.items() if name in found}
-        for row in self._unlisted:
-            if row.name not in found:
-                was = before.get(row.name)
-                since = was.since if was is not None and was.state == "unmanaged" else now
-                found[row.name] = ModelStatus(row.name, row.engine, "unmanaged", None, None, since, None)
-        return tuple(found[name] for name in sorted(found))
 
     def _enter(self, result: ReconcileResult, message: str, outcomes: Sequence[Outcome]) -> None:
         """Put a reconcile into the history and the totals."""
@@ -304,15 +240,6 @@ def _result(outcomes: Sequence[Outcome]) -> ReconcileResult:
     if not outcomes:
         return "unchanged"
     return "changed" if all(outcome.ok for outcome in outcomes) else "incomplete"
-
-
-def _state(known: ModelState, condition: ConditionStatus | None, *, is_unsettled: bool) -> ModelState:
-    """Return the state of a model now, from that after the last reconcile and its condition."""
-    if is_unsettled or (condition and condition.code in ("file/incomplete", "restless")):
-        return "settling"
-    if condition and condition.level == "error" and known in ("synced", "pending"):
-        return "failed"
-    return known
 
 
 def _diagnostics(of_manifest: Sequence[Diagnostic], of_plan: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -18,6 +18,7 @@ class Service:
         self._address = address if address.startswith(("\0", "/")) else ""
         self._clock = clock  # seconds, monotonic
         self._pinged = float("-inf")
+        self.alive_at = clock()  # when the worker last gave a sign of life
         self._status = ""
         usec = environment.get("WATCHDOG_USEC", "")
         # Another process named there means that the watchdog is not meant for us.
@@ -42,6 +43,7 @@ class Service:
 
     def ping(self) -> None:
         """Say that we are alive, if it is time to."""
+        self.alive_at = self._clock()
         if self.ping_every is not None and self._clock() - self._pinged >= self.ping_every:
             self._pinged = self._clock()
             self._send("WATCHDOG=1")

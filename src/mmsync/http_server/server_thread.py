@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from mmsync.errors import MmsyncError
-from mmsync.server.connection_limits import LimitedProtocol
+from mmsync.http_server.connection_limits import LimitedProtocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -54,13 +54,24 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 class ServerThread(uvicorn.Server):
-    """A uvicorn server over a listening socket, in a thread of its own; ``patience`` is seconds, see `Settings`."""
+    """A uvicorn server over a listening socket, in a thread of its own.
 
-    def __init__(self, application: ASGIApp, listener: socket.socket, patience: float) -> None:
+    ``patience`` is how many seconds `stop` lets requests in flight finish, ``tick`` how many lie between two looks at
+    what clients hold up. ``protocol`` may set other limits.
+    """
+
+    def __init__(
+        self,
+        application: ASGIApp,
+        listener: socket.socket,
+        patience: float,
+        protocol: type[LimitedProtocol] = LimitedProtocol,
+        tick: float = _TICK,
+    ) -> None:
         config = uvicorn.Config(
             application,
             loop="asyncio",
-            http=LimitedProtocol,
+            http=protocol,
             lifespan="off",
             ws="none",
             log_config=None,
@@ -74,6 +85,7 @@ class ServerThread(uvicorn.Server):
         super().__init__(config)
         self._listener = listener
         self._patience = patience
+        self._tick = tick
         self._thread = threading.Thread(target=self._run, name="mmsync-server", daemon=True)
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -89,10 +101,14 @@ class ServerThread(uvicorn.Server):
             self._thread.join()
             raise self._failure
 
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Have something called in the server's loop; from any thread, and to no effect once it has ended."""
+        with contextlib.suppress(RuntimeError):  # its loop is closed
+            self._loop.call_soon_threadsafe(call)
+
     def stop(self) -> None:
         """Let requests in flight finish, for as long as it has patience, and return when all is closed."""
-        with contextlib.suppress(RuntimeError):  # its loop is closed: it has stopped
-            self._loop.call_soon_threadsafe(self._stopping.set)
+        self.call_soon(self._stopping.set)
         self._thread.join()
 
     def _run(self) -> None:
@@ -129,7 +145,7 @@ class ServerThread(uvicorn.Server):
                 if isinstance(connection, LimitedProtocol):
                     connection.end_if_idle(self._loop.time())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), _TICK)
+                await asyncio.wait_for(self._stopping.wait(), self._tick)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End all connections within twice its patience; uvicorn calls it."""

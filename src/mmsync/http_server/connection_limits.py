@@ -11,11 +11,14 @@ _HEAD_SECONDS = 10.0  # for a first byte on a new connection, and from there to 
 _BODY_SECONDS = 30.0  # without a byte of a body that was announced …
 _BODY_RATE = 256  # … and bytes a second that it must come to after that
 _RESERVED = 160  # descriptors for files, the database's connections and the process itself
-_FEWEST, _MOST = 16, 1_000
+_FEWEST = 16
 
 
 class LimitedProtocol(HttpToolsProtocol):
     """A connection that knows for what it waits, and makes room for itself by ending the one that waited longest."""
+
+    most = 1_000  # connections at a time
+    write_seconds = float("inf")  # for a client that reads nothing of what waits for it
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in its base
         """Take up a connection; asyncio calls it."""
@@ -24,8 +27,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self.waits_since: float | None = self._moved_at
         self._body_since = 0.0
         self._body_bytes = 0
+        self._unsent = 0
+        self._read_at = self._moved_at
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if len(self.connections) > max(_FEWEST, min(_MOST, descriptors - _RESERVED)):
+        if len(self.connections) > max(_FEWEST, min(self.most, descriptors - _RESERVED)):
             others = [other for other in self.connections if isinstance(other, LimitedProtocol) and other is not self]
             waiting = {other: since for other in others if (since := other.idle_since) is not None}
             min(waiting, key=waiting.__getitem__, default=self).end()
@@ -59,7 +64,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def end_if_idle(self, now: float) -> None:
         """End it if its client has had time enough."""
-        if self.waits_since is not None:
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent < self._unsent:
+            self._read_at = now
+        self._unsent = unsent
+        if now - self._read_at > self.write_seconds:
+            self.end()
+        elif self.waits_since is not None:
             if now - self.waits_since > _HEAD_SECONDS:
                 self.end()
         elif self.cycle is not None and not self.cycle.response_complete and self.cycle.more_body:
