@@ -9,13 +9,15 @@ from typing import Any, get_args
 from urllib.parse import urlencode
 
 from mmsync.html.environment import asset, render
-from mmsync.status.model import ConditionStatus, ModelState, ModelStatus, Status
-from mmsync.status.summary import counts, headline, is_well
+from mmsync.printable import printable
+from mmsync.status.model import ModelState, ModelStatus, Status
+from mmsync.status.summary import attention, counts, headline, is_well
 
 _ROWS = 100
 _MOST_CONDITIONS = 50  # of the models there may be thousands with one each: the table has them all
 _MOST_DIAGNOSTICS = 100
 _LONGEST_SEARCH = 200
+_LONGEST_NAME = 20_000
 _MOST_PAGES = 1_000_000
 
 # By the name of a column: what it is ordered by. What is not known comes last in either direction.
@@ -35,7 +37,7 @@ class Query:
     """The models that are asked for, and their order."""
 
     state: ModelState | None = None
-    search: str = ""  # a part of the name or of the engine, in any case
+    search: str = ""  # a part of the name or of the engine as they are shown, in any case
     order: str = "state"  # a column; with a minus before it, from its end
     page: int = 1
 
@@ -45,7 +47,7 @@ class Query:
         state, order, page = given.get("state", ""), given.get("order", ""), given.get("page", "")
         return cls(
             state=next((one for one in get_args(ModelState) if one == state), None),
-            search=given.get("q", "")[:_LONGEST_SEARCH].strip(),
+            search=printable(given.get("q", ""), _LONGEST_SEARCH).strip(),
             order=order if order.removeprefix("-") in _ORDERS else "state",
             page=max(int(page), 1) if page.isascii() and page.isdigit() and len(page) < len(str(_MOST_PAGES)) else 1,
         )
@@ -72,7 +74,10 @@ class Query:
             one
             for one in models
             if (self.state is None or one.state == self.state)
-            and (not words or words in one.name.casefold() or words in (one.engine or "").casefold())
+            and (
+                not words
+                or any(words in printable(text, _LONGEST_NAME).casefold() for text in (one.name, one.engine or ""))
+            )
         ]
         column = self.order.removeprefix("-")
         key, is_falling = _ORDERS[column], self.order.startswith("-")
@@ -85,7 +90,7 @@ def render_page(status: Status, query: Query, now: float) -> str:
     found = query.select(status.models)
     pages = max(-(-len(found) // _ROWS), 1)
     page = min(query.page, pages)
-    wrong = sorted((one for one in status.conditions if one.level != "info"), key=_rank)
+    wrong = attention(status)
     return render(
         "status.html",
         status=status,
@@ -105,11 +110,6 @@ def render_page(status: Status, query: Query, now: float) -> str:
         diagnostics=status.diagnostics[:_MOST_DIAGNOSTICS],
         more_diagnostics=max(len(status.diagnostics) - _MOST_DIAGNOSTICS, 0),
     )
-
-
-def _rank(one: ConditionStatus) -> tuple[bool, bool, str, str]:
-    """Order what needs a person: what stops a model first, and the whole before single models."""
-    return one.level != "error", one.kind == "model", one.kind, one.subject
 
 
 @cache

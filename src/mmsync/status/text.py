@@ -9,7 +9,7 @@ from mmsync.printable import printable
 from mmsync.quantities import counted, human_bytes, human_seconds
 from mmsync.report.layout import Paint, Style, columns, display_name, flow, painter, words
 from mmsync.status.model import STATE_ORDER, ModelState, ModelStatus, Reconcile, Status
-from mmsync.status.summary import counts, headline, is_well
+from mmsync.status.summary import OF_MODELS, attention, counts, headline, is_well
 
 _FEW = 40  # models that are all shown; of more, only those that are not in sync
 _RECENT = 5  # reconciles that did something, or failed
@@ -30,7 +30,8 @@ def render_status(status: Status, *, width: int, colour: bool, whole: bool = Fal
     lines = _say(headline(status), width, "", "")
     lines[0] = paint(lines[0], "add" if is_well(status) else "error" if status.health == "degraded" else "warning")
     lines += ["", *_facts(status, width)]
-    for one in status.conditions:
+    of_whole = [one for one in attention(status) if one.kind not in OF_MODELS]
+    for one in (*of_whole, *(one for one in status.conditions if one.level == "info")):
         lines += ["", *_say(f"{one.level}: {one.message}", width, "", "  ")]
         lines += _say(one.hint, width, "  → ", "    ") if one.hint else []
         lines += [f"  since {_moment(one.since)}"]
