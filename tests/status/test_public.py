@@ -60,7 +60,7 @@ def test_every_text_of_a_status_passes():
         ),
     )
     shown = str(document(public(status, redact)))
-    assert "ann" not in shown
+    assert "home" not in shown
     assert "private" not in shown
     assert "…/file" in shown
     assert "pass" not in shown
