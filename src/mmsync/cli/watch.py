@@ -104,8 +104,6 @@ def watch(
         on_drift=on_drift,
         once=once,
     )
-    if once and listen:
-        raise click.UsageError("--listen is for a watch that stays: leave out --once")
     words = None if on_change is None else parse_command(on_change)
     record = open_audit(audit, [("a manifest", path) for path in manifest.paths])
     log = Log(_write_line, time.time, as_json=log_format == "json")
