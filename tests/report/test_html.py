@@ -6,50 +6,14 @@ import base64
 import hashlib
 import re
 import time
-from html.parser import HTMLParser
 
 from hypothesis import given, settings, strategies as st
 
 from mmsync.printable import harmless
 from mmsync.report.html import render
 from mmsync.types import Diagnostic, ServerName
+from support.html_page import Page
 from support.sample_plans import DIGEST, NEW, OLD, add, at, changed, delete, every_kind, partial, plan
-
-
-class Page(HTMLParser):
-    """A page as a browser takes it: its elements, and its text by the element it stands in."""
-
-    VOID = frozenset({"meta", "link", "input", "br"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[tuple[str, str]] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self.open, "every element is closed"
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, f"</{tag}> closes what is open"
-
-    def handle_data(self, data):
-        self.texts.append((self.open[-1] if self.open else "", data))
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def inside(self, tag: str) -> list[str]:
-        return [text for name, text in self.texts if name == tag]
-
-    @property
-    def text(self) -> str:
-        return " ".join("".join(text for tag, text in self.texts if tag != "style").split())
 
 
 def page(made, **more) -> Page:
@@ -78,7 +42,7 @@ def test_it_says_what_the_text_says():
         "2 to add, 7 to change, 1 to delete", "https://mm.example.com/api", "models.yaml", DIGEST, "pinned",
         "restore the pinned file, or change sha256 in the manifest", "models.yaml:40:5", "unsure",
         "The token travels over plain http", "3 models", "my models/first one.cbm", "the ledger",
-        "the image, downloaded and hashed", "inside the scope, but in no manifest", f"mmsync apply --expect {DIGEST}",
+        "the image, downloaded and hashed", "inside the scope, but in no manifest", f"--expect {DIGEST}",
     ):  # fmt: skip
         assert words in shown.text, words
     for change in made.changes:

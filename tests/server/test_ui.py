@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from html.parser import HTMLParser
 
 import pytest
 import requests
@@ -12,47 +11,19 @@ from starlette.requests import Request
 
 from mmsync.server import running
 from mmsync.server.access import Sessions, is_local
+from support.html_page import Page
 from support.model_files import regression_onnx
 
 CSP = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 
-class Page(HTMLParser):
-    """A page as a browser takes it: its elements, and its text without what is between tags for their own use."""
-
-    VOID = frozenset({"meta", "link", "input", "br", "col"})
-
-    def __init__(self, answer: requests.Response) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(answer.text)
-        self.close()
-        assert not self.open, "every element is closed"
-        self.text = " ".join(self.text.split())
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, f"</{tag}> closes what is open"
-
-    def handle_data(self, data):
-        self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def hrefs(self) -> list[str]:
-        return [each["href"] for each in self.all("a")]
+def page_of(answer: requests.Response) -> Page:
+    return Page(answer.text)
 
 
 def rows(page: Page) -> list[str]:
     """Return the names in a list, in order: each is a link to the model."""
-    return [href for href in page.hrefs() if "model?id=" in href]
+    return [href for href in page.links() if "model?id=" in href]
 
 
 @pytest.fixture
@@ -72,26 +43,26 @@ def test_a_model_is_shown_with_its_engine_signature_size_and_times(http):
     http.save(
         {"name": "login_risk", "engine": "ONNX", "description": "Risk of a login", "image": {"id": image["imageId"]}}
     )
-    page = Page(http.get("/ui"))
+    page = page_of(http.get("/ui"))
     assert "1 model " in page.text
     for shown in ("login_risk", "Risk of a login", "ONNX", "x float8", image["outputType"]):
         assert shown in page.text
     [updated, created] = page.all("time")
     assert updated["datetime"] == created["datetime"]
     [link] = rows(page)
-    whole = Page(http.get(f"/{link}"))
+    whole = page_of(http.get(f"/{link}"))
     assert f"{len(regression_onnx()):,} bytes" in whole.text
     assert "1 input" in whole.text
     assert "Risk of a login" in whole.text
 
 
 def test_an_empty_registry_says_what_will_stand_there(http):
-    assert "No models here yet" in Page(http.get("/ui")).text
+    assert "No models here yet" in page_of(http.get("/ui")).text
 
 
 def test_hidden_models_are_shown_as_such(http):
     http.add("m", hidden=True)
-    page = Page(http.get("/ui"))
+    page = page_of(http.get("/ui"))
     assert len(rows(page)) == 1
     assert "hidden" in page.text
 
@@ -105,10 +76,10 @@ def test_a_model_that_is_not_there_is_404(http):
 def test_inputs_beyond_a_few_are_counted_and_stand_on_the_models_page(http):
     fields = [{"name": f"input_{n}", "type": "float8", "description": None} for n in range(30)]
     http.add("m", fields=fields, outputType="str")
-    page = Page(http.get("/ui"))
+    page = page_of(http.get("/ui"))
     assert "input_4 float8, 25 more" in page.text
     assert "input_5" not in page.text
-    whole = Page(http.get(f"/{rows(page)[0]}"))
+    whole = page_of(http.get(f"/{rows(page)[0]}"))
     assert "30 inputs" in whole.text
     assert "input_29" in whole.text
 
@@ -120,16 +91,16 @@ def test_inputs_beyond_a_few_are_counted_and_stand_on_the_models_page(http):
 )
 def test_fields_of_any_form_are_shown_somehow(http, fields):
     http.add("m", fields=fields)
-    for path in ("/ui", f"/{rows(Page(http.get('/ui')))[0]}"):
+    for path in ("/ui", f"/{rows(page_of(http.get('/ui')))[0]}"):
         assert http.get(path).status_code == 200
 
 
 def test_fields_that_the_database_cannot_read_are_said_to_be_so(http):
     body = f'{{"name": "m", "engine": "MLSTATS", "image": {{"id": {http.image()}}}, "fields": [{{"name": 1e999}}]}}'
     assert http.ask("POST", "/models", data=body).status_code == 200
-    page = Page(http.get("/ui"))
+    page = page_of(http.get("/ui"))
     assert "inputs that cannot be read" in page.text
-    assert "cannot be read" in Page(http.get(f"/{rows(page)[0]}")).text
+    assert "cannot be read" in page_of(http.get(f"/{rows(page)[0]}")).text
 
 
 # --- ten thousand models ----------------------------------------------------------------------------------------
@@ -160,7 +131,7 @@ def ten_thousand(http, folder):
 def test_ten_thousand_models_come_in_pages_that_cover_them_all(ten_thousand):
     answer = ten_thousand.get("/ui")
     assert len(answer.content) < 300_000
-    first = Page(answer)
+    first = page_of(answer)
     assert "10,000 models" in first.text
     assert "Page 1 of 200" in first.text
     names = [re.findall(r"model_\d{5}", ten_thousand.get(f"/ui?page={page}").text) for page in (1, 2, 200, 201, 10**17)]
@@ -187,14 +158,14 @@ def test_ten_thousand_models_come_in_pages_that_cover_them_all(ten_thousand):
     ],
 )
 def test_it_is_sorted_and_filtered_on_the_server(ten_thousand, query, first):
-    page = Page(ten_thousand.get(f"/ui?{query}"))
+    page = page_of(ten_thousand.get(f"/ui?{query}"))
     assert re.search(r"model_\d{5}", page.text)[0] == first
 
 
 def test_filter_and_order_go_on_from_page_to_page(ten_thousand):
-    page = Page(ten_thousand.get("/ui?q=model_0&engine=ONNX&sort=-size"))
+    page = page_of(ten_thousand.get("/ui?q=model_0&engine=ONNX&sort=-size"))
     [following] = [each["href"] for each in page.all("a") if each.get("rel") == "next"]
-    second = Page(ten_thousand.get(f"/ui{following}"))
+    second = page_of(ten_thousand.get(f"/ui{following}"))
     assert "Page 2 of 67" in second.text
     assert [each.get("aria-sort") for each in second.all("th") if "aria-sort" in each] == ["descending"]
     assert [each["value"] for each in second.all("option") if "selected" in each] == ["ONNX", "-size"]
@@ -202,10 +173,10 @@ def test_filter_and_order_go_on_from_page_to_page(ten_thousand):
 
 
 def test_what_matches_nothing_leads_back(ten_thousand):
-    page = Page(ten_thousand.get("/ui?q=%25&engine=ONNX"))
+    page = page_of(ten_thousand.get("/ui?q=%25&engine=ONNX"))
     assert "No model matches" in page.text
     assert not rows(page)
-    back = [href for href in page.hrefs() if href == "?"]
+    back = [href for href in page.links() if href == "?"]
     assert back
 
 
@@ -216,11 +187,11 @@ def test_each_domain_has_its_page(http, legacy):
     http.add("of_self")
     legacy.base = "/domains/acme%20%26%20co"
     legacy.add("of_acme")
-    page = Page(http.get("/ui"))
+    page = page_of(http.get("/ui"))
     assert "of_self" in page.text
     assert "of_acme" not in page.text
-    [link] = [href for href in page.hrefs() if "acme" in href]
-    other = Page(http.get(f"/ui{link}"))
+    [link] = [href for href in page.links() if "acme" in href]
+    other = page_of(http.get(f"/ui{link}"))
     assert "of_acme" in other.text
     assert "of_self" not in other.text
     assert "acme & co" in other.text
@@ -258,16 +229,16 @@ def test_hostile_text_is_inert(http, legacy, text):
     field = {"name": text, "type": text, "description": text}
     legacy.add(text, description=text * 10, fields=[field], outputType=text[:256], category=text[:256])
     http.add("plain")
-    calm = {tag for path in ("/ui", "/ui/model?id=2") for tag, _ in Page(http.get(path)).elements}
+    calm = {tag for path in ("/ui", "/ui/model?id=2") for tag, _ in page_of(http.get(path)).elements}
     quoted = requests.utils.quote(text, safe="")
     for path in ("/ui", f"/ui?domain={quoted}", f"/ui?q={quoted}&engine={quoted}", "/ui/model?id=1"):
         answer = http.get(path)
         assert answer.status_code == 200
-        page = Page(answer)
+        page = page_of(answer)
         assert {tag for tag, _ in page.elements} <= calm | {"nav", "ul", "li", "code"}
         attributes = {name for _, each in page.elements for name in each}
         assert not {name for name in attributes if name.startswith("on") or name in ("style", "src", "srcdoc")}
-        assert not [href for href in page.hrefs() if not re.match(r"(\?|model\?|ui/model\?|\.\./ui|ui$)", href)]
+        assert not [href for href in page.links() if not re.match(r"(\?|model\?|ui/model\?|\.\./ui|ui$)", href)]
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", page.text)
         assert len(answer.content) < 300_000
 
@@ -280,7 +251,7 @@ def test_a_page_of_the_worst_text_stays_small(http, folder):
         field = '{"name": "' + "&" * 1000 + '", "type": "' + "'" * 1000 + '"}'
         database.execute("UPDATE models SET fields = ?, output_type = ?", (f"[{','.join([field] * 500)}]", "<" * 256))
     answer = http.get("/ui", params={"domain": "worst" * 25, "q": "'" * 100, "sort": "-name"})
-    assert len(rows(Page(answer))) == 50
+    assert len(rows(page_of(answer))) == 50
     assert len(answer.content) < 300_000
 
 
@@ -298,7 +269,7 @@ def shows_nothing(answer: requests.Response, status: int) -> bool:
 
 
 def asks_for_the_token(answer: requests.Response) -> bool:
-    return [each["type"] for each in Page(answer).all("input")] == ["password"]
+    return [each["type"] for each in page_of(answer).all("input")] == ["password"]
 
 
 @pytest.fixture
@@ -340,7 +311,7 @@ def test_the_form_leads_to_the_registry_for_as_long_as_the_session(url, server, 
 
 def test_the_form_of_a_page_below_leads_to_the_registry_too(url, server):
     with requests.Session() as session:
-        form = Page(session.get(f"{url}/ui/model?id=1", timeout=10)).all("form")[0]
+        form = page_of(session.get(f"{url}/ui/model?id=1", timeout=10)).all("form")[0]
         assert form["action"] == "login"
         answer = session.post(f"{url}/ui/{form['action']}", data={"token": f" {server.token}\r\n"}, timeout=10)
         assert "secret_model" in answer.text
@@ -356,7 +327,7 @@ def test_a_wrong_token_is_the_same_page_with_a_plain_message(url, sent):
     if answer.status_code == 403:
         assert shows_nothing(answer, 403)
         assert asks_for_the_token(answer)
-        assert "That is not the token of this server." in Page(answer).text
+        assert "That is not the token of this server." in page_of(answer).text
         assert "wrong" not in answer.text
 
 
@@ -493,7 +464,7 @@ def test_two_servers_of_one_machine_do_not_sign_each_other_out(server, browser, 
 def test_it_stands_behind_any_prefix(folder, prefix):
     with running(folder, prefix=prefix, token="t") as address, requests.Session() as session:
         base = address.url
-        page = Page(session.get(f"{base}/ui", timeout=10))
+        page = page_of(session.get(f"{base}/ui", timeout=10))
         assert page.all("link")[0]["href"] == "ui/look.css"
         assert session.get(f"{base}/ui/look.css", timeout=10).status_code == 200
         answer = session.post(f"{base}/ui/login", data={"token": "t"}, timeout=10)
@@ -524,6 +495,6 @@ def test_the_look_is_there_for_everyone_and_the_pages_have_nothing_of_another_si
     assert look.headers["content-type"] == "text/css; charset=utf-8"
     assert "url(" not in look.text
     assert "@import" not in look.text
-    page = Page(requests.get(f"{url}/ui", timeout=10))
+    page = page_of(requests.get(f"{url}/ui", timeout=10))
     assert [each["href"] for each in page.all("link")] == ["ui/look.css"]
     assert not page.all("script") + page.all("style") + page.all("img") + page.all("iframe")
