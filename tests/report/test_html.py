@@ -6,12 +6,14 @@ import base64
 import hashlib
 import re
 import time
+from dataclasses import replace
 
 from hypothesis import given, settings, strategies as st
 
+from mmsync.plan.model import Signatures
 from mmsync.printable import harmless
 from mmsync.report.html import render
-from mmsync.types import Diagnostic, ServerName
+from mmsync.types import Diagnostic, ServerName, Shape
 from support.html_page import Page
 from support.sample_plans import DIGEST, NEW, OLD, add, at, changed, delete, every_kind, partial, plan
 
@@ -55,6 +57,40 @@ def test_what_differs_in_a_description_is_marked_inside_it():
     assert " and 2024" in shown.inside("ins")
     assert "2023" not in "".join(shown.inside("del"))
     assert "characters in common" in shown.text
+
+
+def signed(name, before, after):
+    change = changed(name, ("content",))
+    return replace(change, signatures=Signatures(Shape(*before), Shape(*after)))
+
+
+def test_the_signature_is_shown_from_both_sides_and_what_differs_is_marked():
+    before = {"amount": "float8", "country": "str", "hour": "int8"}, "str"
+    after = {"amount": "float8", "hour": "float8", "merchant": "str"}, "float8"
+    shown = page(plan(signed("m", before, after)))
+    assert "Inputs country str, hour int8, amount float8 hour float8, merchant str, amount float8" in shown.text
+    assert shown.inside("del")[-4:] == ["country ", "str", "int8", "str"]
+    assert shown.inside("ins")[-4:] == ["float8", "merchant ", "str", "float8"]
+
+
+def test_what_is_not_known_of_a_signature_is_no_difference():
+    shown = page(plan(signed("m", (None, "str"), ({"x": None}, None)), signed("n", ({}, None), ({"y": "str"}, None))))
+    assert "Inputs unknown x unknown" in shown.text
+    assert "Output str unknown" in shown.text
+    assert "Inputs none y str" in shown.text
+
+
+def test_a_signature_that_is_the_same_is_shown_without_a_mark():
+    shown = page(plan(signed("m", ({"x": "str"}, "str"), ({"x": "str"}, "str"))))
+    assert len(shown.all("ins")) == 1  # the content's
+    assert "Signature x str → str as before" in shown.text
+
+
+def test_of_thousands_of_inputs_those_that_differ_are_shown():
+    inputs = {f"input_{n:04}": "float8" for n in range(5000)}
+    shown = page(plan(signed("m", (inputs, "str"), ({**inputs, "input_4999": "str"}, "str"))))
+    assert "input_4999" in shown.text
+    assert "and 4,900 more" in shown.text
 
 
 def test_forms_of_the_same_characters_are_told_apart():
@@ -134,6 +170,7 @@ def test_hostile_text_is_inert(name, text):
             text, ("engine", "content", "description"),
             before={"engine": name, "description": name, "sha256": text}, after={"description": text, "engine": text},
         ),
+        signed(f"{name} ", ({text: name, name: text}, text), ({name: text}, name)),
         delete(name),
         server=ServerName(text, name),
         manifests=(name, text),

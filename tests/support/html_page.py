@@ -5,6 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 _VOID = frozenset({"meta", "link", "input", "br"})
+_BESIDE_OTHERS = frozenset({"td", "th", "li", "p", "dt", "dd", "option"})  # white space or none, a browser parts them
 
 
 class Page(HTMLParser):
@@ -21,6 +22,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
+        if tag in _BESIDE_OTHERS:
+            self._texts.append(("", " "))
         if tag not in _VOID:
             self._open.append(tag)
 

@@ -15,14 +15,14 @@ from typing import Literal, NamedTuple
 
 from mmsync.html.environment import render_self_contained, stylesheet
 from mmsync.plan.guards import CHANGED
-from mmsync.plan.model import Action, After, Before, Change, Plan
+from mmsync.plan.model import Action, After, Before, Change, Plan, Signatures
 from mmsync.printable import printable
 from mmsync.quantities import human_bytes
 from mmsync.report.diagnostics import by_model
 from mmsync.report.layout import EVIDENCE, display_name, display_path
 from mmsync.report.plan_text import unchanged_sentence, unmanaged_sentence
 from mmsync.report.text_diff import STEPS, Stretch, compare
-from mmsync.types import Diagnostic
+from mmsync.types import Diagnostic, Shape
 
 _DIGEST = 12
 _LONGEST_TEXT = 20_000  # characters of one description that are compared and shown
@@ -31,6 +31,8 @@ _BEGINNING = 200
 _ALL_STEPS = 20 * STEPS  # for all comparisons together: two seconds or so
 _COMMON_ENDS = 100  # how much of a long stretch in common stays beside a difference
 _COMMON = 3 * _COMMON_ENDS
+_MOST_INPUTS = 100  # of one side of a signature
+_LONGEST_INPUT = 100
 _LONGEST_MESSAGE = 2000
 
 Mark = Literal["", "differs", "faint"]
@@ -183,8 +185,49 @@ def _rows(change: Change, room: _Room) -> Iterator[Row]:
     elif (side := before or after) and side.description:
         cell = _text(side.description, room)
         yield Row("Description", cell if before else None, cell if after else None)
+    if change.signatures:
+        yield from _signatures(change.signatures)
     if after:
         yield Row("File", None, Cell((Part(display_path(after.file)),)))
+
+
+def _signatures(signatures: Signatures) -> Iterator[Row]:
+    """Yield the inputs and the output of both sides, as far as they are known; what differs is marked."""
+    differences = signatures.differences
+    retyped = {name for name, _, _ in differences.retyped}
+    removed, added = ({name for name, _ in side} for side in (differences.removed, differences.added))
+    before, after = signatures
+    if before == after:
+        told = (*_inputs(after, set(), set()).parts, Part(" → "), _type(after.output, ""), Part(" as before", "faint"))
+        yield Row("Signature", None, Cell(told))
+        return
+    if before.inputs is not None or after.inputs is not None:
+        # What differs first: of thousands of inputs not all are shown.
+        yield Row("Inputs", _inputs(before, removed, retyped), _inputs(after, added, retyped))
+    if before.output is not None or after.output is not None:
+        mark: Mark = "differs" if differences.output else ""
+        yield Row("Output", *(Cell((_type(side.output, mark),)) for side in signatures))
+
+
+def _inputs(shape: Shape, others: set[str], retyped: set[str]) -> Cell:
+    if shape.inputs is None:
+        return Cell((Part("unknown", "faint"),))
+    if not shape.inputs:
+        return Cell((Part("none", "faint"),))
+    parts: list[Part] = []
+    names = sorted(shape.inputs, key=lambda name: (name not in others and name not in retyped, name))
+    for name in names[:_MOST_INPUTS]:
+        mark: Mark = "differs" if name in others else ""
+        typed = _type(shape.inputs[name], "differs" if name in retyped or mark else "faint")
+        parts += [Part(", ")] if parts else []
+        parts += [Part(f"{printable(name, _LONGEST_INPUT)} ", mark), typed]
+    if len(names) > _MOST_INPUTS:
+        parts.append(Part(f" and {len(names) - _MOST_INPUTS:,} more", "faint"))
+    return Cell(tuple(parts))
+
+
+def _type(name: str | None, mark: Mark) -> Part:
+    return Part(printable(name, 60), mark) if name else Part("unknown", "faint")
 
 
 def _differing(text: str) -> Cell:
