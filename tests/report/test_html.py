@@ -49,7 +49,7 @@ def test_it_says_what_the_text_says():
         assert words in shown.text, words
     for change in made.changes:
         assert change.name in shown.text
-    assert {each.get("title") for each in shown.all("span")} >= {OLD, NEW}
+    assert {each.get("title") for each in shown.all("bdi")} >= {OLD, NEW}
 
 
 def test_what_differs_in_a_description_is_marked_inside_it():
@@ -157,7 +157,7 @@ _hostile = st.text(max_size=60) | st.sampled_from(
 _OUR_TAGS = {
     "html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "h3", "p", "dl", "div", "dt", "dd", "code", "nav",
     "ul", "li", "a", "b", "main", "section", "article", "span", "table", "thead", "tbody", "tr", "th", "td", "del", "ins",
-    "footer",
+    "footer", "bdi",
 }  # fmt: skip
 
 
