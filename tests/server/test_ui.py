@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import sqlite3
 
 import pytest
@@ -334,6 +336,17 @@ def test_a_wrong_token_is_the_same_page_with_a_plain_message(url, sent):
 def test_a_form_of_any_size_is_not_read(url):
     answer = requests.post(f"{url}/ui/login", data=b"token=" + b"x" * 1_000_000, timeout=10)
     assert answer.status_code == 413
+
+
+def test_a_stranger_cannot_keep_it_reading(url):
+    host, port = url.removeprefix("http://").split(":")
+    sent = 0
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(b"POST /ui/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while sent < 500_000_000:
+                sent += connection.send(b"x" * 1_000_000)
+    assert sent < 200_000_000
 
 
 @pytest.mark.parametrize("header", [{"standAloneToken": "{}"}, {"Authorization": "Bearer {}"}])

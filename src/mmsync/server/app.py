@@ -94,7 +94,8 @@ class _Door:
         patience: int | None = _UNAUTHORISED_BODY
         try:
             handler = self._admit(request)
-            patience = None
+            if self._token is not None:
+                patience = None
             return await handler(request, body)
         except ApiError as error:
             answer = error
