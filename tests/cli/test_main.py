@@ -18,7 +18,7 @@ from support.desk import TOKEN
 from support.fault_proxy import FaultProxy, html, status
 
 # What a command that reads nothing must not wait for.
-HEAVY = ["requests", "urllib3", "rich", "yaml", "watchdog", "sqlite3", "starlette", "uvicorn", "onnx"]
+HEAVY = ["requests", "urllib3", "jinja2", "rich", "yaml", "watchdog", "sqlite3", "starlette", "uvicorn", "onnx"]
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,7 @@ UNUSED = [
     *("rich", "watchdog", "starlette", "uvicorn", "onnx", "configparser", "difflib"),
     *("mmsync.apply.executor", "mmsync.client.profile", "mmsync.manifest.discovery", "mmsync.manifest.discover_rules"),
     *("mmsync.report.github", "mmsync.report.markdown", "mmsync.report.outcome_text", "mmsync.server", "mmsync.watch"),
+    *("jinja2", "mmsync.html", "mmsync.report.html", "mmsync.report.text_diff"),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -212,6 +213,28 @@ def test_transcript(case, code, desk, is_golden):
     assert "Traceback" not in text
     assert desk.view.rows() == before  # a plan writes nothing
     is_golden(f"plan/{case.__name__}", text)
+
+
+def test_html_is_one_page_for_a_review(desk, is_golden):
+    everything_changed(desk)
+    seeded(desk, "orphan")
+    ran = desk("plan", "--format", "html")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == desk("plan", "--format", "html").out
+    digest = json.loads(desk("plan", "--format", "json").out)["digest"]
+    assert ran.out.count(digest) == 2
+    assert ran.out.isascii()
+    shown = re.sub("(?s)<style>.*?</style>", "<style>STYLE</style>", ran.out.replace(digest, "DIGEST"))
+    shown = re.sub("sha256-[A-Za-z0-9+/=]+", "sha256-HASH", re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", shown))
+    is_golden("plan/page", re.sub(r"(Made by mmsync )[0-9.]+\d", r"\1VERSION", shown))
+
+
+def test_html_holds_what_is_wrong_and_says_it_to_a_person_too(desk):
+    pin(desk)
+    ran = desk("plan", "--format", "html")
+    assert ran.code == 1
+    assert "not the pinned" in ran.out
+    assert "not the pinned" in ran.err
 
 
 def test_names_the_server_lists_twice_are_held_back(desk, is_golden):

@@ -42,6 +42,7 @@ def test_it_makes_a_token_prints_it_once_and_stops_on_a_signal(tmp_path, number,
         assert process.returncode == code
         assert out == ""
         assert f"export MMSYNC_URL={printed['MMSYNC_URL']} MMSYNC_TOKEN=…\n  mmsync plan" in err
+        assert f"{printed['MMSYNC_URL']}/ui shows the models" in err
         assert "environment" not in err
         assert printed["MMSYNC_TOKEN"] not in err
 

@@ -57,7 +57,7 @@ class Browser:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "HOME": self._folder.name, "XDG_CONFIG_HOME": self._folder.name},
+            env={**os.environ, **dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "TMPDIR"), self._folder.name)},
         )
         os.close(to_read)
         os.close(to_write)

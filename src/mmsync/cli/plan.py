@@ -36,7 +36,7 @@ from mmsync.report.plan_text import render_plan
 @click.option("--out", metavar="FILE", help="Save the plan document for `mmsync apply FILE`.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where there are changes.")
 @click.option("--all", "show_all", is_flag=True, help="Show unchanged models too.")
-@opt.format_option("text", "json", "markdown")
+@opt.format_option("text", "json", "markdown", "html")
 @opt.quiet_option
 @opt.server_options
 def plan(
@@ -76,9 +76,13 @@ def show(made: Plan, output_format: str, *, show_all: bool = False) -> None:
         case "json":
             answer(dump(plan_document(made, version=__version__, show_all=show_all)))
         case "markdown":
-            from mmsync.report.markdown import render  # noqa: PLC0415 - 1 ms, for one format of three
+            from mmsync.report.markdown import render  # noqa: PLC0415 - 1 ms, for one format of four
 
             answer(render(made, digest=digest))
+        case "html":
+            from mmsync.report import html  # noqa: PLC0415 - 60 ms for Jinja, which the other formats do without
+
+            answer(html.render(made, digest=digest, version=__version__, show_all=show_all))
         case _:
             answer(render_plan(made, digest=digest, width=columns(out), colour=colour(out), show_all=show_all))
     if output_format != "text":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shlex
+from urllib.parse import urlsplit
 
 import click
 
@@ -40,7 +41,8 @@ def serve(
 ) -> int:
     """Run the embedded Model Manager server over DIR (.model-manager if not given) until interrupted.
 
-    stdout tells where it answers, and the token where it made one, as lines to put into the environment.
+    stdout tells where it answers, and the token where it made one, as lines to put into the environment. At /ui a
+    browser shows the models.
     """
     token, token_file = opt.one_of("token", token, "token_file", token_file)
     token = read_token(ServerOptions(token=token, token_file=token_file))
@@ -56,6 +58,11 @@ def serve(
             "  mmsync plan",
             err=True,
         )
+        if is_loopback(urlsplit(address.url).hostname or ""):  # no browser can sign in elsewhere
+            click.echo(
+                f"In a browser on this machine, {address.url}/ui shows the models; it asks for the token once.",
+                err=True,
+            )
 
     try:
         number = server.serve(

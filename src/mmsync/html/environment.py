@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -17,6 +19,27 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 def render(template: str, **values: object) -> str:
     """Return a page made from one of the templates."""
     return _environment().get_template(template).render(values)
+
+
+def render_self_contained(template: str, style: str, **values: object) -> str:
+    """Return a page that has its style inside, and with it a policy that admits that style and nothing else.
+
+    The template gets ``style``, which it marks as safe, and ``policy``; nothing from elsewhere may stand before its
+    ``</style>``. The page is ASCII, and holds nothing that a CI runner takes for a command, so that whatever it is written
+    to leaves it as it is.
+    """
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    page = render(template, style=style, policy=policy, **values) + "\n"
+    head, end, body = page.partition("</style>")
+    body = body.replace("::", ":&#58;").replace("##", "#&#35;")
+    return (head + end + body).encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+@cache
+def stylesheet(name: str) -> str:
+    """Return a style sheet, after what all have in common."""
+    return (asset("look.css") + asset(name)).decode("utf-8")
 
 
 def asset(name: str) -> bytes:
@@ -36,6 +59,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "printable": printable,
         "visible": visible,
+        "lines": lines,
         "size": human_bytes,
         "seconds": human_seconds,
         "counted": counted,
@@ -51,6 +75,12 @@ def visible(name: str, limit: int = 300) -> str:
     """Return a name that can be seen: in quotes where it is empty or ends in white space."""
     shown = printable(name, limit)
     return shown if shown and shown == shown.strip() else f'"{shown}"'
+
+
+def lines(text: str, limit: int) -> str:
+    """Return a text of several lines that can be seen, at most about ``limit`` characters of it."""
+    shown = [printable(line, len(line) * 6) for line in text[:limit].splitlines()]
+    return "\n".join(shown) + ("\u2026" if len(text) > limit else "")
 
 
 def ago(at: float, now: float) -> str:

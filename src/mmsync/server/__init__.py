@@ -6,7 +6,9 @@ It shares no code with the client: the two meet on the wire only. The thread it 
 Where to look::
 
     run.py            start and stop: in a thread (``running``) or blocking, until a signal (``serve``)
-    app.py            routes, generations, who may ask;  endpoints.py  what each answers
+    app.py            routes and generations;  endpoints.py  what each answers
+    access.py         who may ask: the token, sessions of browsers, and where their requests come from
+    ui.py             pages for a browser at /ui;  registry.py  what they show, a page of ten thousand models at a time
     responses.py      the answers and reading they share;  errors.py  a request that is answered with an error
     save.py           what a save may say;  schemas.py  rows as the contract's JSON, a server's settings
     upload.py         a body of any size to disk;  form_parser.py  its parts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import logging
 import sqlite3
 from typing import TYPE_CHECKING
@@ -12,9 +11,11 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route, Router
 
+from mmsync.server.access import Token
 from mmsync.server.endpoints import Endpoints
 from mmsync.server.errors import ApiError, from_os_error
 from mmsync.server.responses import Body, error_answer
+from mmsync.server.ui import Ui
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,13 +43,22 @@ def application(store: Store, settings: Settings, token: str) -> ASGIApp:
         "/models/{name}/image": {"GET": to.image},
         "/models/{name}/children": {"GET": to.children},
     }
-    routes: list[Route] = []
+    asked = Token(token)
+    ui = Ui(store, settings, asked)
+    pages: dict[str, dict[str, Handler]] = {
+        "/ui": {"GET": ui.registry},
+        "/ui/model": {"GET": ui.model},
+        "/ui/look.css": {"GET": ui.stylesheet},
+        "/ui/login": {"GET": ui.back, "POST": ui.login},
+        "/ui/logout": {"POST": ui.logout},
+    }
+    routes = [Route(path, _Door(by_method)) for path, by_method in pages.items()]
     for generation, base, may_delete in ("latest", "", settings.allow_delete), ("legacy", "/domains/{domain}", True):
         if settings.generation in {"both", generation}:
             for path, by_method in handlers.items():
                 allowed = {method: by_method[method] for method in by_method if may_delete or method != "DELETE"}
-                routes.append(Route(base + path, _Door(allowed, token)))
-    router = Router(routes, redirect_slashes=False, default=_Door({}, token))
+                routes.append(Route(base + path, _Door(allowed, asked)))
+    router = Router(routes, redirect_slashes=False, default=_Door({}))
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if settings.latency:
@@ -63,11 +73,14 @@ def application(store: Store, settings: Settings, token: str) -> ASGIApp:
 
 
 class _Door:
-    """One address: who may come in, and what is done for them; without ``handlers``, one that leads nowhere."""
+    """One address: who may come in, and what is done for them; without ``handlers``, one that leads nowhere.
 
-    def __init__(self, handlers: dict[str, Handler], token: str) -> None:
+    Without ``token`` its handlers themselves see who asks.
+    """
+
+    def __init__(self, handlers: dict[str, Handler], token: Token | None = None) -> None:
         self._handlers = handlers
-        self._token = token.encode("utf-8")
+        self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -81,7 +94,8 @@ class _Door:
         patience: int | None = _UNAUTHORISED_BODY
         try:
             handler = self._admit(request)
-            patience = None
+            if self._token is not None:
+                patience = None
             return await handler(request, body)
         except ApiError as error:
             answer = error
@@ -106,9 +120,6 @@ class _Door:
         handler = self._handlers.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
             raise ApiError(405, "HTTP 405 Method Not Allowed", allow=", ".join(sorted(self._handlers)))
-        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        given = (request.headers.get("standalonetoken", ""), bearer if scheme.lower() == "bearer" else "")
-        # Header values come decoded from latin-1, whatever the client meant them to be.
-        if not any(hmac.compare_digest(token.strip().encode("latin-1"), self._token) for token in given):
+        if self._token is not None and not self._token.is_sent_with(request):
             raise ApiError(403, "Token invalid or expired", code=5)
         return handler

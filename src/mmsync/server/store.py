@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +94,11 @@ class Store:
     def children(self, parent: int) -> str:
         """The models whose parent is ``parent``, without itself; otherwise as `models`."""
         return self._list("parent = ? AND id != ?", (parent, parent))
+
+    def rows(self, statement: str, values: Mapping[str, object]) -> list[sqlite3.Row]:
+        """The rows that a query answers."""
+        with self._reading() as database:
+            return database.execute(statement, values).fetchall()
 
     def image_path(self, image: int) -> Path:
         """Return where the bytes of an image are."""
