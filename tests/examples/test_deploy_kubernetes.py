@@ -214,7 +214,10 @@ def run(tmp_path, server):
             **given,
             "MMSYNC_TOKEN_FILE": str(token),
         }
-        words = [word.replace("/models/", f"{published}/").replace("0.0.0.0:8787", "127.0.0.1:0") for word in main_container(way)["args"]]
+        words = [
+            word.replace("/models/", f"{published}/").replace("0.0.0.0:8787", "127.0.0.1:0")
+            for word in main_container(way)["args"]
+        ]
         words = [re.sub(r"\$\((\w+)\)", lambda match: given[match[1]], word) for word in words]
         program = str(Path(sys.executable).with_name("mmsync"))
         return subprocess.run(

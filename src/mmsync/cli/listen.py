@@ -127,7 +127,9 @@ _HINTS = {
 
 def _folders(own: Sequence[str]) -> dict[str, str]:
     """Return the folders whose paths are not shown, and what is instead."""
-    found = {tempfile.gettempdir(): "…/", str(Path.cwd()): "…/", os.path.expanduser("~"): "…/"}  # noqa: PTH111 - stays ~
+    found = {"/tmp": "…/", os.path.expanduser("~"): "…/"}  # noqa: PTH111, S108 - what is unknown stays ~; only a name
+    with contextlib.suppress(OSError):  # the working folder was removed; no folder can be written
+        found |= {str(Path.cwd()): "…/", tempfile.gettempdir(): "…/"}
     if cache := cache_folder():
         found[str(cache)] = "…/"
     for folder in own:
