@@ -145,6 +145,7 @@ READING = [
     ["plan", "--all"],
     ["plan", "--format", "json", "--all"],
     ["plan", "--format", "markdown"],
+    ["plan", "--format", "html", "--all"],
     ["plan", "--prune", "--max-delete", "1000", "--max-delete-percent", "100"],
     ["plan", "--prune"],
     ["list"],

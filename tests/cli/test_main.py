@@ -208,6 +208,7 @@ COMMANDS = [
     ["plan"],
     ["plan", "--format", "json", "--all", "--out", "plan.json"],
     ["plan", "--format", "markdown"],
+    ["plan", "--format", "html", "--all"],
     ["validate"],
     ["list"],
     ["list", "--format", "json"],
