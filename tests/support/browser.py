@@ -140,9 +140,9 @@ class Page:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def open(self, url):
-        """Go to an address; return when the page is there and its scripts have begun."""
+        """Go to an address; return when the page and its styles are there and its scripts have begun."""
         self.call("Page.navigate", url=url)
-        self._until_event("Page.domContentEventFired")
+        self._until_event("Page.loadEventFired")
 
     def evaluate(self, expression):
         """Return what an expression of JavaScript comes to, a promise's value where it is one."""
@@ -154,10 +154,18 @@ class Page:
     def until(self, expression, patience=PATIENCE):
         """Wait until an expression is true; return its value."""
         deadline = time.monotonic() + patience
-        while not (value := self.evaluate(expression)):
+        while not (value := self._evaluate_unless_leaving(expression)):
             assert time.monotonic() < deadline, f"{expression} did not become true: {self.text()[:2000]}"
             time.sleep(0.02)
         return value
+
+    def _evaluate_unless_leaving(self, expression):
+        try:
+            return self.evaluate(expression)
+        except AssertionError as error:
+            if "navigated" not in str(error):
+                raise
+            return None  # the page was on its way to the next
 
     def text(self):
         return self.evaluate("document.body.innerText")
