@@ -19,7 +19,7 @@ from mmsync.plan.document import (
     saved_options,
 )
 from mmsync.plan.guards import changed_guards, guards_of
-from mmsync.plan.model import After, Before, Change, Guards, Options, Plan, Selection
+from mmsync.plan.model import After, Before, Change, Guards, Options, Plan, Selection, SignatureDifferences, Signatures
 from mmsync.plan.planner import Situation, compare
 from mmsync.plan.selection import Scope
 
@@ -33,6 +33,8 @@ __all__ = [
     "Plan",
     "Scope",
     "Selection",
+    "SignatureDifferences",
+    "Signatures",
     "Situation",
     "changed_guards",
     "compare",

@@ -17,6 +17,7 @@ from mmsync.types import (
     Observed,
     Patterns,
     ServerName,
+    Shape,
     Source,
     Verify,
 )
@@ -47,6 +48,40 @@ class After(NamedTuple):
     size: int
 
 
+class SignatureDifferences(NamedTuple):
+    """The ways in which one signature is another than the one before; inputs by name, a type that is not known is None.
+
+    Two sides are compared as far as both say something: what only one of them knows is no difference.
+    """
+
+    added: tuple[tuple[str, str | None], ...] = ()  # inputs, with their types
+    removed: tuple[tuple[str, str | None], ...] = ()  # inputs, with the types they had
+    retyped: tuple[tuple[str, str, str], ...] = ()  # inputs, with the type before and the type after
+    output: tuple[str, str] | None = None  # the output type before and after, where it changed
+
+
+class Signatures(NamedTuple):
+    """The signatures of a changed model, as the server holds it and as its new file declares it."""
+
+    before: Shape
+    after: Shape
+
+    @property
+    def differences(self) -> SignatureDifferences:
+        """What differs; equal to the empty `SignatureDifferences` where nothing does."""
+        was, now = self.before.inputs, self.after.inputs
+        added, removed, retyped = [], [], []
+        if was is not None and now is not None:
+            # By name: servers and exporters list inputs in orders of their own.
+            added = [(name, now[name]) for name in sorted(now.keys() - was.keys())]
+            removed = [(name, was[name]) for name in sorted(was.keys() - now.keys())]
+            types = [(name, was[name], now[name]) for name in sorted(was.keys() & now.keys())]
+            retyped = [(name, old, new) for name, old, new in types if old and new and old != new]
+        old, new = self.before.output, self.after.output
+        output = (old, new) if old is not None and new is not None and old != new else None
+        return SignatureDifferences(tuple(added), tuple(removed), tuple(retyped), output)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One model's change, or with action ``none`` its being as it should.
@@ -61,6 +96,8 @@ class Change:
         source: The manifest's entry; None for a delete.
         desired: The manifest's entry itself, for apply; None for a delete.
         content: What the model file held when the plan was made, for apply; None for a delete.
+        signatures: What the model takes and answers before and after, of a change that sends other bytes or names
+            another engine; None where one side is not known.
     """
 
     name: str
@@ -72,6 +109,7 @@ class Change:
     source: Source | None
     desired: Desired | None = field(default=None, compare=False)
     content: Content | None = field(default=None, compare=False)
+    signatures: Signatures | None = field(default=None, compare=False)
 
     @property
     def uploads(self) -> bool:
