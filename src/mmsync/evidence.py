@@ -23,6 +23,7 @@ class Found(NamedTuple):
 
     observed: Observed
     evidence: Evidence
+    displayed: Shape | None = None  # the signature the server displays, where the detail was read
 
 
 def gather(
@@ -76,7 +77,7 @@ def gather(
         if unsettled and on_downloads:
             on_downloads(len(unsettled), sum(content.size for _, content, _ in unsettled))
         for (observed, content, displayed), (settled, lesson) in parallel_map(
-            lambda each: _download(each[0], each[1], client, on_progress), unsettled, jobs=jobs
+            lambda each: _download(*each, client, on_progress), unsettled, jobs=jobs
         ):
             found[observed.name] = settled
             if lesson:
@@ -131,16 +132,20 @@ def _by_detail(
     observed = fill_in(observed, seen, "id", "image_id", *also)
     answer = _remembered(observed, content, known)
     if answer and size in (None, answer.size):
-        return Found(observed, answer)
+        return Found(observed, answer, Shape.of(detail))
     if size is not None and size != content.size:
-        return Found(observed, Evidence("different", "size", size=size))
+        return Found(observed, Evidence("different", "size", size=size), Shape.of(detail))
     if verify == "never":
-        return Found(observed, Evidence("unknown", "size", size=size))
+        return Found(observed, Evidence("unknown", "size", size=size), Shape.of(detail))
     return observed, content, Shape.of(detail)
 
 
 def _download(
-    observed: Observed, content: Content, client: Client, on_progress: Callable[[str, int, int], None] | None
+    observed: Observed,
+    content: Content,
+    displayed: Shape,
+    client: Client,
+    on_progress: Callable[[str, int, int], None] | None,
 ) -> tuple[Found, tuple[ImageKey, KnownImage] | None]:
     """Settle one model by its bytes; the second value is what the ledger should learn."""
     progress = (lambda done, total: on_progress(observed.name, done, total)) if on_progress else None
@@ -156,8 +161,8 @@ def _download(
     evidence = Evidence(verdict, "download", image.sha256, image.size)
     key = image_key(observed)
     if key is None or not _is_of(observed, image.image_id, client):
-        return Found(observed, evidence), None
-    return Found(observed, evidence), (key, (image.sha256, image.size, observed.update_date))
+        return Found(observed, evidence, displayed), None
+    return Found(observed, evidence, displayed), (key, (image.sha256, image.size, observed.update_date))
 
 
 def _unknown(observed: Observed, why: str) -> Found:

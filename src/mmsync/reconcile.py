@@ -25,6 +25,7 @@ from mmsync.manifest import Manifest
 from mmsync.observe import observe, row_of, rows
 from mmsync.plan import Options, Plan, Scope, Situation, changed_guards, compare, differences, guards_of
 from mmsync.printable import printable
+from mmsync.signatures import compare_signatures
 from mmsync.types import Content, Diagnostic, Observed
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ def make_plan(
         on_progress=_progress("verifying", on_event),
         on_downloads=(lambda models, size: on_event(Downloads(models, size))) if on_event else None,
     )
+    signatures = compare_signatures(
+        manifest.models, contents, found, client, server, ledger, results=inspection.results, jobs=options.jobs
+    )
     guards = guards_of(manifest.scope, manifest.models)
     before = ledger.guards(server, manifest.paths)
     situation = Situation(
@@ -108,7 +112,14 @@ def make_plan(
         scope=Scope(manifest.scope, known={*contents, *listed}),
         ambiguous=ambiguous,
         descriptions=ledger.descriptions(server),
-        diagnostics=(*manifest.warnings, *odd, *(changed_guards(before, guards) if before else ())),
+        diagnostics=(
+            *manifest.warnings,
+            *odd,
+            *(changed_guards(before, guards) if before else ()),
+            *signatures.diagnostics,
+        ),
+        signatures=signatures.known,
+        breaks=signatures.breaks,
     )
     made = compare(situation, selection=options.selection, guards=options.guards, prune=options.prune)
     return replace(made, manifest_guards=guards)

@@ -9,10 +9,10 @@ from dataclasses import replace
 from mmsync.apply.outcome import Event, Progress
 from mmsync.errors import FileError
 from mmsync.files.digest import MAX_POINTER_BYTES, DigestCache, digest_file, pull_command, read_contents
-from mmsync.files.inspection import Inspection, format_error
-from mmsync.formats import FormatError
+from mmsync.files.inspection import Inspection, examine
+from mmsync.formats import FormatError, Signature
 from mmsync.manifest import Manifest
-from mmsync.printable import printable
+from mmsync.printable import few, printable
 from mmsync.types import Content, Desired, Diagnostic
 
 
@@ -55,17 +55,33 @@ def _inspect(
         if not desired.inspect:
             return None
         if isinstance(content, Content) and (content.key, desired.engine) in inspection.results:
-            unfit = inspection.results[content.key, desired.engine]
-            wrong = unfit and FormatError(unfit.reason, unfit.hint_for(shlex.quote(desired.path)))
+            found = inspection.results[content.key, desired.engine]
+            if isinstance(found, FormatError):
+                found = FormatError(found.reason, found.hint_for(shlex.quote(desired.path)))
         else:
-            wrong = format_error(desired.path, desired.engine)
+            found = examine(desired.path, desired.engine)
     except FileError as error:
         return Diagnostic("error", "file/unreadable", error.reason, error.hint)
-    if wrong is None:
-        return None
+    if isinstance(found, Signature):
+        return _unusable_outputs(found)
     # What the inspection objects to, no reader of the format can read: it judges framing, never taste.
-    hint = wrong.hint or "export it again, or correct engine or file"
-    return Diagnostic("error", "file/misfit", wrong.reason, hint)
+    hint = found.hint or "export it again, or correct engine or file"
+    return Diagnostic("error", "file/misfit", found.reason, hint)
+
+
+def _unusable_outputs(found: Signature) -> Diagnostic | None:
+    """Return a warning of outputs that are no numbers or texts; skl2onnx makes one for each classifier, unless told."""
+    if not found.map_outputs:
+        return None
+    is_one = len(found.map_outputs) == 1
+    which = (
+        f"its output {printable(found.map_outputs[0], 80)} is"
+        if is_one
+        else f"its outputs {few(found.map_outputs)} are"
+    )
+    hint = 'export it without ZipMap: skl2onnx takes options={id(model): {"zipmap": False}}'
+    what = f"{which} a sequence of maps (ZipMap), which queries cannot use"
+    return Diagnostic("warning", "signature/map-output", what, hint)
 
 
 def _is_pointer(desired: Desired, manifest: Manifest) -> bool:

@@ -232,7 +232,7 @@ def test_a_broken_signature_stops_the_save_unless_the_manifest_allows_it(site, v
     site.model("m", bigml())
     site.apply()
     site.model("m", content)
-    outcome = only(site.apply())
+    outcome = only(site.apply_past_the_plan())
     assert (outcome.status, outcome.code, outcome.permanent) == ("skipped", "signature", True)
     assert named in outcome.message
     assert "allow_signature_change" in outcome.message

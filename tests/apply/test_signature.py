@@ -109,7 +109,7 @@ def test_what_a_rogue_left_there_excuses_no_break_of_our_signature(site, proxy, 
     rogue("BIGML", bigml("amount"))
     site.model("m", bigml("amount", note="new"))
     proxy.clear()
-    outcome = only(site.apply())
+    outcome = only(site.apply_past_the_plan())
     assert (outcome.status, outcome.code, outcome.permanent) == ("skipped", "signature", True)
     assert "input country is gone" in outcome.message
     assert not proxy.seen("upload")
@@ -144,10 +144,14 @@ def test_a_signature_that_will_be_refused_is_refused_before_the_upload(site, pro
     site.apply()
     site.model("m", content)
     sent = proxy.count("upload")
-    outcome = only(site.apply())
+    outcome = only(site.apply_past_the_plan())
     assert (outcome.status, outcome.code, outcome.uploaded) == ("skipped", "signature", 0)
     assert named in outcome.message
     assert proxy.count("upload") == sent
+    made = site.plan()
+    assert (made.blocked, made.changes) == (("m",), ())
+    assert [(each.code, each.summary) for each in made.diagnostics] == [("signature/break", f"m: {outcome.message}")]
+    assert site.apply() == ()
     assert view.digest("m") == sha256(OURS)
 
 
@@ -179,9 +183,14 @@ def test_without_a_ledger_it_is_said_what_is_known_and_which_key_goes_on(
     site.apply()
     site.ledger.unlink()
     rogue("BIGML", theirs)
+    made = site.plan()
+    assert made.blocked == (() if uploads else ("m",))
     proxy.clear()
-    outcome = only(site.apply())
+    outcome = only(site.apply_past_the_plan())
     assert (outcome.status, outcome.code, outcome.permanent) == ("skipped", "signature", True)
+    warned = [each for each in made.diagnostics if each.code.startswith("signature/")]
+    assert [each.code for each in warned] == ["signature/may-break" if uploads else "signature/break"]
+    assert (warned[0].summary == f"m: {outcome.message}") == (not uploads)
     assert "nothing is known here of an earlier one" in outcome.message
     assert "allow_signature_change: true on the model sends the file all the same" in outcome.message
     assert ("the one that the manifest pins" in outcome.message) == pin

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from support.commands import Shell
-from support.model_files import catboost, regression_onnx
+from support.model_files import FLOAT, INT64, catboost, field, onnx_model, regression_onnx, tensor
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%b\nsize 12345\n" % (b"ab" * 32)
 
@@ -131,3 +131,22 @@ def test_a_missing_manifest_is_one_sentence(shell):
     assert ran.code == 1
     assert "models.yaml:1:1: there is no such manifest" in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_outputs_that_are_maps_are_warned_of_with_the_way_to_export_without(shell):
+    maps = field(1, "output_probability") + field(
+        2, field(4, field(1, field(5, field(1, 7) + field(2, field(1, field(1, 1))))))
+    )
+    label = tensor("output_label", INT64, 0)
+    (shell.folder / "zip.onnx").write_bytes(onnx_model([tensor("x", FLOAT, 0, 4)], [label, maps]))
+    manifest(shell, "name: z, engine: ONNX, file: zip.onnx")
+    ran = shell("validate")
+    said = " ".join(ran.err.split())
+    assert ran.code == 0
+    assert "models.yaml:3:5: warning: z: zip.onnx: its output output_probability is a sequence of maps (ZipMap)" in said
+    assert 'skl2onnx takes options={id(model): {"zipmap": False}}' in said
+    held = hashlib.sha256((shell.folder / "zip.onnx").read_bytes()).hexdigest()
+    manifest(shell, f"name: z, engine: ONNX, file: zip.onnx, sha256: '{held}'")
+    assert "ZipMap" in shell("validate").err
+    manifest(shell, "name: z, engine: ONNX, file: zip.onnx, inspect: false")
+    assert "ZipMap" not in shell("validate").err

@@ -14,6 +14,7 @@ from mmsync.client import ModelDetail
 from mmsync.client.error import UnexpectedResponse
 from mmsync.errors import FileError
 from mmsync.files.digest import opened, translated
+from mmsync.files.inspection import shape_of
 from mmsync.formats import signature
 from mmsync.ledger import VerifiedContent
 from mmsync.observe import image_id
@@ -80,6 +81,11 @@ class SignatureGuard(NamedTuple):
     def _last(self) -> VerifiedContent | None:
         return next((each for each in self.verified if each.displayed.is_known or each.declared.is_known), None)
 
+    @property
+    def is_unverified(self) -> bool:
+        """Whether nothing is known here of an earlier content of the manifest, so that only the review tells."""
+        return self._last is None and not self._is_verified(self.sha256)
+
     def _is_verified(self, sha256: str | None) -> bool:
         return any(each.sha256 == sha256 for each in self.verified)
 
@@ -137,9 +143,7 @@ def declared_shape(path: str, engine: str, content: Content) -> Shape:
             is_same = file_key(before) == content.key == file_key(os.fstat(descriptor))
     except FileError:
         return Shape()
-    if found is None or not is_same:
-        return Shape()
-    return Shape({field["name"]: field["type"] for field in found.fields} or None, found.output_type)
+    return shape_of(found) if is_same else Shape()
 
 
 def breaks(before: Shape, after: Shape) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from typing import Protocol
 from mmsync.engines import EXTENSIONS
 from mmsync.errors import FileError, WrongFormat
 from mmsync.files.digest import is_racy, opened, require_same, translated
-from mmsync.formats import FormatError, claims_to_be_pointer, inspect
+from mmsync.formats import FormatError, Signature, claims_to_be_pointer, inspect
 from mmsync.formats.types import read_at
-from mmsync.types import Content, Desired, FileKey, file_key
+from mmsync.types import Content, Desired, FileKey, Shape, file_key
 
 _BIGML_RESOURCE = re.compile(rb'"(?:resource|object)"\s*:')
 
@@ -34,8 +34,8 @@ class Inspection:
 
     def __init__(self, known: AbstractSet[tuple[str, str]] = frozenset()) -> None:
         self._known = known  # sha256 and engine of what need not be inspected
-        # by the stat of a file and the engine, what of the file does not fit, or None; without the file's name in hints
-        self.results: dict[tuple[FileKey, str], FormatError | None] = {}
+        # by the stat of a file and the engine, what the file declares or what of it does not fit; without its name in hints
+        self.results: dict[tuple[FileKey, str], FormatError | Signature] = {}
 
     def while_open(self, models: Sequence[Desired], descriptor: int, content: Content) -> None:
         """Inspect an open file for its models; `FileError` where it cannot be read."""
@@ -44,11 +44,9 @@ class Inspection:
                 continue
             with translated(desired.path):
                 try:
-                    inspect(descriptor, desired.engine)
+                    self.results[content.key, desired.engine] = inspect(descriptor, desired.engine)
                 except FormatError as unfit:
                     self.results[content.key, desired.engine] = unfit
-                else:
-                    self.results[content.key, desired.engine] = None
 
 
 def inspected(
@@ -57,7 +55,7 @@ def inspected(
     cache: InspectionCache,
     *,
     now_ns: int,
-    results: Mapping[tuple[FileKey, str], FormatError | None] = MappingProxyType({}),
+    results: Mapping[tuple[FileKey, str], FormatError | Signature] = MappingProxyType({}),
 ) -> dict[str, Content | FileError]:
     """Return the contents with a `WrongFormat` in place of each that its engine cannot read.
 
@@ -76,8 +74,8 @@ def inspected(
         try:
             if (content.key, desired.engine) in results:
                 same = True
-                if unfit := results[content.key, desired.engine]:
-                    raise unfit
+                if isinstance(result := results[content.key, desired.engine], FormatError):
+                    raise result
             else:
                 same = _inspect_again(desired, content)
         except FormatError as unfit:
@@ -103,15 +101,27 @@ def _inspect_again(desired: Desired, content: Content) -> bool:
         return file_key(before) == content.key == file_key(os.fstat(descriptor))
 
 
-def format_error(path: str, engine: str) -> FormatError | None:
-    """Return what about the file does not fit the engine, or None; raises `FileError` where it cannot be opened."""
+def shape_of(found: Signature | None) -> Shape:
+    """Return the part of a file's signature that queries depend on; an empty one where it cannot be told."""
+    if found is None:
+        return Shape()
+    return Shape({field["name"]: field["type"] for field in found.fields} or None, found.output_type)
+
+
+def examine(path: str, engine: str) -> Signature | FormatError:
+    """Return what the file declares, or what about it does not fit the engine; `FileError` where it cannot be opened."""
     with opened(path) as (descriptor, _status), translated(path):
         try:
-            inspect(descriptor, engine)
+            return inspect(descriptor, engine)
         except FormatError as error:
             error.hint = error.hint_for(shlex.quote(path))
             return error
-    return None
+
+
+def format_error(path: str, engine: str) -> FormatError | None:
+    """Return what about the file does not fit the engine, or None; raises `FileError` where it cannot be opened."""
+    found = examine(path, engine)
+    return found if isinstance(found, FormatError) else None
 
 
 def guess_engine(path: str) -> str | None:

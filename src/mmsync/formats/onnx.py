@@ -268,7 +268,8 @@ def read_onnx(data: Window) -> Signature:
     if external is not None:
         raise FormatError(f"its weights are in another file{f' ({external})' if external else ''}", _ONE_FILE)
     fields = [Field(name=value.name, description=None, type=value.type) for value in inputs]
-    return Signature(output_type, category, fields)
+    maps = tuple(value.name for value in outputs if value.is_map)
+    return Signature(output_type, category, fields, map_outputs=maps)
 
 
 def _judge(outputs: list[Value], reader: GraphReader, nodes: list[Span]) -> tuple[str | None, str]:

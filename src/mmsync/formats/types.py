@@ -39,6 +39,7 @@ class Signature:
     fields: list[Field] = field(default_factory=list)  # the inputs, in order
     clusters: list[dict[str, Any]] = field(default_factory=list)  # as the contract has them; none is read from a file
     runtime_size: int = 0  # bytes the model is thought to take once loaded
+    map_outputs: tuple[str, ...] = ()  # the names of outputs that are maps, or sequences of them
 
 
 _BLOCK = 64 * 1024

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmsync.errors import PlanRefused
-from mmsync.plan.model import Change, Plan, Selection
+from mmsync.plan.model import Change, Plan, Selection, Signatures
 from mmsync.printable import printable
 from mmsync.types import Diagnostic
 
@@ -174,7 +174,31 @@ def change_entry(change: Change) -> dict[str, Any]:
         "after": change.after._asdict() if change.after else None,
         "evidence": change.evidence,
         "source": {"file": change.source.file, "line": change.source.line} if change.source else None,
+        "signatures": signatures_entry(change.signatures) if change.signatures else None,
     }
+
+
+def signatures_entry(signatures: Signatures) -> dict[str, Any]:
+    """Return both signatures and their differences as they stand in the plan document; they are no part of its digest."""
+    found = signatures.differences
+    sides = {"before": signatures.before, "after": signatures.after}
+    return {
+        **{
+            side: {
+                "inputs": None if shape.inputs is None else _inputs(shape.inputs.items()),
+                "output_type": shape.output,
+            }
+            for side, shape in sides.items()
+        },
+        "added": _inputs(found.added),
+        "removed": _inputs(found.removed),
+        "retyped": [{"name": name, "before": was, "after": now} for name, was, now in found.retyped],
+        "output_type": {"before": found.output[0], "after": found.output[1]} if found.output else None,
+    }
+
+
+def _inputs(pairs: Iterable[tuple[str, str | None]]) -> list[dict[str, str | None]]:
+    return [{"name": name, "type": kind} for name, kind in pairs]
 
 
 def diagnostic_entry(diagnostic: Diagnostic) -> dict[str, Any]:

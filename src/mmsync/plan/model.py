@@ -292,6 +292,7 @@ class Sides(NamedTuple):
     content: Content
     there: Observed | None
     evidence: Evidence | None
+    signatures: Signatures | None = None
 
 
 def before(there: Observed, evidence: Evidence | None) -> Before:
@@ -302,12 +303,12 @@ def before(there: Observed, evidence: Evidence | None) -> Before:
 
 def change_of(sides: Sides, reasons: tuple[Reason, ...]) -> Change:
     """Return the add, the change for these reasons, or with none of them the unchanged model."""
-    desired, content, there, evidence = sides
+    desired, content, there, evidence, signatures = sides
     action: Action = "add" if there is None else "change" if reasons else "none"
     was = before(there, evidence) if there else None
     after = After(desired.engine, desired.description, desired.file, content.sha256, content.size)
     source = evidence.source if evidence else "none"
-    return Change(desired.name, action, reasons, was, after, source, desired.source, desired, content)
+    return Change(desired.name, action, reasons, was, after, source, desired.source, desired, content, signatures)
 
 
 class Unchanged(Sequence[Change]):

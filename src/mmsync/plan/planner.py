@@ -10,7 +10,7 @@ from mmsync.errors import FileError, WrongFormat
 from mmsync.files.digest import pull_command
 from mmsync.formats import is_known
 from mmsync.plan.guards import CHANGED, check_guards
-from mmsync.plan.model import Change, Guards, Plan, Reason, Selection, Sides, Unchanged, before, change_of
+from mmsync.plan.model import Change, Guards, Plan, Reason, Selection, Sides, Signatures, Unchanged, before, change_of
 from mmsync.plan.selection import Scope, missed, quoted
 from mmsync.printable import few, printable
 from mmsync.types import Content, Desired, Diagnostic, Evidence, Observed, ServerName, Source, is_glob
@@ -30,6 +30,10 @@ class Situation(NamedTuple):
     # by name, a description as it was sent and as the server shows it: no difference
     descriptions: Mapping[str, tuple[str, str]] = MappingProxyType({})
     diagnostics: Sequence[Diagnostic] = ()  # from reading and observing, to be passed on
+    signatures: Mapping[str, Signatures] = MappingProxyType(
+        {}
+    )  # of changed models, by name, where both sides are known
+    breaks: Mapping[str, str] = MappingProxyType({})  # by name, why apply would refuse the new signature, in its words
 
 
 def compare(
@@ -61,8 +65,12 @@ def compare(
         there = observed.get(name)
         evidence = situation.evidence.get(name) if there else None
         reasons = _reasons(desired, there, evidence, situation.descriptions) if there else ()
+        if reasons and (why := situation.breaks.get(name)):
+            blocked.append(name)
+            diagnostics.append(_of_entry(desired, "error", "signature/break", why, ""))
+            continue
         if there is None or reasons:
-            changes.append(change_of(Sides(desired, content, there, evidence), reasons))
+            changes.append(change_of(Sides(desired, content, there, evidence, situation.signatures.get(name)), reasons))
             if content.lfs and changes[-1].uploads:
                 what = f"{printable(desired.file)} is a Git LFS pointer; apply will need the model itself"
                 hint = f"before applying: {pull_command(desired.path)}"

@@ -11,7 +11,7 @@ ever broken by what it carries::
 and goes on with what belongs to its type::
 
     version          mmsync (the version), ui ("1.0": this schema; a new minor version only adds)
-    planned_change   change: a change as in the plan document {name, action, reasons, before, after, evidence, source}
+    planned_change   change: a change as in the plan document {name, action, reasons, before, after, evidence, source, signatures}
     apply_start      hook {name, action}
     apply_progress   hook {name, phase, done_bytes, total_bytes}; phase: hashing, uploading, downloading, verifying
     apply_complete   hook {name, action, status, code, message, permanent, uploaded_bytes, elapsed_seconds};

@@ -151,6 +151,11 @@ def display_engine(engine: str) -> str:
     return printable(engine, _LONGEST_ENGINE)
 
 
+def display_type(kind: str) -> str:
+    """Return the type of an input or output safe for a terminal; servers have names of their own for them."""
+    return printable(kind, _LONGEST_ENGINE)
+
+
 def signed(style: Style, name: str, paint: Paint) -> Piece:
     """Return a sign and a name as one piece: a name never stands on a line without its sign."""
     return Piece(f"{paint(SIGNS[style], style)} {paint(display_name(name), 'name')}")

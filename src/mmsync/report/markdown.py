@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 from mmsync.apply.outcome import Outcome, Status
 from mmsync.plan.guards import CHANGED
-from mmsync.plan.model import Action, Change, Plan
+from mmsync.plan.model import Action, Change, Plan, Signatures
 from mmsync.quantities import human_bytes
 from mmsync.report.format import diff_texts, quoted
 from mmsync.report.github import code, size
 from mmsync.report.layout import EVIDENCE, as_before, content_side, contents, place
 from mmsync.report.outcome_text import applied_sentence, done_clause, left_clause, tally
 from mmsync.report.plan_text import unchanged_sentence, unmanaged_sentence
+from mmsync.report.signatures import input_rows, left_out
 from mmsync.types import Diagnostic
 
 COMMENT_LIMIT = 65_536
@@ -55,6 +56,8 @@ def _change_item(change: Change) -> str:
         below.append(f"content {code(old)} → {code(new)}{known}")
     elif after and change.uploads:
         below.append(f"content {code(content_side(after.sha256, after.size))}{as_before(change)}")
+    if change.signatures:
+        below += _signature_lines(change.signatures)
     if before and after and "description" in change.reasons:
         old, new = diff_texts(before.description, after.description, _LONGEST_TEXT)
         below.append(f"description {code(old, 2 * _LONGEST_TEXT)} → {code(new, 2 * _LONGEST_TEXT)}")
@@ -64,6 +67,22 @@ def _change_item(change: Change) -> str:
         where = f", listed in {code(place(change.source), _LONGEST_PATH)}" if change.source else ""
         below.append(f"file {code(after.file, _LONGEST_PATH)}{where}")
     return _item(head, *below)
+
+
+def _signature_lines(signatures: Signatures) -> list[str]:
+    """Return how the inputs and the output type differ."""
+    found = signatures.differences
+    verbs = {"add": "added", "delete": "removed"}
+    lines = []
+    for action, name, types in input_rows(found):
+        kinds = " ".join("→" if kind is None else code(kind, _LONGEST_NAME) for kind in types)
+        lines.append(" ".join(filter(None, ("input", code(name, _LONGEST_NAME), kinds, verbs.get(action)))))
+    if rest := left_out(found):
+        lines.append(f"and {rest:,} more inputs differ")
+    if found.output:
+        old, new = found.output
+        lines.append(f"output type {code(old, _LONGEST_NAME)} → {code(new, _LONGEST_NAME)}")
+    return lines
 
 
 def _outcome_item(outcome: Outcome) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from shlex import quote
 
 from mmsync.plan.guards import CHANGED
-from mmsync.plan.model import Change, Plan
+from mmsync.plan.model import Change, Plan, Signatures
 from mmsync.printable import printable
 from mmsync.quantities import counted, human_bytes
 from mmsync.report.diagnostics import NAMES_SHOWN, blocked_blocks, by_model, diagnostic_lines, joined, unknown_blocks
@@ -24,6 +24,7 @@ from mmsync.report.layout import (
     display_engine,
     display_name,
     display_path,
+    display_type,
     flow,
     painter,
     place,
@@ -31,6 +32,7 @@ from mmsync.report.layout import (
     signed,
     words,
 )
+from mmsync.report.signatures import input_rows, left_out
 
 _LABEL = 13  # the width of the longest label, "description", and two spaces
 _INDENT = "    "
@@ -70,6 +72,8 @@ def _rows(change: Change, room: int, paint: Paint) -> Iterator[tuple[str, list[P
             yield "known from", words(EVIDENCE[change.evidence]), None
     elif after and change.uploads:
         yield "content", [Piece(content_side(after.sha256, after.size) + as_before(change))], None
+    if change.signatures:
+        yield from _signature_rows(change.signatures, paint)
     if before and after and "description" in change.reasons:
         old, new = diff_texts(before.description, after.description, limit=2 * room)
         if columns(old) + columns(new) + 3 <= room:
@@ -86,6 +90,20 @@ def _rows(change: Change, room: int, paint: Paint) -> Iterator[tuple[str, list[P
         yield "file", pieces, None
     else:
         yield "why", words("inside the scope, but in no manifest"), None
+
+
+def _signature_rows(signatures: Signatures, paint: Paint) -> Iterator[tuple[str, list[Piece], Style | None]]:
+    found = signatures.differences
+    label = "inputs"
+    for action, name, types in input_rows(found):
+        shown = [Piece("→" if kind is None else display_type(kind)) for kind in types]
+        yield label, [Piece(f"{SIGNS[action]} {display_name(name)}"), *shown], action
+        label = ""
+    if rest := left_out(found):
+        yield "", words(f"and {rest:,} more (--format json lists them)"), None
+    if found.output:
+        old, new = found.output
+        yield "output type", _arrow(display_type(old), display_type(new), paint), None
 
 
 def _arrow(old: str, new: str, paint: Paint) -> list[Piece]:
