@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import requests.certs
+import requests
 from urllib3.util.ssl_ import create_urllib3_context
 
 from mmsync.client.error import ModelManagerError
@@ -17,7 +17,7 @@ from mmsync.printable import printable
 # The variables that name certificates, first those that requests reads, then OpenSSL's own.
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _OPTION = "--cacert FILE (MMSYNC_CACERT, cacert in the profile; in Python, verify=FILE)"
-_CERT_OPTION = "--client-cert FILE (MMSYNC_CLIENT_CERT, client_cert in the profile; in Python, cert=FILE)"
+CERT_OPTION = "--client-cert FILE (MMSYNC_CLIENT_CERT, client_cert in the profile; in Python, cert=FILE)"
 
 # OpenSSL's codes for a certificate that is not accepted (x509_vfy.h).
 _NOT_YET_VALID, _EXPIRED, _SELF_SIGNED = 9, 10, 18
@@ -67,7 +67,7 @@ class Tls:
             system = _truststore()
             made: ssl.SSLContext = system.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if system else create_urllib3_context()
             # Beside the system's, where a container may have none.
-            made.load_verify_locations(requests.certs.where())
+            made.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
             return made
         made = create_urllib3_context()
         hint = f"correct {self.source}"
@@ -88,12 +88,21 @@ class Tls:
         files = printable(cert) + (f" with the key {printable(self.key)}" if self.key else "")
         what = f"the client certificate {files} ({self.cert_source})"
         # Without a pass phrase given here, OpenSSL would ask at the terminal for one.
-        asked: list[int] = []
+        asked = False
+
+        def password() -> str:
+            nonlocal asked
+            asked = True
+            return ""
+
         try:
-            context.load_cert_chain(cert, self.key, password=lambda: asked.append(1) or "")
+            context.load_cert_chain(cert, self.key, password=password)
         except ssl.SSLError as error:
             if asked:
-                wrong, hint = "has an encrypted key", "decrypt it (openssl pkey -in KEY -out FILE), readable by you alone"
+                wrong, hint = (
+                    "has an encrypted key",
+                    "decrypt it (openssl pkey -in KEY -out FILE), readable by you alone",
+                )
             elif error.reason == "KEY_VALUES_MISMATCH":
                 wrong, hint = "does not fit its key", "give the key it was made with as --client-key"
             else:
@@ -129,7 +138,7 @@ def explained(reason: BaseException, tls: Tls) -> tuple[str, str] | None:
         return f"the server does not accept the client certificate {shown}", "give one of an authority it trusts"
     if any(mark in alert for mark in (*_CERTIFICATE_WANTED, *_CERTIFICATE_REFUSED)):
         if tls.cert is None:
-            return "the server wants a client certificate", f"give yours as {_CERT_OPTION}"
+            return "the server wants a client certificate", f"give yours as {CERT_OPTION}"
         return (
             f"the server ends the handshake although {printable(tls.cert)} ({tls.cert_source}) was offered",
             "give a client certificate of an authority it trusts",
@@ -157,7 +166,10 @@ def _refused_by_us(error: ssl.SSLCertVerificationError, tls: Tls) -> tuple[str, 
         what = "its certificate is for another name" + (f": {error.verify_message}" if error.verify_message else "")
         return what.rstrip("."), "write the address with a name that the certificate is for"
     said = error.verify_message or error.strerror or str(error)
-    return f"its certificate is not accepted: {said}", f"checked against {tls.trusted}; other ones are given as {_OPTION}"
+    return (
+        f"its certificate is not accepted: {said}",
+        f"checked against {tls.trusted}; other ones are given as {_OPTION}",
+    )
 
 
 def _stamp(path: str) -> tuple[int, ...] | None:

@@ -8,7 +8,7 @@ import re
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import BadStatusLine, HTTPException, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -41,7 +41,7 @@ class Route:
     """How requests reach a server: the proxy in words with who named it, empty for none, and what TLS goes by."""
 
     proxy: str = ""
-    tls: Tls = Tls()
+    tls: Tls = field(default_factory=Tls)
 
 
 _DIRECT = Route()
@@ -88,7 +88,9 @@ def _mapped(error: Exception, url: str, route: Route, *, unsent: bool) -> ModelM
         what = (
             f"The server at {place} is too slow" if isinstance(reason, TooSlow) else f"No answer from {place} in time"
         )
-        return TransportError(f"{what}: {said}", sent=not unsent, timed_out=True)
+        hint = "what listens there may not speak TLS: check the port, or write http:// in the address"
+        in_handshake = "handshake" in said
+        return TransportError(f"{what}: {said}", sent=not unsent, timed_out=True, hint=hint if in_handshake else "")
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return TransportError(f"The answer from {place} cannot be decoded: {said}")
     if isinstance(error, (*_NETWORK, HTTPError, HTTPException, ConnectionError, TimeoutError)):
