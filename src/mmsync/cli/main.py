@@ -27,6 +27,7 @@ _COMMANDS = {
     "init": "Write a first models.yaml for a folder of model files.",
     "import": "Write a manifest and model files from what a server holds.",
     "list": "List the server's models.",
+    "check": "Say which server is meant, who says so, and whether it works; change nothing.",
     "pull": "Download model files from the server.",
     "serve": "Run the embedded Model Manager server.",
     "schema": "Print the JSON Schema of models.yaml.",

@@ -107,7 +107,10 @@ class ServerOptions:
 
     def with_token(self) -> ServerOptions:
         """Return the same with the token file read (a pipe can be read only once); raises what `read_token` raises."""
-        return self if self.token_file is None else replace(self, token=read_token(self), token_file=None)
+        if self.token_file is None:
+            return self
+        sources = {**self.sources, "token": self.source("token_file")}
+        return replace(self, token=read_token(self), token_file=None, sources=sources)
 
 
 def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callable[[str], None] = output.warn) -> Target:
