@@ -33,8 +33,8 @@ Examples:
 
 
 @dataclass(slots=True)
-class Findings:
-    """What was found out; None is what could not be."""
+class Report:
+    """The answers of one check; None is what could not be found out."""
 
     server: dict[str, str | None]  # url and domain
     origins: dict[str, str]  # who gave each setting
@@ -73,7 +73,7 @@ def check(manifest: ManifestOptions, server: ServerOptions, *, output_format: st
     given = server.with_token()
     read = manifest_if_any(manifest)
     target = resolve(given, read.server if read else None)
-    found, error = _look(target)
+    found, error = _examine(target)
     if output_format == "json":
         answer(json.dumps({"format_version": "1", "ok": found.ok, **asdict(found)}, indent=2) + "\n")
     else:
@@ -83,12 +83,12 @@ def check(manifest: ManifestOptions, server: ServerOptions, *, output_format: st
     return ExitCode.DONE if found.ok else ExitCode.FAILURE
 
 
-def _look(target: Target) -> tuple[Findings, ModelManagerError | None]:
+def _examine(target: Target) -> tuple[Report, ModelManagerError | None]:
     """Return what can be found out of the server, and the error that ended it."""
     from mmsync.client.error import EndpointNotFound, ModelManagerError, TokenError  # noqa: PLC0415 - see above
     from mmsync.connection import LOCAL, open_client  # noqa: PLC0415 - see above
 
-    found = Findings(
+    found = Report(
         server={"url": masked_url(target.url), "domain": target.domain},
         origins={name: printable(origin) for name, origin in {**target.origins, **dict(target.route.sources)}.items()},
         auth_type=target.auth_type,
@@ -119,8 +119,8 @@ def _look(target: Target) -> tuple[Findings, ModelManagerError | None]:
 
 
 def _answers(target: Target) -> bool:
-    from mmsync.client.error import ModelManagerError  # noqa: PLC0415 - as in _look
-    from mmsync.connection import open_client  # noqa: PLC0415 - as in _look
+    from mmsync.client.error import ModelManagerError  # noqa: PLC0415 - as in _examine
+    from mmsync.connection import open_client  # noqa: PLC0415 - as in _examine
 
     with contextlib.suppress(ModelManagerError), open_client(target, jobs=1, warn=warn) as (client, _):
         client.get_models()
@@ -137,7 +137,7 @@ def _may_write(client: Client) -> tuple[str, str]:
 
     Only a refusal proves something: a server may look at the request before it looks at who sends it.
     """
-    from mmsync.client.error import ModelManagerError  # noqa: PLC0415 - as in _look
+    from mmsync.client.error import ModelManagerError  # noqa: PLC0415 - as in _examine
 
     headers = {"Content-Type": "multipart/form-data; boundary=mmsync"}
     try:
@@ -155,7 +155,7 @@ def _may_write(client: Client) -> tuple[str, str]:
     return "not known", f"HTTP {response.status_code} to an upload without a file"
 
 
-def _describe_route(client: Client, found: Findings) -> None:
+def _describe_route(client: Client, found: Report) -> None:
     url = client.endpoints.models()
     route = client.api.transport.route_to(url, client.api.build_request_options())
     found.proxy = route.proxy or None
@@ -163,7 +163,7 @@ def _describe_route(client: Client, found: Findings) -> None:
         found.trust = route.tls.trusted
 
 
-def _describe_certificate(client: Client, found: Findings) -> None:
+def _describe_certificate(client: Client, found: Report) -> None:
     certificate = client.api.transport.session.adapter.certificate()
     if not certificate:
         return
@@ -188,8 +188,8 @@ def _ledger(server: ServerName) -> dict[str, Any] | None:
     return {"path": printable(str(path)), "last_written": moment, "models": len(known)}
 
 
-def render(found: Findings, width: int) -> str:
-    """Return the findings as lines of at most ``width`` columns, but for what cannot be broken."""
+def render(found: Report, width: int) -> str:
+    """Return the answers as lines of at most ``width`` columns, but for what cannot be broken."""
     origins = found.origins
     url = found.server["url"] or ""
     rows = [("Server", f"{url} (from {origins.get('url', 'the manifest')})")]
