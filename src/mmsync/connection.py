@@ -37,7 +37,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a server is reached: whose certificates are trusted, which one is shown, and through which proxy."""
+    """The way to a server: whose certificates are trusted, which one is shown, and through which proxy."""
 
     cacert: str | None = None  # a file or folder of certificates to trust in place of the system's
     client_cert: str | None = None  # a file with the client's certificate, and its key where there is no other file

@@ -198,7 +198,9 @@ class _Pool(HTTPConnectionPool):
 
 class _SecurePool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
-    certificate: Any = None  # the server's, as `ssl.SSLSocket.getpeercert` has it; empty where it is not checked
+    certificate: Any = (
+        None  # the server's, as ``getpeercert`` of Python's sockets has it; empty where it is not checked
+    )
 
     def _validate_conn(self, conn: Any) -> None:
         if conn.is_closed:
@@ -246,7 +248,7 @@ class Adapter(HTTPAdapter):
         """Do nothing: the pool's context has it all."""
 
     def certificate(self) -> Any:
-        """Return the certificate a server showed last, as `ssl.SSLSocket.getpeercert` has it; None for none."""
+        """Return the certificate a server showed last, as ``getpeercert`` of Python's sockets has it, or None."""
         return next((pool.certificate for pool in self._pools.values() if isinstance(pool, _SecurePool)), None)
 
     def close_idle(self) -> None:

@@ -33,7 +33,7 @@ _CERTIFICATE_REFUSED = (
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """What a connection over TLS goes by; ``source`` and ``cert_source`` say who named the files."""
+    """The certificates of a connection over TLS; ``source`` and ``cert_source`` say who named the files."""
 
     verifies: bool = True  # whether the server's certificate is checked
     store: str | None = None  # a file or folder of trusted certificates; None stands for the system's

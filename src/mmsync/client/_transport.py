@@ -38,7 +38,7 @@ _TLS_ALERT = "\x15\x03"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How requests reach a server: the proxy in words with who named it, empty for none, and what TLS goes by."""
+    """The way of requests to a server: the proxy in words with who named it, empty for none, and the certificates."""
 
     proxy: str = ""
     tls: Tls = field(default_factory=Tls)
