@@ -249,7 +249,8 @@ class Adapter(HTTPAdapter):
 
     def certificate(self) -> Any:
         """Return the certificate a server showed last, as ``getpeercert`` of Python's sockets has it, or None."""
-        return next((pool.certificate for pool in self._pools.values() if isinstance(pool, _SecurePool)), None)
+        pools = reversed(list(self._pools.values()))
+        return next((pool.certificate for pool in pools if isinstance(pool, _SecurePool)), None)
 
     def close_idle(self) -> None:
         """Close every connection that nobody uses right now."""
