@@ -24,6 +24,8 @@ def _own_home(tmp_path_factory, monkeypatch):
     for name in list(os.environ):
         if name.startswith(("MMSYNC_", "GITHUB_", "GITLAB_", "CI_", "JOB_", "XDG_")) or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
     for name in ("NO_COLOR", "FORCE_COLOR", "CI", "NOTIFY_SOCKET"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))

@@ -7,7 +7,7 @@ import ipaddress
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,6 +36,36 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """The way to a server: whose certificates are trusted, which one is shown, and through which proxy."""
+
+    cacert: str | None = None  # a file or folder of certificates to trust in place of the system's
+    client_cert: str | None = None  # a file with the client's certificate, and its key where there is no other file
+    client_key: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # may hold a password
+    insecure: bool = False  # certificates are not checked, and no proxy is used; only for this very machine
+    sources: tuple[tuple[str, str], ...] = ()  # who gave each of these, by its name
+
+    def client_settings(self) -> dict[str, Any]:
+        """Return keywords of `Client`."""
+        by_name = dict(self.sources)
+        names = {"verify": "cacert", "cert": "client_cert", "proxies": "proxy"}
+        settings: dict[str, Any] = {"sources": {ours: by_name[name] for ours, name in names.items() if name in by_name}}
+        if self.insecure:
+            settings |= {"verify": False, "proxies": NO_PROXY}
+        elif self.cacert is not None:
+            settings["verify"] = self.cacert
+        if self.client_cert is not None:
+            settings["cert"] = self.client_cert if self.client_key is None else (self.client_cert, self.client_key)
+        if self.proxy is not None and not self.insecure:
+            settings["proxies"] = {"http": self.proxy, "https": self.proxy}
+        return settings
+
+
+NO_PROXY = {"no_proxy": "*"}  # what requests takes for: whatever the environment says
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A server, ready to connect to."""
 
@@ -46,6 +76,9 @@ class Target:
     # seconds to connect, for the head of an answer and between two bytes; None means the client's 30
     timeout: float | None = None
     max_list_bytes: int | None = None  # the longest list of models that is read; None means the client's 64 MiB
+    route: Route = Route()
+    # who gave url, token, auth_type, domain and timeout, for a person to read; what is missing is nobody's
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @contextlib.contextmanager
@@ -56,6 +89,7 @@ def connect(
     auth_type: str = "standalone",
     domain: str | None = None,
     timeout: float | None = None,
+    route: Route = Route(),
     jobs: int = 8,
     ledger: Path | str | None = None,
     warn: Callable[[str], None] = lambda _sentence: None,
@@ -68,6 +102,7 @@ def connect(
         auth_type: ``standalone`` or ``bearer``.
         domain: The domain, for servers before 2.4.0.
         timeout: Seconds to connect and between two bytes; None means 30.
+        route: Certificates and proxy.
         jobs: How many requests may go on at a time.
         ledger: The ledger's file; None remembers nothing beyond the ``with``.
         warn: Called with one sentence where something is odd but no error.
@@ -78,7 +113,7 @@ def connect(
     """
     from mmsync.ledger import Ledger  # noqa: PLC0415 - SQLite, which whoever only needs a Target does without
 
-    target = Target(url, token, auth_type, domain, timeout)
+    target = Target(url, token, auth_type, domain, timeout, route=route)
     with contextlib.ExitStack() as stack:
         client, server = stack.enter_context(open_client(target, jobs=jobs, warn=warn))
         path = None if ledger is None else expanded(ledger)
@@ -112,6 +147,8 @@ def open_client(
         auth = http.auth.create_auth_from_token(token, target.auth_type)
         # While a job sends a file, the one before is saved and the next model is read.
         settings: dict[str, Any] = {"timeout": target.timeout, "pool_size": 4 * jobs + 2}
+        # What this process itself serves is not asked for through a proxy.
+        settings |= {"proxies": NO_PROXY} if name else target.route.client_settings()
         if target.max_list_bytes:
             settings["max_list_bytes"] = target.max_list_bytes
         made = (

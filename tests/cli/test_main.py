@@ -23,7 +23,16 @@ HEAVY = ["requests", "urllib3", "jinja2", "rich", "yaml", "watchdog", "sqlite3",
 
 @pytest.mark.parametrize(
     "words",
-    [["--version"], ["--help"], ["plan", "--help"], ["apply", "-h"], ["init", "--help"], ["list", "--help"], []],
+    [
+        ["--version"],
+        ["--help"],
+        ["plan", "--help"],
+        ["apply", "-h"],
+        ["init", "--help"],
+        ["list", "--help"],
+        ["check", "--help"],
+        [],
+    ],
     ids=" ".join,
 )
 def test_help_and_version_load_nothing_heavy(words, tmp_path):
@@ -41,7 +50,7 @@ def test_help_and_version_load_nothing_heavy(words, tmp_path):
 
 # What a plan with nothing to do has no use for: it applies nothing, discovers nothing, and shows plain text.
 UNUSED = [
-    *("rich", "watchdog", "starlette", "uvicorn", "onnx", "configparser", "difflib"),
+    *("rich", "watchdog", "starlette", "uvicorn", "onnx", "configparser", "difflib", "truststore"),
     *("mmsync.apply.executor", "mmsync.client.profile", "mmsync.manifest.discovery", "mmsync.manifest.discover_rules"),
     *("mmsync.report.github", "mmsync.report.markdown", "mmsync.report.outcome_text", "mmsync.server", "mmsync.watch"),
     *("jinja2", "mmsync.html", "mmsync.report.html", "mmsync.report.text_diff"),

@@ -13,7 +13,21 @@ from pathlib import Path
 import pytest
 
 TEXTS = Path(__file__).parent / "help"
-COMMANDS = ["validate", "plan", "apply", "watch", "status", "init", "import", "list", "show", "pull", "serve", "schema"]
+COMMANDS = [
+    "validate",
+    "plan",
+    "apply",
+    "watch",
+    "status",
+    "init",
+    "import",
+    "list",
+    "show",
+    "check",
+    "pull",
+    "serve",
+    "schema",
+]
 COMMANDS += ["ci", *(f"ci {name}" for name in ("plan", "apply", "drift", "digest", "comment", "run"))]
 
 

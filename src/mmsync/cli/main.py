@@ -29,6 +29,7 @@ _COMMANDS = {
     "import": "Write a manifest and model files from what a server holds.",
     "list": "List the server's models.",
     "show": "Print one model of the server whole.",
+    "check": "Say which server is meant, who says so, and whether it works; change nothing.",
     "pull": "Download model files from the server.",
     "serve": "Run the embedded Model Manager server.",
     "schema": "Print the JSON Schema of models.yaml.",

@@ -186,12 +186,16 @@ def _options(
 def _server(
     url: str | None, token: str | None, profile: str | None, token_file: str | None, **rest: Any
 ) -> ServerOptions:
+    for name in ("cacert", "client_cert", "client_key", "proxy"):
+        refuse_empty(_origin(name), rest[name])
     if url is None and os.environ.get("MMSYNC_URL") is not None and not is_flag("profile"):
         why = "MMSYNC_URL is set, but to nothing: an undefined variable of a workflow?"
         raise SettingsError(why, "set it to the server's address, or unset it")
     url, profile = one_of("url", url, "profile", profile)
     token, token_file = one_of("token", token, "token_file", token_file)
-    return ServerOptions(url=url, token=token, token_file=token_file, profile=profile, **rest)
+    own = {"url": url, "token": token, "token_file": token_file, "profile": profile, **rest}
+    sources = {name: _origin(name) for name, value in own.items() if value is not None and name != "allowed"}
+    return ServerOptions(**own, sources=sources)
 
 
 def one_of(first: str, one: str | None, second: str, other: str | None) -> tuple[str | None, str | None]:
@@ -242,6 +246,15 @@ server_options = group(
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
         help="To connect, for an answer to begin, and between bytes; 30 if not given.",
+    ),
+    env_option(
+        "--cacert", metavar="FILE", help="Trust the certificates in FILE (PEM), or a folder, in place of the system's."
+    ),
+    env_option("--client-cert", metavar="FILE", help="Show this certificate to the server; PEM, with its key."),
+    env_option("--client-key", metavar="FILE", help="The certificate's key, where it is in a file of its own."),
+    env_option("--proxy", metavar="URL", help="Reach the server through this proxy: http://HOST:PORT."),
+    env_option(
+        "--insecure", is_flag=True, default=None, help="Check no certificate; refused unless the server is on loopback."
     ),
     env_option(
         "--max-list-bytes",

@@ -8,13 +8,14 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsync.cli import output
+from mmsync.cli.route import is_in_working_folder, route_to
 from mmsync.connection import LOCAL, Target, expanded
 from mmsync.errors import SettingsError, TokenSettingsError
 from mmsync.manifest.types import ServerSettings
@@ -89,12 +90,27 @@ class ServerOptions:
     profiles_path: str | None = None
     timeout: float | None = None
     max_list_bytes: int | None = None
+    cacert: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # may hold a password
+    insecure: bool | None = None
+    sources: Mapping[str, str] = field(
+        default_factory=dict, compare=False
+    )  # the flag or variable of each that is given
     # patterns (see `AllowedServers`) of what may get the token although a manifest, a saved plan or a profile names it
     allowed: tuple[str, ...] = ()
 
+    def source(self, name: str) -> str:
+        """Return the flag or variable that gives this option."""
+        return self.sources.get(name, f"--{name.replace('_', '-')}")
+
     def with_token(self) -> ServerOptions:
         """Return the same with the token file read (a pipe can be read only once); raises what `read_token` raises."""
-        return self if self.token_file is None else replace(self, token=read_token(self), token_file=None)
+        if self.token_file is None:
+            return self
+        sources = {**self.sources, "token": self.source("token_file")}
+        return replace(self, token=read_token(self), token_file=None, sources=sources)
 
 
 def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callable[[str], None] = output.warn) -> Target:
@@ -115,8 +131,14 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callabl
     if named_by_manifest:
         url, profile = manifest.url, manifest.profile
     place = str(manifest.source or "")
+    origins = _origins(given, manifest)
+    values: Profile | None = None
+    whose, trusted = "", True
     if profile is not None and url is None:
-        values = _profile(profile, given.profiles_path, warn)
+        file = _profile_file(given.profiles_path)
+        values = _profile(profile, file, warn)
+        whose, trusted = f"{_display(file)} [{profile}]", given.profiles_path is None or not is_in_working_folder(file)
+        origins |= dict.fromkeys({"url", "token", "auth_type"} - (origins.keys() - {"url"}), whose)
         url = values["url"]
         if token:
             _may_be_told(url, f"profile {profile} names it", allowed, profile=True)
@@ -140,7 +162,25 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callabl
         _same(url, place, "domain", "none", manifest.domain if domain is None else None)
     auth_type = auth_type or manifest.auth_type or "standalone"
     domain = manifest.domain if domain is None else domain
-    return Target(url, token or "", auth_type, domain or None, given.timeout, given.max_list_bytes)
+    route = route_to(url, given, values, whose, trusted=trusted)
+    return Target(url, token or "", auth_type, domain or None, given.timeout, given.max_list_bytes, route, origins)
+
+
+def _origins(given: ServerOptions, manifest: ServerSettings) -> dict[str, str]:
+    """Return who gives each of the settings, a profile's own aside."""
+    named_by_manifest = given.url is None and given.profile is None
+    found: dict[str, str] = {}
+    for name in ("url", "profile", "auth_type", "domain"):
+        if getattr(given, name) is not None:
+            found[name] = given.source(name)
+        elif getattr(manifest, name) is not None and (named_by_manifest or name in ("auth_type", "domain")):
+            found[name] = str(manifest.source or "the manifest")
+    for name in ("token_file", "token"):
+        if getattr(given, name) is not None:
+            found["token"] = given.source(name)
+    if given.timeout is not None:
+        found["timeout"] = given.source("timeout")
+    return found
 
 
 def _may_be_told(url: str, who: str, allowed: AllowedServers, *, profile: bool = False) -> None:
@@ -229,9 +269,9 @@ def lock_folder(warn: Callable[[str], None] = output.warn) -> Path:
     return (shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())) / f"mmsync-locks-{user}"
 
 
-def _profile(name: str, place: str | None, warn: Callable[[str], None]) -> Profile:
-    """Read a profile from the place named, or else from the home folder: never from a folder one happens to be in."""
-    from mmsync.client import error as errors, profile as profiles  # noqa: PLC0415 - 100 ms, and few have profiles
+def _profile_file(place: str | None) -> Path:
+    """Return the profile file at the place named, or else in the home folder: never of a folder one happens to be in."""
+    from mmsync.client import profile as profiles  # noqa: PLC0415 - 100 ms, and few have profiles
 
     if place is None:
         file = expanded("~") / profiles.PROFILES_FILE
@@ -243,6 +283,12 @@ def _profile(name: str, place: str | None, warn: Callable[[str], None]) -> Profi
             raise SettingsError(f"no profiles in {place}: there is no such file or folder", "correct --profiles-path")
         if file.is_dir():
             file /= profiles.PROFILES_FILE
+    return file
+
+
+def _profile(name: str, file: Path, warn: Callable[[str], None]) -> Profile:
+    from mmsync.client import error as errors, profile as profiles  # noqa: PLC0415 - 100 ms, and few have profiles
+
     if not file.is_file():
         hint = "--profiles-path names another place; --url and MMSYNC_TOKEN do without a profile"
         raise SettingsError(f"no profile file {_display(file)}", hint)

@@ -47,9 +47,12 @@ class Client:
         pool_size: How many idle connections are kept. With at most as many threads, each uses one connection.
         retry: When requests are repeated; see `RetryPolicy` for what is done if None.
         max_list_bytes: The longest list of models that is read; a longer one is an error.
+        sources: Who gave ``verify``, ``cert`` and ``proxies``, by these names, for messages; themselves if None.
         kwargs: Keywords of ``requests.request`` for every request: ``timeout`` (30 s by default), ``verify``,
             ``proxies``, ``cert``, ``headers`` and so on. They win over the environment (``HTTPS_PROXY``,
-            ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``), which is read once. ``.netrc`` is never read.
+            ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``), which is
+            read once. ``verify`` is True, or a file or folder of certificates to trust in place of the system's;
+            ``cert`` a file with the client's certificate and key, or a pair of files. ``.netrc`` is never read.
 
     Raises:
         ModelManagerError: The address is not valid.
@@ -72,10 +75,11 @@ class Client:
         pool_size: int = 32,
         retry: RetryPolicy | None = None,
         max_list_bytes: int = MAX_LIST_BYTES,
+        sources: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         self.endpoints = LatestEndpointRenderer(url)
-        self.api = Api(auth=auth, pool_size=pool_size, retry=retry, **kwargs)
+        self.api = Api(auth=auth, pool_size=pool_size, retry=retry, sources=sources, **kwargs)
         self.api.hints[404] = self.endpoints.wrong_generation
         self.downloader = downloader or get_default_downloader()
         self.max_list_bytes = max_list_bytes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import ipaddress
 import queue
 import socket
 import time
@@ -197,6 +198,17 @@ class _Pool(HTTPConnectionPool):
 
 class _SecurePool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
+    certificate: Any = (
+        None  # the server's, as ``getpeercert`` of Python's sockets has it; empty where it is not checked
+    )
+
+    def _validate_conn(self, conn: Any) -> None:
+        if conn.is_closed:
+            conn.connect()
+        self.certificate = conn.sock.getpeercert()
+        # Between a process and its own machine there is nobody; urllib3 would warn of each request.
+        if conn.proxy is not None or not ipaddress.ip_address(conn.sock.getpeername()[0].partition("%")[0]).is_loopback:
+            super()._validate_conn(conn)
 
 
 _POOLS = {"http": _Pool, "https": _SecurePool}
@@ -217,11 +229,28 @@ class Adapter(HTTPAdapter):
     ) -> Any:
         """Return the pool for a request. requests finds it out anew for each, looking for a folder of certificates."""
         origin = str(request.url).split("/", 3)[:3]
-        key = (*origin, verify, cert, *(proxies or {}).items())
+        # Its files are looked at again only where there are any: a renewed certificate takes a new pool.
+        stamp = verify.stamp() if origin[0].lower() == "https:" else ()
+        key = (*origin, verify, stamp, *(proxies or {}).items())
         pool = self._pools.get(key)
         if pool is None or pool.pool is None:  # closed, as the pools used least are
             pool = self._pools[key] = super().get_connection_with_tls_context(request, verify, proxies, cert)
         return pool
+
+    def build_connection_pool_key_attributes(
+        self, request: PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        """Return where a pool connects to, and with which context: ``verify`` is a `Tls`."""
+        host, _ = super().build_connection_pool_key_attributes(request, True, cert)  # noqa: FBT003 - the signature is requests'
+        return host, {"ssl_context": verify.context()} if host["scheme"] == "https" else {}
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Do nothing: the pool's context has it all."""
+
+    def certificate(self) -> Any:
+        """Return the certificate a server showed last, as ``getpeercert`` of Python's sockets has it, or None."""
+        pools = reversed(list(self._pools.values()))
+        return next((pool.certificate for pool in pools if isinstance(pool, _SecurePool)), None)
 
     def close_idle(self) -> None:
         """Close every connection that nobody uses right now."""

@@ -11,8 +11,11 @@ from typing import Any
 from mmsync.client._client import Client
 from mmsync.client.auth import create_auth_from_token, get_default_auth_type
 from mmsync.client.downloader import FileSystemDownloader
-from mmsync.client.profile import read_profile_from_file
+from mmsync.client.error import ProfileError
+from mmsync.client.profile import Profile, read_profile_from_file
 from mmsync.client.types import Model
+from mmsync.client.validator import is_loopback_url
+from mmsync.printable import masked_url
 
 
 def create_client_from_token(
@@ -43,13 +46,42 @@ def create_client_from_profile(profile: str, path: str | os.PathLike[str] | None
 
     Args:
         path: Where to look first; see `mmsync.client.profile.read_profile_from_file`.
-        kwargs: Further keywords of `Client`.
+        kwargs: Further keywords of `Client`; ``verify``, ``cert`` and ``proxies`` win over the profile's keys.
 
     Raises:
-        ProfileError: No file, no such profile, a malformed file or value.
+        ProfileError: No file, no such profile, a malformed file or value; ``insecure`` for a server that is not on
+            this machine.
         ProfileValueRequired: ``url`` or ``token`` is missing.
     """
-    return create_client_from_token(**read_profile_from_file(profile, path=path), **kwargs)
+    values = read_profile_from_file(profile, path=path)
+    settings = {**_route_of(values), **kwargs}
+    given = {"verify": "cacert", "cert": "client_cert", "proxies": "proxy"}
+    settings.setdefault(
+        "sources", {name: f"{key} of profile {profile}" for name, key in given.items() if name not in kwargs}
+    )
+    return create_client_from_token(
+        values["url"], values["token"], values["auth_type"], values["download_path"], **settings
+    )
+
+
+def _route_of(values: Profile) -> dict[str, Any]:
+    """Return a profile's certificates and proxy as keywords of `Client`."""
+    found: dict[str, Any] = {}
+    if values.get("insecure"):
+        if not is_loopback_url(values["url"]):
+            raise ProfileError(f"insecure is for servers on this machine alone, not for {masked_url(values['url'])}")
+        if "proxy" in values:
+            raise ProfileError("insecure and proxy contradict each other")
+        return {"verify": False, "proxies": {"no_proxy": "*"}}
+    if "cacert" in values:
+        found["verify"] = values["cacert"]
+    if "client_cert" in values:
+        found["cert"] = (
+            (values["client_cert"], values["client_key"]) if "client_key" in values else values["client_cert"]
+        )
+    if "proxy" in values:
+        found["proxies"] = {"http": values["proxy"], "https": values["proxy"]}
+    return found
 
 
 def get_models(url: str, token: str, auth_type: str | None = None, **kwargs: Any) -> list[Model]:

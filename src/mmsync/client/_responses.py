@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from mmsync.client._tls import CERT_OPTION
 from mmsync.client._transport import translated
 from mmsync.client.error import EndpointNotFound, ModelManagerError, UnexpectedResponse, UnknownEngine
 from mmsync.client.types import Model
@@ -77,13 +79,24 @@ def _error_from(status: int, body: Any, reason: str) -> ModelManagerError:
     return error
 
 
+_BAD_REQUEST = 400
+# What nginx says of TLS, in pages (ngx_http_special_response.c).
+_OF_NGINX = (
+    (b"plain HTTP request was sent to HTTPS port", "write https:// in the address"),
+    (b"No required SSL certificate was sent", f"give your client certificate as {CERT_OPTION}"),
+    (b"The SSL certificate error", f"the server does not accept the client certificate: give another as {CERT_OPTION}"),
+)
+
+
 def error_of(response: requests.Response) -> ModelManagerError:
     """Return the error a response that is no success stands for; its body is read, or given up."""
-    try:
-        body = parsed(b"".join(body_chunks(response, _MAX_ERROR)))
-    except ModelManagerError:
-        body = None
-    return _error_from(response.status_code, body, response.reason or "")
+    content = b""
+    with contextlib.suppress(ModelManagerError):
+        content = b"".join(body_chunks(response, _MAX_ERROR))
+    error = _error_from(response.status_code, parsed(content), response.reason or "")
+    if response.status_code == _BAD_REQUEST:
+        error.hint = next((hint for words, hint in _OF_NGINX if words in content), "")
+    return error
 
 
 def read_answer(response: requests.Response, limit: int = _MAX_JSON) -> Any:

@@ -8,6 +8,7 @@ import re
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.client import BadStatusLine, HTTPException, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -22,6 +23,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueErro
 from mmsync._version import __version__
 from mmsync.client._connection_pool import Adapter, TooSlow
 from mmsync.client._multipart import FileForm, FormAborted
+from mmsync.client._tls import Tls, explained, tls_of
 from mmsync.client.error import ModelManagerError, RedirectRefused, TransportError
 from mmsync.client.validator import normalise_url
 from mmsync.printable import masked_url, printable
@@ -34,8 +36,19 @@ _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_
 _TLS_ALERT = "\x15\x03"
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way of requests to a server: the proxy in words with who named it, empty for none, and the certificates."""
+
+    proxy: str = ""
+    tls: Tls = field(default_factory=Tls)
+
+
+_DIRECT = Route()
+
+
 @contextmanager
-def translated(url: str, form: FileForm | None = None) -> Iterator[None]:
+def translated(url: str, form: FileForm | None = None, route: Route = _DIRECT) -> Iterator[None]:
     """Turn every error of requests, urllib3, http.client and sockets within into a `ModelManagerError`.
 
     What a form's file or callback raised comes out unchanged.
@@ -50,10 +63,10 @@ def translated(url: str, form: FileForm | None = None) -> Iterator[None]:
             error.request = error.response = None
         # A request whose last bytes were held back never was a complete one.
         unsent = form is not None and form.started and not form.complete
-        raise _mapped(error, url, unsent=unsent) from error
+        raise _mapped(error, url, route, unsent=unsent) from error
 
 
-def _mapped(error: Exception, url: str, *, unsent: bool) -> ModelManagerError:
+def _mapped(error: Exception, url: str, route: Route, *, unsent: bool) -> ModelManagerError:
     place = masked_url("{0.scheme}://{0.netloc}".format(urlsplit(url)))
     *_, reason = _chain(error)
     said = printable(str(getattr(reason, "strerror", None) or reason) or type(reason).__name__, 300)
@@ -63,16 +76,21 @@ def _mapped(error: Exception, url: str, *, unsent: bool) -> ModelManagerError:
         hint = ""
         if getattr(reason, "reason", None) in _NO_TLS:
             said, hint = "what answers there does not speak TLS", "check the port, or write http:// in the address"
+        elif told := explained(reason, route.tls):
+            said, hint = told
         return TransportError(f"No secure connection to {place}: {said}", sent=False, again=False, hint=hint)
     if isinstance(error, requests.exceptions.ProxyError):
-        return TransportError(f"The proxy to {place} failed: {said}", sent=False, connected=False)
+        what = f"The proxy {route.proxy} to {place} failed" if route.proxy else f"The proxy to {place} failed"
+        return TransportError(f"{what}: {said}", sent=False, connected=False, hint=_proxy_hint(said))
     if isinstance(error, requests.ConnectTimeout) or any(isinstance(link, _NEVER_CONNECTED) for link in _chain(error)):
         return TransportError(f"Cannot connect to {place}: {said}", sent=False, connected=False)
     if isinstance(error, requests.Timeout) or isinstance(reason, TimeoutError):
         what = (
             f"The server at {place} is too slow" if isinstance(reason, TooSlow) else f"No answer from {place} in time"
         )
-        return TransportError(f"{what}: {said}", sent=not unsent, timed_out=True)
+        hint = "what listens there may not speak TLS: check the port, or write http:// in the address"
+        in_handshake = "handshake" in said
+        return TransportError(f"{what}: {said}", sent=not unsent, timed_out=True, hint=hint if in_handshake else "")
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return TransportError(f"The answer from {place} cannot be decoded: {said}")
     if isinstance(error, (*_NETWORK, HTTPError, HTTPException, ConnectionError, TimeoutError)):
@@ -85,6 +103,15 @@ def _mapped(error: Exception, url: str, *, unsent: bool) -> ModelManagerError:
         what = f"The connection to {place} broke: {said}"
         return TransportError(what, sent=not unsent, hint=hint if broke_off else "")
     return ModelManagerError(msg=said)
+
+
+def _proxy_hint(said: str) -> str:
+    if "407" in said:
+        return PROXY_PASSWORD
+    return "correct the proxy, or name the server in NO_PROXY if it is reached without one"
+
+
+PROXY_PASSWORD = "the proxy wants a user and a password: http://USER:PASSWORD@HOST:PORT"  # noqa: S105 - it says how one is given
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -105,18 +132,18 @@ _ADDRESS = re.compile(
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 
 
-def check_proxy(url: str, proxies: Mapping[str, str]) -> None:
-    """Raise `ModelManagerError` if the proxy that requests to ``url`` would take cannot be one.
+def check_proxy(url: str, proxies: Mapping[str, str], given: str = "proxies=") -> str:
+    """Return the proxy that requests to ``url`` take and who names it, in words; empty for none.
 
-    Its address is malformed, or of a kind that needs a package which is not installed; the error names where it
-    comes from.
+    Raises `ModelManagerError` if it cannot be one: its address is malformed, or of a kind that needs a package which
+    is not installed; the error says who names it, which is ``given`` for any that is not from the environment.
     """
     proxy = select_proxy(url, dict(proxies))
     if not proxy:
-        return
+        return ""
     variable = f"{urlsplit(url).scheme}_proxy"
     names = (variable, variable.upper(), "all_proxy", "ALL_PROXY")
-    source = next((name for name in names if os.environ.get(name) == proxy), "from proxies=")
+    source = next((name for name in names if os.environ.get(name) == proxy), given)
     found = _ADDRESS.fullmatch(proxy)
     scheme = (found["scheme"] or "http").lower() if found else ""
     if not found or (found["user"] and not found["scheme"]) or int(found["port"] or 1) not in range(1, 65_536):
@@ -129,7 +156,7 @@ def check_proxy(url: str, proxies: Mapping[str, str]) -> None:
     elif scheme not in ("http", "https", *_SOCKS):
         wrong, hint = "is of no kind that is known", "write http://, https:// or socks5h://"
     else:
-        return
+        return f"{masked_url(proxy)} ({source})"
     raise ModelManagerError(msg=f"the proxy {masked_url(proxy)} ({source}) {wrong}", hint=hint)
 
 
@@ -164,10 +191,11 @@ class _Session(requests.Session):
 class Transport:
     """A pool of connections to one server, safe in threads; as many as ``pool_size`` of them have one each."""
 
-    def __init__(self, pool_size: int) -> None:
+    def __init__(self, pool_size: int, sources: Mapping[str, str] | None = None) -> None:
         self.session = _Session(pool_size)
+        self._sources = sources or {}
         # By scheme and host: what the caller gave, and what became of it.
-        self._settings: dict[tuple[str, str], tuple[list[Any] | None, dict[str, Any]]] = {}
+        self._settings: dict[tuple[str, str], tuple[list[Any] | None, dict[str, Any], Route]] = {}
         _transports.add(self)
 
     def close_idle(self) -> None:
@@ -189,13 +217,15 @@ class Transport:
         or progress callback raised.
         """
         for _ in range(_MAX_REDIRECTS + 1):
-            with translated(url, form):
+            with translated(url):
+                settings, route = self._settings_for(url, options)
+            with translated(url, form, route):
                 response = self.session.send(
                     self._prepared(method, url, options, form),
                     stream=True,
                     allow_redirects=False,
                     timeout=options.get("timeout"),
-                    **self._settings_for(url, options),
+                    **settings,
                 )
             location = response.headers.get("Location")
             if response.status_code not in _REDIRECTS or not location or not options.get("allow_redirects", True):
@@ -232,19 +262,29 @@ class Transport:
                 raise ModelManagerError(msg=what)
         return request
 
-    def _settings_for(self, url: str, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return proxies, verify and cert for ``url``: keywords first, then the environment, read once an origin."""
+    def route_to(self, url: str, options: Mapping[str, Any]) -> Route:
+        """Return how ``url`` is reached; raises `ModelManagerError` for a proxy that cannot be one."""
+        with translated(url):
+            return self._settings_for(url, options)[1]
+
+    def _settings_for(self, url: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], Route]:
+        """Return keywords for requests, and the route to ``url``.
+
+        Proxies, ``verify`` and ``cert`` come from the caller's keywords first, then from the environment, read once an
+        origin.
+        """
         key = urlsplit(url)[:2]  # scheme and host
         own = [options.get(name) for name in ("proxies", "verify", "cert")]
-        before, kept = self._settings.get(key, (None, {}))
+        before, kept, route = self._settings.get(key, (None, {}, _DIRECT))
         if before != own:
             with requests.Session() as reader:
                 merged = reader.merge_environment_settings(url, dict(own[0] or {}), None, own[1], own[2])
-            kept = {name: merged.get(name) for name in ("proxies", "verify", "cert")}
-            check_proxy(url, dict(kept["proxies"] or {}))
-            self._settings[key] = own, kept
-        # A copy: requests fills in what it misses.
-        return {**kept, "proxies": dict(kept["proxies"] or {})}
+            kept = dict(merged.get("proxies") or {})
+            proxy = check_proxy(url, kept, self._sources.get("proxies", "from proxies="))
+            route = Route(proxy, tls_of(own[1], own[2], self._sources))
+            self._settings[key] = own, kept, route
+        # A copy: requests fills in what it misses. What TLS goes by takes the place of requests' own two keywords.
+        return {"proxies": dict(kept), "verify": route.tls, "cert": None}, route
 
 
 # Every transport alive, for a fork to find: on one connection, parent and child would read each other's answers.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mmsync.client._multipart import FileForm
 from mmsync.client._responses import decode_response, error_of, is_success, read_answer, validate_or_raise_error
-from mmsync.client._transport import Transport
+from mmsync.client._transport import PROXY_PASSWORD, Transport
 from mmsync.client.auth import AuthCallable
 from mmsync.client.error import ModelManagerError, UnexpectedResponse
 from mmsync.client.retry import RetryPolicy
@@ -24,6 +25,7 @@ valid_methods = ("get", "post", "patch", "put", "delete")
 
 _DEFAULT_TIMEOUT = 30
 _PARTIAL = 206
+_PROXY_WANTS_PASSWORD = 407
 # What requests.request takes besides the method and the address.
 _OPTIONS = frozenset(
     {"params", "data", "json", "headers", "cookies", "files", "auth", "hooks"}
@@ -39,6 +41,7 @@ class Api:
 
     Args:
         pool_size: How many idle connections are kept.
+        sources: Who gave ``verify``, ``cert`` and ``proxies``, by these names, for messages: ``{"verify": "--cacert"}``.
         kwargs: Keywords of ``requests.request`` for every request; ``timeout`` is 30 s where it is not given.
 
     Raises:
@@ -53,7 +56,13 @@ class Api:
     """
 
     def __init__(
-        self, auth: AuthCallable | None = None, *, pool_size: int = 32, retry: RetryPolicy | None = None, **kwargs: Any
+        self,
+        auth: AuthCallable | None = None,
+        *,
+        pool_size: int = 32,
+        retry: RetryPolicy | None = None,
+        sources: Mapping[str, str] | None = None,
+        **kwargs: Any,
     ) -> None:
         _check_options(kwargs)
         self.auth = auth
@@ -61,7 +70,7 @@ class Api:
         self.request_options = kwargs
         self.retry = retry or RetryPolicy()
         self.hints = dict.fromkeys((401, 403), "check the token and the authentication type")
-        self.transport = Transport(pool_size)
+        self.transport = Transport(pool_size, sources)
 
     def get(self, endpoint: str, **kwargs: Any) -> Any:
         """Return the decoded answer to a GET, which is repeated after transient errors."""
@@ -117,6 +126,10 @@ class Api:
         error = error_of(response)
         error.retry_after = self.retry.retry_after(response.headers.get("Retry-After"))
         error.hint = error.hint or self.hints.get(response.status_code, "")
+        if response.status_code == _PROXY_WANTS_PASSWORD:
+            error.hint = PROXY_PASSWORD
+            if proxy := self.transport.route_to(endpoint, self.build_request_options(**kwargs)).proxy:
+                error.msg = f"The proxy {proxy} refuses: {error.msg}"
         raise error
 
     def build_request_options(self, **kwargs: Any) -> dict[str, Any]:

@@ -7,6 +7,11 @@
     token = TOKEN
     auth_type = standalone
     download_path = ~/models
+    cacert = ~/company-ca.pem
+    client_cert = ~/me.pem
+    client_key = ~/me.key
+    proxy = http://HOST:PORT
+    insecure = no
 """
 
 # ruff: noqa: PTH111, PTH112, PTH113, PTH118, PTH119 - paths stay the strings they are given as, and ~ without a home is no error
@@ -16,7 +21,7 @@ import configparser
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from mmsync.client.auth import get_default_auth_type, validate_auth_type
 from mmsync.client.error import ProfileError, ProfileValueRequired
@@ -36,12 +41,21 @@ PROFILES_FILE = "modelmanager.ini"
 
 
 class Profile(TypedDict):
-    """A profile's values; ``download_path`` with ``~`` expanded, None where it is not given."""
+    """A profile's values; ``download_path`` with ``~`` expanded, None where it is not given.
+
+    The keys that the official client does not know are left out where they are not given. Their files are made
+    absolute: ``~`` is expanded, and what is relative is so to the profile's file.
+    """
 
     url: str
     token: str
     auth_type: str
     download_path: str | None
+    cacert: NotRequired[str]
+    client_cert: NotRequired[str]
+    client_key: NotRequired[str]
+    proxy: NotRequired[str]
+    insecure: NotRequired[bool]
 
 
 def read_profile_from_file(profile: str, path: str | os.PathLike[str] | None = None) -> Profile:
@@ -88,7 +102,8 @@ def read_profile(profile: str, file: str) -> Profile:
         if not validate_auth_type(auth_type):
             raise ProfileError(f"Invalid auth type '{auth_type}'")
         folder = values.get("download_path")
-        return Profile(url=url, token=token, auth_type=auth_type, download_path=folder and os.path.expanduser(folder))
+        found = Profile(url=url, token=token, auth_type=auth_type, download_path=folder and os.path.expanduser(folder))
+        return _with_route(found, values, str(Path(file).absolute().parent))
     except configparser.Error as error:
         numbers = [number for number, _ in getattr(error, "errors", ())] or [getattr(error, "lineno", None)]
         places = "".join(f", line {number}" for number in numbers if number)
@@ -99,6 +114,24 @@ def read_profile(profile: str, file: str) -> Profile:
         raise ProfileError(f"Cannot read {file}: {error}") from error
     # Not raised from the parser's error: that quotes the line or the value, which may be the token's.
     raise malformed
+
+
+def _with_route(found: Profile, values: configparser.SectionProxy, folder: str) -> Profile:
+    """Return the profile with the keys that say how the server is reached; `ProfileError` for a value that cannot be."""
+    for key in ("cacert", "client_cert", "client_key"):
+        if path := values.get(key):
+            found[key] = os.path.join(folder, os.path.expanduser(path))
+    if "client_key" in found and "client_cert" not in found:
+        raise ProfileError("client_key is given without client_cert")
+    if proxy := values.get("proxy"):
+        found["proxy"] = proxy
+    try:
+        insecure = values.getboolean("insecure")
+    except ValueError:
+        raise ProfileError("insecure must be yes or no") from None
+    if insecure:
+        found["insecure"] = True
+    return found
 
 
 def get_required_profile_value(section: configparser.SectionProxy, key: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
 from mmsync.client.error import ModelManagerError
 from mmsync.printable import masked_url
 
-__all__ = ["is_valid_url", "normalise_url"]
+__all__ = ["is_loopback_url", "is_valid_url", "normalise_url"]
 
 _HOST = re.compile(r"[^\s\x00-\x20\x7f\"#%/<>?@\\^`{|}\[\]]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -55,3 +56,12 @@ def normalise_url(url: str) -> str:
     host = f"[{host}]" if ":" in host else host
     port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def is_loopback_url(url: str) -> bool:
+    """Return whether a server at ``url``, by the name or address there, is on this very machine."""
+    host = getattr(_split(url), "hostname", None) or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
