@@ -68,7 +68,7 @@ class Signatures(NamedTuple):
 
     @property
     def differences(self) -> SignatureDifferences:
-        """What differs; equal to the empty `SignatureDifferences` where nothing does."""
+        """The differences; the empty `SignatureDifferences` where there are none."""
         was, now = self.before.inputs, self.after.inputs
         added, removed, retyped = [], [], []
         if was is not None and now is not None:
