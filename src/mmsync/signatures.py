@@ -27,7 +27,7 @@ from mmsync.types import Content, Desired, Diagnostic, FileKey, Observed, Server
 
 
 class Compared(NamedTuple):
-    """What was found of the changed models' signatures."""
+    """The signatures of the changed models, as far as they were found."""
 
     known: dict[str, Signatures]  # by name, where both sides are known
     breaks: dict[str, str]  # by name, why apply would refuse the model, in its words

@@ -337,7 +337,16 @@ def test_json_has_the_agreed_keys_and_the_same_bytes_every_time(desk):
         "unknown": 0,
         "upload_bytes": len(json_bytes("A")) + len(catboost()),
     }
-    assert list(document["changes"][0]) == ["name", "action", "reasons", "before", "after", "evidence", "source"]
+    assert list(document["changes"][0]) == [
+        "name",
+        "action",
+        "reasons",
+        "before",
+        "after",
+        "evidence",
+        "source",
+        "signatures",
+    ]
 
 
 def test_a_shard_of_thousands_of_digits_is_a_mistake_like_any_other(desk):

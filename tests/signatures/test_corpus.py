@@ -144,7 +144,7 @@ def test_a_plan_without_changes_asks_nothing_and_opens_no_file(site, proxy, monk
     monkeypatch.setattr("mmsync.files.digest.OPEN_FLAGS", -1)  # what is opened with them fails
     made = site.plan(now_ns=later)
     assert (len(made.unchanged), made.changes, told(made)) == (20, (), [])
-    assert len(proxy.requests) == 1
+    assert [(each.method, each.path) for each in proxy.exchanges] == [("GET", "/models")]
 
 
 def test_changed_models_cost_no_request_where_the_ledger_knows_them_and_one_each_elsewhere(site, proxy):

@@ -83,7 +83,7 @@ class SignatureGuard(NamedTuple):
 
     @property
     def is_unverified(self) -> bool:
-        """Whether nothing is known here of an earlier content of the manifest, so that only the review tells."""
+        """Return whether nothing is known here of an earlier content of the manifest, so that only the review tells."""
         return self._last is None and not self._is_verified(self.sha256)
 
     def _is_verified(self, sha256: str | None) -> bool:

@@ -76,7 +76,7 @@ def show(name: str, manifest: ManifestOptions, server: ServerOptions, *, output_
 
 
 class _Card(NamedTuple):
-    """What there is to tell of a model; what is not known is None. Dates are epoch milliseconds."""
+    """A model as it is told of; what is not known is None. Dates are epoch milliseconds."""
 
     row: Observed
     sha256: str | None
