@@ -25,6 +25,7 @@ _COMMANDS = {
     "apply": "Make the server hold what the manifest lists.",
     "watch": "Keep the server in step with a models folder, for ever.",
     "init": "Write a first models.yaml for a folder of model files.",
+    "add": "Add model files to a manifest, which stays as it is written.",
     "import": "Write a manifest and model files from what a server holds.",
     "list": "List the server's models.",
     "pull": "Download model files from the server.",

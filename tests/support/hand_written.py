@@ -32,7 +32,7 @@ BLOCK = {
     "keys in another order": f"{HEAD}models:\n  - file: a.onnx\n    description: x\n    name: a\n    engine: ONNX\n",
     "double quotes": f'{HEAD}models:\n  - name: "a"\n    engine: "ONNX"\n    file: "a.onnx"\n',
     "single quotes": f"{HEAD}models:\n  - name: 'a'\n    engine: ONNX\n    file: 'a.onnx'\n",
-    "quoted keys": f'"version": 1\n"models":\n  - "name": a\n    "engine": ONNX\n    "file": a.onnx\n',
+    "quoted keys": '"version": 1\n"models":\n  - "name": a\n    "engine": ONNX\n    "file": a.onnx\n',
     "aligned": f"{HEAD}models:\n  - name:   a\n    engine: ONNX\n    file:   a.onnx\n",
     "CRLF": f"{HEAD}models:\n{A}\n{B}".replace("\n", "\r\n"),
     "CRLF without a final one": f"{HEAD}models:\n{A}".replace("\n", "\r\n").rstrip(),
@@ -63,7 +63,7 @@ BLOCK = {
     "mixed items": f"{HEAD}models:\n{A}  - {{name: b, engine: ONNX, file: b.onnx}}\n",
     "line separators in a comment": f"{HEAD}# one\u2028# two\u0085# three\nmodels:\n{A}",
     "wide characters": f"{HEAD}models:\n  - name: modèle-日本-😀\n    engine: ONNX\n    file: 日本.onnx  # 😀\n",
-    "explicit keys": f"? version\n: 1\n? models\n: - name: a\n    engine: ONNX\n    file: a.onnx\n",
+    "explicit keys": "? version\n: 1\n? models\n: - name: a\n    engine: ONNX\n    file: a.onnx\n",
 }
 
 FLOW = {
@@ -99,7 +99,10 @@ REFUSED = {
         f"{HEAD}models:\n{A}    description: |\n      one",
         "with the new entries the rest would not read as before",
     ),
-    "explicit key in the middle of a line": (BLOCK.pop("explicit keys"), "its list of models begins in the middle of a line"),
+    "explicit key in the middle of a line": (
+        BLOCK.pop("explicit keys"),
+        "its list of models begins in the middle of a line",
+    ),
     "no list in a flow mapping": ("{version: 1, discover: [{glob: '*.x', engine: ONNX}]}", "it has no list of models"),
     "empty list over lines": (f"{HEAD}models: [\n  # none\n]\n", "its empty list goes over several lines"),
 }
