@@ -64,6 +64,7 @@ def test_the_document_has_exactly_the_keys_users_script_against():
         "after": {"engine": "ONNX", "description": "new", "file": "m.onnx", "sha256": "a" * 64, "size": 10},
         "evidence": "ledger",
         "source": {"file": "models.yaml", "line": 4},
+        "renamed_from": None,
     }
     assert document["diagnostics"] == [
         {

@@ -174,6 +174,7 @@ def change_entry(change: Change) -> dict[str, Any]:
         "after": change.after._asdict() if change.after else None,
         "evidence": change.evidence,
         "source": {"file": change.source.file, "line": change.source.line} if change.source else None,
+        "renamed_from": change.renamed_from,
     }
 
 

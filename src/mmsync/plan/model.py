@@ -61,6 +61,7 @@ class Change:
         source: The manifest's entry; None for a delete.
         desired: The manifest's entry itself, for apply; None for a delete.
         content: What the model file held when the plan was made, for apply; None for a delete.
+        renamed_from: Of an add, the orphan that alone holds the same content: most likely it was given another name.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Change:
     source: Source | None
     desired: Desired | None = field(default=None, compare=False)
     content: Content | None = field(default=None, compare=False)
+    renamed_from: str | None = None
 
     @property
     def uploads(self) -> bool:
@@ -254,9 +256,9 @@ class Sides(NamedTuple):
     evidence: Evidence | None
 
 
-def before(there: Observed, evidence: Evidence | None) -> Before:
-    """Return the server's side as a change shows it."""
-    sha256, size = (evidence.sha256, evidence.size) if evidence else (None, None)
+def before(there: Observed, evidence: Evidence | None, known: tuple[str | None, int | None] = (None, None)) -> Before:
+    """Return the server's side as a change shows it; without evidence, content and size are those ``known``."""
+    sha256, size = (evidence.sha256, evidence.size) if evidence else known
     return Before(there.id, there.engine, there.description, there.image_id, there.update_date, sha256, size)
 
 

@@ -18,7 +18,7 @@ from mmsync.report.format import diff_texts, human_bytes, quoted
 from mmsync.report.github import code, size
 from mmsync.report.layout import EVIDENCE, as_before, content_side, contents, place
 from mmsync.report.outcome_text import applied_sentence, done_clause, left_clause, tally
-from mmsync.report.plan_text import unchanged_sentence, unmanaged_sentence
+from mmsync.report.plan_text import RENAMED, unchanged_sentence, unmanaged_sentence
 from mmsync.types import Diagnostic
 
 COMMENT_LIMIT = 65_536
@@ -59,6 +59,13 @@ def _change_item(change: Change) -> str:
         below.append(f"description {code(old, 2 * _LONGEST_TEXT)} → {code(new, 2 * _LONGEST_TEXT)}")
     elif after and change.action == "add" and after.description:
         below.append(f"description {code(quoted(after.description, _LONGEST_TEXT), 2 * _LONGEST_TEXT)}")
+    if change.renamed_from is not None:
+        below.append(f"renamed from {code(change.renamed_from, _LONGEST_NAME)} {RENAMED}")
+    if before and not after:
+        if before.sha256:
+            below.append(f"content {code(content_side(before.sha256, before.size))}")
+        if before.description:
+            below.append(f"description {code(quoted(before.description, _LONGEST_TEXT), 2 * _LONGEST_TEXT)}")
     if after:
         where = f", listed in {code(place(change.source), _LONGEST_PATH)}" if change.source else ""
         below.append(f"file {code(after.file, _LONGEST_PATH)}{where}")
