@@ -13,7 +13,20 @@ from pathlib import Path
 import pytest
 
 TEXTS = Path(__file__).parent / "help"
-COMMANDS = ["validate", "plan", "apply", "watch", "init", "add", "import", "list", "pull", "serve", "schema"]
+COMMANDS = [
+    "validate",
+    "plan",
+    "apply",
+    "watch",
+    "init",
+    "add",
+    "import",
+    "list",
+    "pull",
+    "serve",
+    "schema",
+    "completion",
+]
 COMMANDS += ["ci", *(f"ci {name}" for name in ("plan", "apply", "drift", "digest", "comment", "run"))]
 
 

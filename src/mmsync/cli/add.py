@@ -32,7 +32,7 @@ Examples:
 
 
 @click.command("add", epilog=_EXAMPLES)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=opt.paths_type)
 @click.option(
     "--name", metavar="NAME", help="What to call the model; the file's name without its extension if not given."
 )
