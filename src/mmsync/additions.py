@@ -34,7 +34,7 @@ class Skipped(NamedTuple):
 
 
 class Additions(NamedTuple):
-    """What comes into a manifest, and what does not, each in the order it was offered."""
+    """The entries that come into a manifest and those that do not, each in the order it was offered."""
 
     added: Sequence[Entry]
     skipped: Sequence[Skipped]

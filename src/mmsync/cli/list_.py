@@ -105,7 +105,7 @@ def render(found: Sequence[Row], *, width: int | None, colour: bool) -> str:
     moments = [_moment(row.update_date) for row in found]
     kept = [("NAME", [display_name(row.name) for row in found]), ("ENGINE", [_cell(row.engine) for row in found])]
     if found[0].state:
-        kept.append(("STATE", [_shown_state(row) for row in found]))
+        kept.append(("STATE", [_state_cell(row) for row in found]))
     updated, date = ("UPDATED", moments), ("UPDATED", [moment.partition("T")[0] for moment in moments])
     category = ("CATEGORY", [_cell(row.category) for row in found])
     sizes_known = [_NOTHING if row.size is None else human_bytes(row.size) for row in found]
@@ -223,7 +223,7 @@ def _in_step(desired: Desired, row: Observed, sha256: str | None, ledger: Ledger
     return content.sha256 == sha256 if content and sha256 else None
 
 
-def _shown_state(row: Row) -> str:
+def _state_cell(row: Row) -> str:
     if row.in_step is None:
         return row.state or _NOTHING
     return "in-step" if row.in_step else "differs"

@@ -11,7 +11,7 @@ _KEYS = ("name", "engine", "file", "description", "sha256")
 
 
 class Style(NamedTuple):
-    """How an entry is written; the defaults are those of a manifest that mmsync writes."""
+    """The way an entry is written; the defaults are those of a manifest that mmsync writes."""
 
     indent: int = 2  # of the dash
     key_indent: int = 4  # of the keys

@@ -1,4 +1,4 @@
-"""Where the parts of a manifest's text are: the parser's events and marks, and what is asked of them."""
+"""The places of the parts of a manifest's text: the parser's events and marks, and what is asked of them."""
 
 from __future__ import annotations
 
