@@ -25,3 +25,12 @@ EXTENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Engine code to its file extensions, the preferred first; empty where any file will do."""
+
+
+def normalised(engine: str) -> str:
+    """Return a known engine's code in its own case, ``ONNX`` for ``onnx``; any other as it is.
+
+    The codes are constants of the server, which refuses them in another case, and no two differ by that alone.
+    """
+    upper = engine.upper()
+    return upper if upper in EXTENSIONS else engine

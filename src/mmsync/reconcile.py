@@ -112,6 +112,7 @@ def make_plan(
         scope=Scope(manifest.scope, known={*contents, *listed}),
         ambiguous=ambiguous,
         descriptions=ledger.descriptions(server),
+        known=_known(manifest, observed, connection),
         diagnostics=(
             *manifest.warnings,
             *odd,
@@ -226,6 +227,14 @@ def _late(
         if row and known_content(row, ledger.images(server)):
             found[name] = row
     return found
+
+
+def _known(manifest: Manifest, observed: Mapping[str, Observed], connection: Connection) -> dict[str, tuple[str, int]]:
+    """Return the content of models that the manifest owns and does not list, as far as the ledger knows it."""
+    listed = {desired.name for desired in manifest.models}
+    unlisted = [row for name, row in observed.items() if name not in listed] if manifest.scope else []
+    images = connection.ledger.images(connection.server) if unlisted else {}
+    return {row.name: (found[0], found[1]) for row in unlisted if (found := known_content(row, images))}
 
 
 def _incomplete(manifest: Manifest, observed: Mapping[str, Observed]) -> frozenset[str]:

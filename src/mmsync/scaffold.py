@@ -1,25 +1,27 @@
-"""A first manifest: which files of a folder are models, what to call them, and what to write."""
+"""A manifest drawn up: which files of a folder, or models of a server, it lists, what to call them, what to write."""
 
 from __future__ import annotations
 
 import glob
 import itertools
+import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.connection import LOCAL, Connection
 from mmsync.engines import EXTENSIONS
 from mmsync.errors import FileError, SettingsError
-from mmsync.files.inspection import guess_engine
-from mmsync.manifest import ServerSettings
+from mmsync.files.atomic import write_new
+from mmsync.files.inspection import guess_engine, mistaken_kind
+from mmsync.manifest import SCHEMA_NAME, ServerSettings, schema
 from mmsync.manifest.writer import Entry, manifest_text, scalar, unlistable
 from mmsync.observe import observe
 from mmsync.plan import Selection
 from mmsync.printable import printable
-from mmsync.types import Diagnostic, Observed
+from mmsync.types import Desired, Diagnostic, Observed
 
 if TYPE_CHECKING:
     from mmsync.download import Download, ModelFile
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 _EXTENSIONS = frozenset(extension for engine in EXTENSIONS.values() for extension in engine)
 # These say nothing by themselves: a folder is full of JSON and zip files that are no models.
 _COMMON = frozenset({".json", ".zip"})
+# Models in a form that no server runs, and what makes ONNX of them.
+_FROM_SKLEARN = "from skl2onnx import to_onnx; to_onnx(model, X[:1]).SerializeToString() is the ONNX file"
+_CONVERTERS = {
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), f"a Python pickle runs nowhere but in Python: {_FROM_SKLEARN}"),
+    **dict.fromkeys((".pt", ".pth"), 'PyTorch\'s own format: torch.onnx.export(model, (example,), "model.onnx")'),
+    **dict.fromkeys((".h5", ".keras"), "Keras' own format: tf2onnx.convert.from_keras(model) makes ONNX of it"),
+}
 _NOT_OURS = frozenset({"node_modules", "__pycache__", "site-packages"})
 _LONGEST_SCOPE = 5
 _EXAMPLE = """
@@ -37,6 +46,12 @@ _EXAMPLE = """
 #    file: models/fraud_score.onnx   # relative to this file
 #    description: Card fraud score   # left out, the server's own is kept
 """
+
+
+def converter_for(file: str, kind: str | None) -> str:
+    """Return how a model in a form that no server runs becomes ONNX; empty where nothing is known."""
+    usual = _CONVERTERS[".pkl"] if kind == "a Python pickle" else ""
+    return _CONVERTERS.get(PurePosixPath(file).suffix.lower(), usual)
 
 
 class Model(NamedTuple):
@@ -62,6 +77,9 @@ def search(root: Path) -> Found:
     # The shallow ones first: of two files that could have a name, the one nearer to the manifest gets it.
     for file in sorted(_candidates(root), key=lambda file: (file.count("/"), file)):
         path = root / file
+        if why := converter_for(file, None):
+            left_out.append((file, why))
+            continue
         try:
             engine = guess_engine(str(path))
         except FileError as error:
@@ -70,7 +88,9 @@ def search(root: Path) -> Found:
         if engine is None and path.suffix.lower() in _COMMON:
             common.append((file, "which engine it is for cannot be told"))
         elif engine is None:
-            left_out.append((file, "its content is not what its name promises"))
+            kind = mistaken_kind(str(path))
+            what = ": ".join(filter(None, ["its content is not what its name promises", kind]))
+            left_out.append((file, "; ".join(filter(None, [what, converter_for(file, kind)]))))
         elif not file.isprintable():
             left_out.append((file, "a manifest cannot hold the characters of its path"))
         elif not os.path.realpath(path).startswith(inside.rstrip("/") + "/"):
@@ -88,31 +108,65 @@ def _candidates(root: Path) -> Iterator[str]:
             continue
         below[:] = [name for name in below if not name.startswith(".") and name not in _NOT_OURS]
         for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in _EXTENSIONS:  # noqa: PTH122 - names, by the thousand
+            extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - names, by the thousand
+            is_candidate = extension in _EXTENSIONS or extension in _CONVERTERS
+            if is_candidate and not name.startswith(".") and name != SCHEMA_NAME:
                 yield PurePosixPath(os.path.relpath(folder, root), name).as_posix()
 
 
-def draft(models: Sequence[Model]) -> str:
-    """Return a manifest of these files; a name is a file's stem, made unique by folder and engine."""
-    taken: dict[str, str] = {}
+def named_entries(models: Sequence[Model], listed: Iterable[Desired] = ()) -> list[Entry]:
+    """Return an entry for each file, by name: its stem, made unique by folder and engine, also among those ``listed``."""
+    taken = {model.name: model.engine for model in listed}
+    entries: list[Entry] = []
     for model in models:
         proposals = (name for name in _proposals(model, taken) if name not in taken)
-        taken[next(name for name in proposals if not unlistable(name, model.engine))] = model.engine
-    named = sorted(zip(taken, models, strict=True))
-    usual = Counter(model.engine for model in models).most_common(1)
+        name = next(name for name in proposals if not unlistable(name, model.engine))
+        taken[name] = model.engine
+        entries.append(Entry(name, model.file, model.engine))
+    return sorted(entries)
+
+
+def draft(entries: Sequence[Entry], *, schema_line: bool = False) -> str:
+    """Return a first manifest of these entries, with the line by which editors find the schema where asked."""
+    usual = Counter(entry.engine for entry in entries).most_common(1)
     # A default that holds for the lesser part would have to be read against every other entry.
-    default = usual[0][0] if usual and usual[0][1] * 2 > len(models) else ""
+    default = usual[0][0] if usual and usual[0][1] * 2 > len(entries) else ""
     text = manifest_text(
-        [Entry(name, model.file, None if model.engine == default else model.engine) for name, model in named],
+        [entry._replace(engine=None) if entry.engine == default else entry for entry in entries],
         heading=[
+            *_schema_heading(schema_line=schema_line),
             "The models that `mmsync apply` makes a Model Manager hold.",
             "Which server is said by --url or --profile, or here; never a token:",
             "server: {profile: production}",
         ],
-        scope_hint=scope_for([name for name, _ in named]) or ["fraud_*"],
-        default_engine=default,
+        scope_hint=scope_for([entry.name for entry in entries]) or ["fraud_*"],
+        default_engine=default or "",
     )
-    return text if models else text + _EXAMPLE
+    return text if entries else text + _EXAMPLE
+
+
+def _schema_heading(*, schema_line: bool) -> list[str]:
+    return [f"yaml-language-server: $schema={SCHEMA_NAME}"] if schema_line else []
+
+
+def write_schema(folder: Path) -> bool:
+    """Write the schema beside a manifest, over an older one of mmsync's; return whether it is there now.
+
+    Another file of that name is left alone. Raises an OSError of the disk.
+    """
+    target, content = folder / SCHEMA_NAME, schema()
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    try:
+        write_new(target, text)
+    except FileExistsError:
+        try:
+            there = json.loads(target.read_bytes())
+        except (ValueError, RecursionError, OSError):
+            return False
+        if not (isinstance(there, dict) and there.get("$id") == content["$id"]) or target.is_symlink():
+            return False
+        write_new(target, text, replace=True)
+    return True
 
 
 def _proposals(model: Model, taken: Mapping[str, str]) -> Iterator[str]:
@@ -145,10 +199,16 @@ class ServerManifest(NamedTuple):
     """A manifest to be."""
 
     models: Sequence[Observed]  # the models it lists, by name
+    entries: Sequence[Entry]  # as it lists them
     files: Mapping[str, str]  # the file of each, relative to the folder of model files
     text: str  # the manifest
     left_out: Sequence[Diagnostic]  # what is on the server and cannot be listed, or not as it is there
     names_server: bool  # whether the manifest says which server; none of a folder of this machine does
+
+    def only(self, names: Container[str]) -> ServerManifest:
+        """Return the same with these models alone; the text stays that of all of them."""
+        models = [model for model in self.models if model.name in names]
+        return self._replace(models=models, entries=[entry for entry in self.entries if entry.name in names])
 
     def files_in(self, folder: Path) -> list[ModelFile]:
         """Return the downloads for a manifest in ``folder``, and make the folder they go to.
@@ -164,7 +224,9 @@ class ServerManifest(NamedTuple):
         return [ModelFile(model, place / self.files[model.name]) for model in self.models]
 
 
-def read_server(connection: Connection, selection: Selection, given: ServerSettings) -> ServerManifest:
+def read_server(
+    connection: Connection, selection: Selection, given: ServerSettings, *, schema_line: bool = False
+) -> ServerManifest:
     """Return a manifest of the selected models of the server's list; `ModelManagerError` where it cannot be read."""
     from mmsync.download import file_names  # noqa: PLC0415 - HTTP again, for import alone
 
@@ -194,11 +256,14 @@ def read_server(connection: Connection, selection: Selection, given: ServerSetti
     settings = {key: value for key, value in server.items() if value and not url.startswith(LOCAL)}
     text = manifest_text(
         entries,
-        heading=["Written by `mmsync import` from what the server held. Edit it, and `mmsync apply` it."],
+        heading=[
+            *_schema_heading(schema_line=schema_line),
+            "Written by `mmsync import` from what the server held. Edit it, and `mmsync apply` it.",
+        ],
         server=settings,
         scope_hint=scope_for([model.name for model in models]),
     )
-    return ServerManifest(models, files, text, left_out, bool(settings))
+    return ServerManifest(models, entries, files, text, left_out, bool(settings))
 
 
 def replaced_meanwhile(done: Download) -> str:

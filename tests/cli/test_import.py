@@ -75,7 +75,7 @@ def test_what_is_written_is_what_the_server_holds(shell, server):
         assert (shell.folder / model.path).read_bytes() == MODELS[model.name][1]
     assert found.scope == ()
     assert found.server.url == server.url
-    assert set(names(shell.folder)) == {"srv", "upload", "models", "models.yaml"}
+    assert set(names(shell.folder)) == {"srv", "upload", "models", "models.yaml", "models.schema.json"}
 
 
 def test_the_manifest_holds_with_another_ledger_and_applies_nothing(shell, server, monkeypatch):
@@ -131,8 +131,65 @@ def test_a_link_out_of_the_folder_is_not_followed(shell, server):
     assert names(shell.folder / "elsewhere") == []
 
 
+MINE = """# Ours.
+version: 1
+models:
+- file: mine/odds.zip   # renamed
+  name: odds
+  engine: H2O
+
+# The end.
+"""
+
+
+def test_what_is_not_listed_is_merged_into_a_manifest_and_the_rest_stays(shell, server):
+    (shell.folder / "models.yaml").write_text(MINE)
+    (shell.folder / "mine").mkdir()
+    (shell.folder / "mine/odds.zip").write_bytes(MODELS["odds"][1])
+    ran = shell("import", "--merge", "--target", "fraud_*", "--target", "odds")
+    assert ran.code == 0, ran.err
+    assert ran.out == (
+        "+ fraud_risk  CATBOOST  models/fraud_risk.cbm\n+ fraud_score  ONNX  models/fraud_score.onnx\n"
+        "models.yaml: 2 models added.\n"
+    )
+    text = (shell.folder / "models.yaml").read_text()
+    added = (
+        "- file: models/fraud_risk.cbm\n  name: fraud_risk\n  engine: CATBOOST\n"
+        "- file: models/fraud_score.onnx\n  name: fraud_score\n  engine: ONNX\n"
+        "  description: |-\n    Card fraud.\n\n    Trained weekly: every Monday.\n"
+    )
+    head, tail = MINE.split("\n\n")
+    assert text == f"{head}\n{added}\n{tail}"
+    assert plan(shell)[0] == 0
+    assert names(shell.folder / "models") == ["fraud_risk.cbm", "fraud_score.onnx"]
+    again = shell("import", "--merge", "--target", "fraud_*")
+    assert (again.code, again.out) == (0, "models.yaml: 0 models added.\n")
+
+
+def test_a_merge_never_writes_over_the_file_of_another_model(shell, server):
+    (shell.folder / "models").mkdir()
+    (shell.folder / "models/odds.zip").write_bytes(b"mine")
+    (shell.folder / "models.yaml").write_text(
+        "version: 1\nmodels:\n  - {name: other, engine: MUA, file: models/odds.zip}\n"
+    )
+    ran = shell("import", "--merge", "--force", "--target", "odds")
+    assert (ran.code, ran.out) == (0, "models.yaml: 0 models added.\n")
+    assert ran.err == "Skipped odds, models/odds.zip: models.yaml:3 lists its file as other\n"
+    assert (shell.folder / "models/odds.zip").read_bytes() == b"mine"
+
+
+def test_a_merge_into_a_broken_manifest_asks_no_server_for_anything(shell, monkeypatch):
+    monkeypatch.setenv("MMSYNC_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("MMSYNC_TOKEN", "t")
+    (shell.folder / "models.yaml").write_text("version: 1\nmodels:\n")
+    ran = shell("import", "--merge")
+    assert ran.code == 1
+    assert "models.yaml:2" in ran.err
+    assert "127.0.0.1" not in ran.err
+
+
 def test_without_files_only_the_manifest_is_written(shell, server):
-    assert shell("import", "--no-files", "--to", "here").code == 0
+    assert shell("import", "--no-files", "--no-schema", "--to", "here").code == 0
     assert names(shell.folder / "here") == ["models.yaml"]
     assert len(read_manifest(["here/models.yaml"], check_files=False).models) == len(MODELS)
 
@@ -148,7 +205,7 @@ def test_a_local_server_is_named_on_the_command_line_not_in_the_manifest(shell):
         fill(client, shell.folder, {"odds": MODELS["odds"]})
     ran = shell("import", "--url", "local:srv")
     assert ran.err == "Next: mmsync plan -f models.yaml --url local:srv\n"
-    assert "server:" not in (shell.folder / "models.yaml").read_text()
+    assert "\nserver:" not in (shell.folder / "models.yaml").read_text()
     assert plan(shell, "--url", "local:srv")[1]["changes"][0]["evidence"] == "ledger"
 
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 
-from mmsync.manifest import read_manifest
+from mmsync.manifest import read_manifest, schema
 from support.commands import Shell, names
 from support.model_files import bigml, catboost, mojo, regression_onnx
 
@@ -98,6 +99,7 @@ def test_an_existing_manifest_is_never_touched(shell):
     assert "models.yaml is there already; it was left as it is" in ran.err
     assert (shell.folder / "models.yaml").read_bytes() == b"mine"
     assert names(shell.folder) == ["m.onnx", "models.yaml"]
+    assert "add what it does not list with --update" in ran.err
 
 
 def test_a_link_in_the_manifests_place_is_not_followed(shell):
@@ -107,6 +109,7 @@ def test_a_link_in_the_manifests_place_is_not_followed(shell):
 
 
 def test_a_folder_without_models_gets_an_example_that_is_valid(shell):
+    (shell.folder / "new/place").mkdir(parents=True)
     ran = shell("init", "new/place")
     assert (ran.code, ran.out) == (0, "Wrote new/place/models.yaml: 0 models.\n")
     assert "mmsync validate -f new/place/models.yaml" in ran.err
@@ -118,6 +121,101 @@ def test_a_folder_without_models_gets_an_example_that_is_valid(shell):
     entry = "".join(f"{line[1:]}\n" for line in example.splitlines() if line.startswith("#  "))
     (shell.folder / "new/place/models.yaml").write_text(f"{head}models:\n{entry}")
     assert listed(shell, "new/place") == {"fraud_score": ("ONNX", "models/fraud_score.onnx")}
+
+
+@pytest.mark.parametrize(
+    ("folder", "why"), [("nope/deeper", "there is no such folder"), ("a.onnx", "that is no folder")]
+)
+def test_a_folder_that_is_missing_is_an_error_and_is_not_made(shell, folder, why):
+    put(shell, {"a.onnx": regression_onnx()})
+    ran = shell("init", folder)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"Error: {folder}: {why}\n")
+    assert names(shell.folder) == ["a.onnx"]
+
+
+def test_models_of_other_forms_are_named_with_the_way_to_onnx(shell):
+    pickled = b"\x80\x04\x95\x00"
+    put(
+        shell,
+        {"a.pkl": pickled, "b.joblib": pickled, "c.onnx": pickled, "d.pt": b"PK\x03\x04", "e.keras": b"PK\x03\x04"},
+    )
+    ran = shell("init")
+    assert ran.out == "Wrote models.yaml: 0 models.\n"
+    for name in ("a.pkl", "b.joblib", "c.onnx"):
+        [line] = [line for line in ran.err.splitlines() if line.startswith(f"Left out {name}: ")]
+        assert "to_onnx(model, X[:1])" in line
+    assert "Left out d.pt: PyTorch's own format: torch.onnx.export(" in ran.err
+    assert "Left out e.keras: Keras' own format: tf2onnx" in ran.err
+
+
+def test_editors_find_the_schema_beside_the_manifest(shell):
+    put(shell, {"m.onnx": regression_onnx()})
+    assert shell("init").code == 0
+    first = (shell.folder / "models.yaml").read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=models.schema.json"
+    assert json.loads((shell.folder / "models.schema.json").read_text()) == schema()
+    assert shell("validate").out == "1 model in 1 manifest is valid.\n"
+
+
+def test_the_schema_of_an_older_mmsync_is_renewed_and_another_file_left(shell):
+    (shell.folder / "models.schema.json").write_text('{"$id": "urn:mmsync:manifest:1", "old": true}')
+    assert "models.schema.json" not in shell("init").err
+    assert json.loads((shell.folder / "models.schema.json").read_text()) == schema()
+    (shell.folder / "models.yaml").unlink()
+    (shell.folder / "models.schema.json").write_text("mine")
+    assert "Left models.schema.json as it is" in shell("init").err
+    assert (shell.folder / "models.schema.json").read_text() == "mine"
+
+
+def test_without_a_schema_there_is_neither_the_line_nor_the_file(shell):
+    assert shell("init", "--no-schema").code == 0
+    assert names(shell.folder) == ["models.yaml"]
+    assert "yaml-language-server" not in (shell.folder / "models.yaml").read_text()
+
+
+def test_the_schema_is_never_taken_for_a_model(shell):
+    (shell.folder / "models.yaml").write_text("version: 1\ndiscover:\n  - {glob: '*.json', engine: BIGML}\n")
+    put(shell, {"species.json": bigml(), "models.schema.json": b"{}"})
+    assert list(listed(shell)) == ["species"]
+    assert "models.schema.json" not in shell("init", "--update").err
+
+
+def test_update_adds_what_is_not_listed_and_nothing_else(shell):
+    put(
+        shell,
+        {"a.onnx": regression_onnx(), "sub/a.onnx": regression_onnx(), "b.cbm": catboost(), "far.onnx": b"<html>"},
+    )
+    (shell.folder / "models.yaml").write_text(
+        "version: 1\nmodels:\n- file: ./a.onnx\n  name: first  # mine\n  engine: ONNX\n"
+    )
+    ran = shell("init", "--update")
+    assert (ran.code, ran.out) == (0, "+ a  ONNX  sub/a.onnx\n+ b  CATBOOST  b.cbm\nmodels.yaml: 2 models added.\n")
+    assert "1 model file listed already.\n" in ran.err
+    assert "Left out far.onnx: its content is not what its name promises: an HTML page" in ran.err
+    assert (shell.folder / "models.yaml").read_text() == (
+        "version: 1\nmodels:\n- file: ./a.onnx\n  name: first  # mine\n  engine: ONNX\n"
+        "- file: sub/a.onnx\n  name: a\n  engine: ONNX\n- file: b.cbm\n  name: b\n  engine: CATBOOST\n"
+    )
+    again = shell("init", "--update")
+    assert (again.code, again.out) == (0, "models.yaml: 0 models added.\n")
+
+
+def test_update_leaves_to_discover_rules_what_they_find_and_keeps_to_the_scope(shell):
+    put(shell, {"drop/x.onnx": regression_onnx(), "fraud_a.onnx": regression_onnx(), "other.onnx": regression_onnx()})
+    (shell.folder / "models.yaml").write_text(
+        "version: 1\nscope: [fraud_*, drop_*]\nmodels: []\n"
+        "discover:\n  - {glob: 'drop/*.onnx', engine: ONNX, name: 'drop_{stem}'}\n"
+    )
+    ran = shell("init", "--update")
+    assert ran.out == "+ fraud_a  ONNX  fraud_a.onnx\nmodels.yaml: 1 model added.\n"
+    assert "Skipped other, other.onnx: its name is outside the manifest's scope" in ran.err
+    assert set(listed(shell)) == {"fraud_a", "drop_x"}
+
+
+def test_update_of_a_folder_without_a_manifest_writes_the_first(shell):
+    put(shell, {"a.onnx": regression_onnx()})
+    assert shell("init", "--update").out == "Wrote models.yaml: 1 model.\n"
 
 
 def test_what_looks_like_a_model_but_cannot_be_taken_is_named(shell, tmp_path_factory):

@@ -68,6 +68,44 @@ def test_a_manifest_says_whose_each_model_is(shell):
         assert [model["state"] for model in document["models"]] == ["managed", "orphan", "unmanaged"]
 
 
+def test_what_the_manifest_lists_and_the_server_lacks_is_missing(shell):
+    (shell.folder / "models.yaml").write_text(
+        "version: 1\nmodels:\n  - {name: a, engine: ONNX, file: a.onnx}\n  - {name: gone, engine: H2O, file: g.zip}\n"
+    )
+    with serve([row("a"), row("z")]) as server:
+        ran = shell("list", "--url", server.url)
+        assert [line.split()[::2] for line in ran.out.splitlines()[1:]][1][:2] == ["gone", "missing"]
+        assert ran.err == f"2 models on {server.url}: 1 managed, 1 unmanaged, 1 missing\n"
+        document = json.loads(shell("list", "--url", server.url, "--format", "json").out)
+        assert [model["name"] for model in document["models"]] == ["a", "z"]  # the server's, as ever
+        assert document["missing"] == [{"name": "gone", "engine": "H2O"}]
+        assert json.loads(shell("list", "--url", server.url, "--format", "json", "--target", "a").out)["missing"] == []
+
+
+def test_what_is_known_to_be_in_step_or_not_is_said_with_its_size(shell, monkeypatch):
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 10**10)  # no file is too fresh to be remembered
+    text = "version: 1\nscope: ['*']\nmodels:\n"
+    for name in "abc":
+        path = shell.folder / f"{name}.bin"
+        path.write_bytes(name.encode() * 5)
+        text += f"  - {{name: {name}, engine: MLSTATS, file: {name}.bin, description: x}}\n"
+    (shell.folder / "models.yaml").write_text(text)
+    with running(shell.folder / "srv") as address:
+        where = ("--url", address.url, "--token", address.token)
+        assert shell("apply", "--yes", *where).code == 0
+        (shell.folder / "models.yaml").write_text(text.replace("b.bin, description: x", "b.bin, description: y"))
+        (shell.folder / "c.bin").write_bytes(b"other")
+        ran = shell("list", *where)
+        states = {line.split()[0]: line.split()[2] for line in ran.out.splitlines()[1:]}
+        assert states == {"a": "in-step", "b": "differs", "c": "managed"}
+        assert all(line.endswith("5 B") for line in ran.out.splitlines()[1:])
+        models = json.loads(shell("list", "--format", "json", *where).out)["models"]
+        assert [model["size"] for model in models] == [5, 5, 5]
+        assert [model["in_step"] for model in models] == [True, False, None]
+        assert all(len(model["sha256"]) == 64 for model in models)
+
+
 def test_the_manifests_server_is_used(shell):
     with serve([row("a")]) as server:
         (shell.folder / "models.yaml").write_text(f"version: 1\nserver: {{url: '{server.url}'}}\nmodels: []\n")
@@ -112,6 +150,7 @@ def test_json_gives_what_the_server_says_and_null_for_what_it_does_not(shell):
     assert full == {
         "name": "full", "id": 1, "engine": "ONNX", "category": "Binomial", "output_type": "str", "description": "x",
         "image_id": 7, "creation_date": 5, "update_date": JANUARY, "state": None,
+            "in_step": None, "sha256": None, "size": None,
     }  # fmt: skip
 
 

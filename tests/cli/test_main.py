@@ -92,7 +92,7 @@ def test_no_command_shows_the_help_and_fails(desk):
     ran = desk()
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("Usage: mmsync [OPTIONS] COMMAND [ARGS]...\n")
-    assert "\n  plan      Show what apply would change; write nothing.\n" in ran.err
+    assert "\n  plan        Show what apply would change; write nothing.\n" in ran.err
     assert ran.err.endswith("\nError: no command is given\n")
 
 

@@ -346,6 +346,7 @@ def test_json_has_the_agreed_keys_and_the_same_bytes_every_time(desk):
         "evidence",
         "source",
         "signatures",
+        "renamed_from",
     ]
 
 
@@ -604,3 +605,41 @@ def test_guards_of_another_manifest_or_server_are_not_compared(desk, tmp_path):
     desk.manifest("a BIGML a.json", scope='["*"]')
     assert "Since the manifest" not in desk("plan", "--url", "local:elsewhere").out
     assert "Since the manifest" in desk("plan").out
+
+
+# --- renames and deletions --------------------------------------------------------------------------------------
+
+
+def test_a_rename_is_said_with_what_it_is_to_a_server(desk):
+    desk.file("a.json", json_bytes("a"))
+    desk.manifest('fraud_old BIGML a.json  description: "Card fraud"\nkept BIGML a.json')
+    assert desk("apply", "--yes").code == 0
+    desk.manifest("fraud_new BIGML a.json\nkept BIGML a.json")
+    shown = " ".join(desk("plan").out.split())
+    assert "renamed from fraud_old (the same content; a server renames nothing: the new name is added" in shown
+    assert "1 orphan, inside the scope but in no manifest; kept unless --prune is given: fraud_old" in shown
+    changes = {
+        change["name"]: change for change in json.loads(desk("plan", "--format", "json", "--prune").out)["changes"]
+    }
+    assert changes["fraud_new"]["renamed_from"] == "fraud_old"
+    assert changes["fraud_old"]["renamed_from"] is None
+    assert (changes["fraud_old"]["action"], changes["fraud_old"]["before"]["size"]) == ("delete", len(json_bytes("a")))
+    assert "renamed from `fraud_old` (the same content" in desk("plan", "--format", "markdown").out
+    digest = sha256(json_bytes("a"))[:12]
+    pruned = desk("plan", "--prune").out
+    assert f"- fraud_old  BIGML\n    content      {digest} (" in pruned
+    assert '    description  "Card fraud"\n' in pruned
+    # Without the ledger it is not known, and the digest is the same.
+    saved = json.loads(desk("plan", "--format", "json", "--prune").out)["digest"]
+    desk.environment.setenv("MMSYNC_CACHE_DIR", str(desk.folder / "another"))
+    assert "renamed from" not in desk("plan", "--verify", "never").out
+    assert json.loads(desk("plan", "--format", "json", "--prune").out)["digest"] == saved
+
+
+def test_an_engine_in_another_case_is_the_engine_and_said(desk):
+    desk.file("a.json", json_bytes("a"))
+    desk.manifest("a bigml a.json")
+    ran = desk("apply", "--yes")
+    assert ran.code == 0
+    assert "the engine bigml is spelt BIGML (write BIGML; it is read so)" in " ".join((ran.out + ran.err).split())
+    assert desk("plan").out.count("No changes.") == 1

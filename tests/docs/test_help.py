@@ -20,6 +20,7 @@ COMMANDS = [
     "watch",
     "status",
     "init",
+    "add",
     "import",
     "list",
     "show",
@@ -27,6 +28,7 @@ COMMANDS = [
     "pull",
     "serve",
     "schema",
+    "completion",
 ]
 COMMANDS += ["ci", *(f"ci {name}" for name in ("plan", "apply", "drift", "digest", "comment", "run"))]
 

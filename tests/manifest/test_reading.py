@@ -163,11 +163,11 @@ models:
   - {name: f, engine: MLSTATS, file: f}
 """)
     manifest = read_manifest([path], check_files=False)
-    assert [model.engine for model in manifest.models][:3] == ["onnx", "CATBOST", "TENSORFLOW2"]
+    assert [model.engine for model in manifest.models][:3] == ["ONNX", "CATBOST", "TENSORFLOW2"]
     engines = "BIGML, CATBOOST, DT, H2O, IDA, MLSTATS, MUA, ONNX, UNICODE, WORKFLOWS"
     assert warnings_of(manifest) == [
         ("version", "the manifest does not say its version; it is read as 1 (write `version: 1`)"),
-        ("engine-case", "the engine onnx is spelt ONNX (write ONNX)"),
+        ("engine-case", "the engine onnx is spelt ONNX (write ONNX; it is read so)"),
         ("unknown-engine", "the engine CATBOST is not a known one; the server may refuse it (did you mean CATBOOST?)"),
         (
             "unknown-engine",

@@ -44,6 +44,42 @@ def situation(desired=(), observed=(), evidence=None, contents=None, **rest):
     )
 
 
+def renames(plan):
+    return {change.name: change.renamed_from for change in plan.changes if change.renamed_from}
+
+
+def test_an_add_with_the_content_of_an_orphan_is_a_rename():
+    known = {"old": ("a" * 64, 10), "other": ("b" * 64, 10)}
+    found = situation([wanted("new")], [there("old"), there("other")], scope=Scope(["*"]), known=known)
+    plan = compare(found)
+    assert renames(plan) == {"new": "old"}
+    pruned = compare(found, prune=True)
+    assert renames(pruned) == {"new": "old"}
+    deleted = {change.name: (change.before.sha256, change.before.size) for change in pruned.changes if change.before}
+    assert deleted == known
+    # What would be written is the same, so that a machine without a ledger gets the same digest.
+    assert plan_digest(plan) == plan_digest(compare(found._replace(known={})))
+    assert plan_digest(pruned) == plan_digest(compare(found._replace(known={}), prune=True))
+
+
+@pytest.mark.parametrize(
+    ("names", "known", "scope"),
+    [
+        (["new"], {"old": ("b" * 64, 10)}, ["*"]),  # another content
+        (["new"], {}, ["*"]),  # unknown
+        (["new"], {"old": ("a" * 64, 10)}, []),  # nobody's
+        (["new", "twin"], {"old": ("a" * 64, 10)}, ["*"]),  # which of them?
+        (["new"], {"old": ("a" * 64, 10), "older": ("a" * 64, 10)}, ["*"]),  # from which?
+        (["old"], {"old": ("a" * 64, 10)}, ["*"]),  # its own
+    ],
+)
+def test_what_is_not_surely_a_rename_is_none(names, known, scope):
+    rows = [there("old"), there("older")]
+    evidence = {"old": SAME}
+    found = situation(list(map(wanted, names)), rows, evidence, scope=Scope(scope), known=known)
+    assert renames(compare(found)) == {}
+
+
 SAME = Evidence("same", "ledger", "a" * 64, 10)
 DIFFERENT = Evidence("different", "ledger", "b" * 64, 12)
 

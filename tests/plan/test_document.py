@@ -65,6 +65,7 @@ def test_the_document_has_exactly_the_keys_users_script_against():
         "evidence": "ledger",
         "source": {"file": "models.yaml", "line": 4},
         "signatures": None,
+        "renamed_from": None,
     }
     assert document["diagnostics"] == [
         {

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import click
 
+from mmsync.additions import ManifestFile
 from mmsync.cli import options as opt
+from mmsync.cli.add import tell, write
 from mmsync.cli.errors import ExitCode
+from mmsync.cli.init import tell_schema
 from mmsync.cli.output import answer
 from mmsync.cli.progress import progress
 from mmsync.cli.reporting import complain
 from mmsync.cli.session import connected
-from mmsync.cli.settings import ServerOptions, resolve
+from mmsync.cli.settings import ServerOptions, in_ci, resolve
 from mmsync.connection import Connection
 from mmsync.download import download
 from mmsync.errors import MmsyncError, SettingsError
@@ -37,31 +40,56 @@ Examples:
 @opt.to_option("Where models.yaml and models/ go; made where missing.")
 @opt.selection_options
 @click.option("--no-files", is_flag=True, help="Write the manifest only; the files are yours to supply.")
+@click.option("--merge", is_flag=True, help="Add what an existing models.yaml does not list, and change nothing else.")
 @click.option("--force", is_flag=True, help="Replace an existing models.yaml, and model files of another content.")
+@click.option("--no-schema", is_flag=True, help="Write no models.schema.json beside it, by which editors check it.")
 @opt.jobs_option("How many at a time.")
 @opt.quiet_option
 @opt.server_options
 def import_(
-    folder: str, selection: Selection, server: ServerOptions, *, no_files: bool, force: bool, jobs: int, quiet: bool
+    folder: str,
+    selection: Selection,
+    server: ServerOptions,
+    *,
+    no_files: bool,
+    merge: bool,
+    force: bool,
+    no_schema: bool,
+    jobs: int,
+    quiet: bool,
 ) -> int:
     """Write models.yaml and the model files from what a server holds.
 
     A plan right afterwards has no changes. The manifest is written last, and only when every file is there: an
     interrupted import is simply run again, and downloads only what is missing. Models are not owned by it until you
-    give it a scope, so nothing of the server's is ever deleted because of an import.
+    give it a scope, so nothing of the server's is ever deleted because of an import. With --merge an existing
+    models.yaml gets entries and files for the models that it does not list, in the way it is written.
     """
     target = Path(folder) / "models.yaml"
-    if os.path.lexists(target) and not force:
-        hint = "import --to another folder, or give --force to replace it"
+    # Before anything is asked of a server.
+    page = ManifestFile(str(target), confined=in_ci()) if merge and os.path.lexists(target) else None
+    if os.path.lexists(target) and not force and page is None:
+        hint = "import --to another folder, --merge what it does not list, or give --force to replace it"
         raise SettingsError(f"{target} is there already; nothing was written", hint)
     with connected(resolve(server, None), jobs=jobs, if_missing="refuse") as connection:
         Path(folder).mkdir(parents=True, exist_ok=True)
         settings = ServerSettings(server.url, server.profile, server.auth_type, server.domain)
-        found = read_server(connection, selection, settings)
+        found = read_server(connection, selection, settings, schema_line=not no_schema)
         complain(found.left_out)
+        additions = None
+        if page:
+            listed = {model.name for model in page.manifest.models}
+            additions = page.choose((entry for entry in found.entries if entry.name not in listed), check_files=False)
+            found = found.only({entry.name for entry in additions.added})
         if not no_files:
             _fetch(found, connection, Path(folder), jobs=jobs, force=force, quiet=quiet)
+        if page and additions:
+            write(page, additions)
+            tell(str(target), additions)
+            return ExitCode.DONE
         write_new(target, found.text, replace=force)
+    if not no_schema:
+        tell_schema(Path(folder))
     files = "" if no_files else f", their files in {Path(folder) / 'models'}"
     answer(f"Wrote {printable(str(target), 4096)}: {counted(len(found.models), 'model')}{files}.\n")
     flags = _flags(server, found.names_server)

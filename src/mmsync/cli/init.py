@@ -1,8 +1,9 @@
-"""``mmsync init``: a first models.yaml for a folder of model files."""
+"""``mmsync init``: a first models.yaml for a folder of model files, or what a later one lacks."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -13,12 +14,13 @@ from mmsync.errors import SettingsError
 from mmsync.files.atomic import write_new
 from mmsync.printable import printable
 from mmsync.quantities import counted
-from mmsync.scaffold import draft, search
+from mmsync.scaffold import Found, draft, named_entries, search, write_schema
 
 _EXAMPLES = """\b
 Examples:
   mmsync init
   mmsync init onnx && mmsync validate -f onnx/models.yaml
+  mmsync init --update
 """
 
 _SHOWN = 10  # of the files that were left out
@@ -26,27 +28,34 @@ _SHOWN = 10  # of the files that were left out
 
 @click.command("init", epilog=_EXAMPLES)
 @click.argument("folder", metavar="[DIR]", default=".")
-def init(folder: str) -> int:
+@click.option("--update", is_flag=True, help="Add what an existing models.yaml does not list, and change nothing else.")
+@click.option("--no-schema", is_flag=True, help="Write no models.schema.json beside it, by which editors check it.")
+def init(folder: str, *, update: bool, no_schema: bool) -> int:
     """Write a first models.yaml for the model files in DIR and the folders below it.
 
     Each file whose engine can be told by its name and first bytes becomes an entry: ONNX, CatBoost, H2O MOJO and
-    BigML. Hidden folders and virtual environments are left out. An existing models.yaml is never touched.
+    BigML. Hidden folders and virtual environments are left out. An existing models.yaml is touched by --update alone,
+    which adds entries for the files that it does not list, in the way it is written.
     """
     root = Path(folder)
     target = root / "models.yaml"
     shown = printable(str(target), 4096)
-    root.mkdir(parents=True, exist_ok=True)
+    if not root.is_dir():
+        what = "that is no folder" if root.exists() else "there is no such folder"
+        raise SettingsError(f"{printable(folder, 4096)}: {what}", "name the folder that your model files are in")
     found = search(root)
+    if update and target.exists():
+        _extend(target, found)
+        return ExitCode.DONE
     try:
-        write_new(target, draft(found.models))
+        write_new(target, draft(named_entries(found.models), schema_line=not no_schema))
     except FileExistsError as error:
-        hint = f"look at it with: mmsync validate -f {shlex.quote(shown)}"
+        hint = f"add what it does not list with --update, or look at it with: mmsync validate -f {shlex.quote(shown)}"
         raise SettingsError(f"{shown} is there already; it was left as it is", hint) from error
     answer(f"Wrote {shown}: {counted(len(found.models), 'model')}.\n")
-    for place, why in found.left_out[:_SHOWN]:
-        click.echo(f"Left out {printable(place, 4096)}: {printable(why)}", err=True)
-    if len(found.left_out) > _SHOWN:
-        click.echo(f"Left out {len(found.left_out) - _SHOWN:,} more.", err=True)
+    if not no_schema:
+        tell_schema(root)
+    _tell_left_out(found.left_out)
     file = "" if str(target) == "models.yaml" else f" -f {shlex.quote(shown)}"
     first = "look at names and engines in it" if found.models else "list your models in it"
     click.echo(
@@ -57,3 +66,33 @@ def init(folder: str) -> int:
         err=True,
     )
     return ExitCode.DONE
+
+
+def tell_schema(folder: Path) -> None:
+    """Write the schema beside a manifest that names it; say so where another file is in its place."""
+    if not write_schema(folder):
+        click.echo("Left models.schema.json as it is: it is none that mmsync wrote, and editors go by it.", err=True)
+
+
+def _extend(target: Path, found: Found) -> None:
+    """Add what an existing manifest does not list."""
+    # Reading manifests takes YAML, which a first one does without.
+    from mmsync.additions import ManifestFile  # noqa: PLC0415 - 30 ms
+    from mmsync.cli.add import tell, write  # noqa: PLC0415 - as above
+    from mmsync.cli.settings import in_ci  # noqa: PLC0415 - as above
+
+    page = ManifestFile(str(target), confined=in_ci())
+    unlisted = page.unlisted(found.models)
+    additions = page.choose(named_entries(unlisted, page.manifest.models))
+    write(page, additions)
+    tell(str(target), additions)
+    if listed := len(found.models) - len(unlisted):
+        click.echo(f"{counted(listed, 'model file')} listed already.", err=True)
+    _tell_left_out(found.left_out)
+
+
+def _tell_left_out(left_out: Sequence[tuple[str, str]]) -> None:
+    for place, why in left_out[:_SHOWN]:
+        click.echo(f"Left out {printable(place, 4096)}: {printable(why, 300)}", err=True)
+    if len(left_out) > _SHOWN:
+        click.echo(f"Left out {len(left_out) - _SHOWN:,} more.", err=True)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
@@ -22,13 +22,16 @@ from mmsync.cli.settings import ServerOptions, resolve
 from mmsync.manifest import Manifest
 from mmsync.observe import rows
 from mmsync.plan import Scope, Selection
+from mmsync.plan.planner import same_engine
 from mmsync.printable import printable
-from mmsync.quantities import counted
+from mmsync.quantities import counted, human_bytes
 from mmsync.report.layout import columns, display_name, painter
-from mmsync.types import ServerName
+from mmsync.types import Desired, Observed, ServerName, file_key
 
 if TYPE_CHECKING:
     from mmsync.client import Model
+    from mmsync.connection import Connection
+    from mmsync.ledger import Ledger
 
 _EXAMPLES = """\b
 Examples:
@@ -46,7 +49,9 @@ def list_(manifest: ManifestOptions, selection: Selection, server: ServerOptions
     """List the server's models: name, engine, when it was updated (UTC) and its category.
 
     Where there is a manifest, a model is "managed" (listed in it), an "orphan" (inside its scope, not listed:
-    --prune would delete it) or "unmanaged" (none of its business). Hidden models are not in a server's list.
+    --prune would delete it) or "unmanaged" (none of its business); one that it lists and the server lacks is "missing".
+    Where the ledger knows the content, a managed model is shown as "in-step" or as one that "differs", which apply
+    would change, and its size. Hidden models are not in a server's list.
     """
     from mmsync.cli.session import connected, manifest_if_any  # noqa: PLC0415 - 75 ms for HTTP, not for --help
 
@@ -54,16 +59,23 @@ def list_(manifest: ManifestOptions, selection: Selection, server: ServerOptions
     target = resolve(server, found.server if found else None)
     with connected(target, jobs=1, if_missing="refuse") as connection:
         models = connection.client.get_models()
-    complain(rows(models)[1])
-    listed = listing(models, found, selection)
+        complain(rows(models)[1])
+        listed = listing(models, found, selection, connection)
+    lacking = missing(models, found, selection)
     if output_format == "json":
         rows_of_json = [row._asdict() for row in listed]
-        document = {"format_version": "1", "server": connection.server._asdict(), "models": rows_of_json}
+        document: dict[str, object] = {
+            "format_version": "1",
+            "server": connection.server._asdict(),
+            "models": rows_of_json,
+        }
+        if found:
+            document["missing"] = [{"name": row.name, "engine": row.engine} for row in lacking]
         answer(json.dumps(document, indent=2) + "\n")
     else:
-        if listed:
-            answer(render(listed, width=room_for(sys.stdout), colour=colour(sys.stdout)))
-        click.echo(tally(listed, connection.server), err=True)
+        if both := sorted([*listed, *lacking], key=lambda row: (row.name, str(row.id))):
+            answer(render(both, width=room_for(sys.stdout), colour=colour(sys.stdout)))
+        click.echo(tally(listed, connection.server, missing=len(lacking)), err=True)
     return ExitCode.DONE
 
 
@@ -93,11 +105,13 @@ def render(found: Sequence[Row], *, width: int | None, colour: bool) -> str:
     moments = [_moment(row.update_date) for row in found]
     kept = [("NAME", [display_name(row.name) for row in found]), ("ENGINE", [_cell(row.engine) for row in found])]
     if found[0].state:
-        kept.append(("STATE", [row.state or _NOTHING for row in found]))
+        kept.append(("STATE", [_state_cell(row) for row in found]))
     updated, date = ("UPDATED", moments), ("UPDATED", [moment.partition("T")[0] for moment in moments])
     category = ("CATEGORY", [_cell(row.category) for row in found])
-    # Where room is short, the time of day goes first, then the category, then the date.
-    tables = ([*kept, updated, category], [*kept, date, category], [*kept, date])
+    sizes_known = [_NOTHING if row.size is None else human_bytes(row.size) for row in found]
+    more = [("SIZE", sizes_known)] if any(row.size is not None for row in found) else []
+    # Where room is short, the size goes first, then the time of day, the category, the date.
+    tables = ([*kept, updated, category, *more], [*kept, updated, category], [*kept, date, category], [*kept, date])
     shown = next((table for table in tables if width is None or _fits(table, width)), kept)
     sizes = [_width(column) for column in shown]
     if width is not None:
@@ -136,7 +150,8 @@ _NOTHING = "-"
 class Row(NamedTuple):
     """A model of the list; what the server does not say is None. Dates are epoch milliseconds.
 
-    ``state`` is ``managed``, ``orphan`` or ``unmanaged``; None where there is no manifest to say so.
+    ``state`` is ``managed``, ``orphan`` or ``unmanaged``; None where there is no manifest to say so. ``in_step`` is
+    whether a managed model is as the manifest has it; content and size are those that the ledger knows.
     """
 
     name: str
@@ -149,37 +164,82 @@ class Row(NamedTuple):
     creation_date: int | None
     update_date: int | None
     state: str | None
+    in_step: bool | None = None
+    sha256: str | None = None
+    size: int | None = None
 
 
-def listing(models: Iterable[Model], manifest: Manifest | None, selection: Selection) -> list[Row]:
+def listing(
+    models: Iterable[Model], manifest: Manifest | None, selection: Selection, connection: Connection
+) -> list[Row]:
     """Return the selected models by name; rows without a name are left out."""
-    managed = {desired.name for desired in manifest.models} if manifest else set()
+    from mmsync.ledger import known_content  # noqa: PLC0415 - it brings SQLite, which --help does without
+
+    managed = {desired.name: desired for desired in manifest.models} if manifest else {}
+    images = connection.ledger.images(connection.server)
     there = [(model, row) for model in models for (row,) in rows([model])[0].values()]
     names = {*managed, *(row.name for _, row in there)}
     selection = selection.among(names)
     scope = Scope(manifest.scope, names) if manifest else None
-    found = [
-        Row(
+    found = []
+    for model, row in there:
+        if row.name not in selection:
+            continue
+        content = known_content(row, images)
+        desired = managed.get(row.name)
+        more = Row(
             category=_text(model.get("category")),
             output_type=_text(model.get("outputType")),
             state=None if scope is None else _state(row.name, managed, scope),
+            in_step=_in_step(desired, row, content[0] if content else None, connection.ledger) if desired else None,
+            sha256=content[0] if content else None,
+            size=content[1] if content else None,
             **row._asdict(),
         )
-        for model, row in there
-        if row.name in selection
-    ]
+        found.append(more)
     # A server may list a name twice; the ids, as text, then decide.
     return sorted(found, key=lambda row: (row.name, str(row.id)))
 
 
-def _state(name: str, managed: set[str], scope: Scope) -> str:
+def missing(models: Iterable[Model], manifest: Manifest | None, selection: Selection) -> list[Row]:
+    """Return the selected models that the manifest lists and the server lacks, by name."""
+    there = rows(models)[0]
+    listed = {desired.name: desired for desired in manifest.models} if manifest else {}
+    selection = selection.among({*listed, *there})
+    return [
+        Row(name, None, desired.engine, None, None, None, None, None, None, "missing")
+        for name, desired in sorted(listed.items())
+        if name not in there and name in selection
+    ]
+
+
+def _in_step(desired: Desired, row: Observed, sha256: str | None, ledger: Ledger) -> bool | None:
+    """Return whether a model is as its entry has it; None where the ledger does not know both contents."""
+    is_other_engine = row.engine is not None and not same_engine(row.engine, desired.engine)
+    if is_other_engine or desired.description not in (None, row.description or ""):
+        return False
+    try:
+        content = ledger.get(file_key(os.stat(desired.path)))  # noqa: PTH116 - paths stay text
+    except (OSError, ValueError):
+        return None
+    return content.sha256 == sha256 if content and sha256 else None
+
+
+def _state_cell(row: Row) -> str:
+    if row.in_step is None:
+        return row.state or _NOTHING
+    return "in-step" if row.in_step else "differs"
+
+
+def _state(name: str, managed: Container[str], scope: Scope) -> str:
     return "managed" if name in managed else "orphan" if name in scope else "unmanaged"
 
 
-def tally(found: Sequence[Row], server: ServerName) -> str:
+def tally(found: Sequence[Row], server: ServerName, *, missing: int = 0) -> str:
     """Return the counts in one line."""
     counts = Counter(row.state for row in found)
     parts = [f"{counts[state]:,} {state}" for state in ("managed", "orphan", "unmanaged") if counts[state]]
+    parts += [f"{missing:,} missing"] if missing else []
     where = printable(server.url) + (f", domain {printable(server.domain)}" if server.domain else "")
     states = f": {', '.join(parts)}" if parts else ""
     return f"{counted(len(found), 'model') if found else 'No models'} on {where}{states}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -26,6 +27,7 @@ _COMMANDS = {
     "watch": "Keep the server in step with a models folder, for ever.",
     "status": "Show what a watcher knows: what is live, what is wrong.",
     "init": "Write a first models.yaml for a folder of model files.",
+    "add": "Add model files to a manifest, which stays as it is written.",
     "import": "Write a manifest and model files from what a server holds.",
     "list": "List the server's models.",
     "show": "Print one model of the server whole.",
@@ -33,6 +35,7 @@ _COMMANDS = {
     "pull": "Download model files from the server.",
     "serve": "Run the embedded Model Manager server.",
     "schema": "Print the JSON Schema of models.yaml.",
+    "completion": "Print what lets a shell complete commands, models and profiles.",
     "ci": "Plans by pull request: for workflows on GitHub.",
 }
 
@@ -106,11 +109,7 @@ def _run(args: Sequence[str] | None) -> int:
 def _run_command(args: Sequence[str] | None) -> int:
     words = sys.argv[1:] if args is None else list(args)
     try:
-        if words == ["--version"]:  # asked for alone, it needs no translations: 1 ms of 35
-            click.echo(f"mmsync, version {__version__}")
-            code = ExitCode.DONE
-        else:
-            code = cli.main(args=words, prog_name="mmsync", standalone_mode=False)
+        code = _call(words)
         sys.stdout.flush()
     except click.exceptions.Exit as request:
         return request.exit_code
@@ -136,3 +135,15 @@ def _run_command(args: Sequence[str] | None) -> int:
     else:
         return code if isinstance(code, int) else ExitCode.DONE
     return ExitCode.FAILURE
+
+
+def _call(words: Sequence[str]) -> object:
+    """Run the command that is called and return what it returns."""
+    if words == ["--version"]:  # asked for alone, it needs no translations: 1 ms of 35
+        click.echo(f"mmsync, version {__version__}")
+        return ExitCode.DONE
+    if instruction := os.environ.get("_MMSYNC_COMPLETE"):  # a shell asks, at the press of a key
+        from mmsync.cli.completion import complete  # noqa: PLC0415 - 15 ms, for shells alone
+
+        return complete(cli, instruction)
+    return cli.main(args=words, prog_name="mmsync", standalone_mode=False)

@@ -28,7 +28,7 @@ Examples:
 
 
 @click.command("pull", epilog=_EXAMPLES)
-@click.argument("names", metavar="[NAME...]", nargs=-1)
+@click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=opt.complete_models)
 @click.option("--all", "every", is_flag=True, help="Every model the server lists.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Not models whose name matches; may be repeated.")
 @opt.to_option("Where to; made where missing.")

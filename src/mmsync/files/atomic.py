@@ -8,6 +8,7 @@ import functools
 import io
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -129,3 +130,20 @@ def write_new(target: Path, text: str, *, replace: bool = False) -> None:
     with draft_in(target.parent) as draft:
         draft.file.write(text.encode())
         draft.become(target, replace=replace)
+
+
+def rewrite(path: Path, data: bytes, *, was: bytes) -> None:
+    """Replace a file's content whole or not at all; its mode stays, and a link is written through.
+
+    Raises `FileExistsError` where it no longer holds what it ``was``, and an OSError of the disk.
+    """
+    target = Path(os.path.realpath(path))
+    with draft_in(target.parent) as draft:
+        draft.file.write(data)
+        status = target.stat()
+        with contextlib.suppress(OSError, AttributeError):  # only root can give a file away, and Windows has no owners
+            os.chown(draft.path, status.st_uid, status.st_gid)
+        draft.path.chmod(stat.S_IMODE(status.st_mode))
+        if target.read_bytes() != was:
+            raise FileExistsError(errno.EEXIST, "it was changed meanwhile", str(path))
+        draft.become(target, replace=True)

@@ -12,7 +12,7 @@ from typing import Protocol
 from mmsync.engines import EXTENSIONS
 from mmsync.errors import FileError, WrongFormat
 from mmsync.files.digest import is_racy, opened, require_same, translated
-from mmsync.formats import FormatError, Signature, claims_to_be_pointer, inspect
+from mmsync.formats import FormatError, Signature, claims_to_be_pointer, inspect, mistaken_for
 from mmsync.formats.types import read_at
 from mmsync.types import Content, Desired, FileKey, Shape, file_key
 
@@ -138,6 +138,12 @@ def guess_engine(path: str) -> str | None:
         return by_extension[0] if len(by_extension) == 1 else None
     candidates = _candidates(head, extension, by_extension)
     return next((engine for engine in candidates if not format_error(path, engine)), None)
+
+
+def mistaken_kind(path: str) -> str | None:
+    """Return what a file is, with its article, that is none of the models its name promises; None where unknown."""
+    with opened(path) as (descriptor, _status), translated(path):
+        return mistaken_for(read_at(descriptor, 64 * 1024, 0))
 
 
 def _candidates(head: bytes, extension: str, by_extension: Sequence[str]) -> Sequence[str]:

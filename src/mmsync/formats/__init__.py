@@ -3,7 +3,17 @@
 Each format has a module that reads what it must and no more, and raises `FormatError` or returns the `Signature`.
 """
 
-from mmsync.formats.detect import INSPECTOR, claims_to_be_pointer, inspect, is_known, signature
+from mmsync.formats.detect import INSPECTOR, claims_to_be_pointer, inspect, is_known, mistaken_for, signature
 from mmsync.formats.types import Field, FormatError, Signature
 
-__all__ = ["INSPECTOR", "Field", "FormatError", "Signature", "claims_to_be_pointer", "inspect", "is_known", "signature"]
+__all__ = [
+    "INSPECTOR",
+    "Field",
+    "FormatError",
+    "Signature",
+    "claims_to_be_pointer",
+    "inspect",
+    "is_known",
+    "mistaken_for",
+    "signature",
+]

@@ -4,12 +4,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 from mmsync.manifest.reader import manifests_in, read_manifest, schema
-from mmsync.manifest.types import DiscoverRule, Manifest, ServerSettings
+from mmsync.manifest.types import SCHEMA_NAME, DiscoverRule, Manifest, ServerSettings
 
 if TYPE_CHECKING:
     from mmsync.manifest.discovery import Discovery, discover
 
 __all__ = [
+    "SCHEMA_NAME",
     "DiscoverRule",
     "Discovery",
     "Manifest",

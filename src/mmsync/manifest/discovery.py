@@ -15,7 +15,7 @@ from mmsync.files.allowed_paths import AllowedPaths
 from mmsync.manifest.discover_rules import PLACEHOLDER
 from mmsync.manifest.entries import in_folder, outside
 from mmsync.manifest.nodes import name_error
-from mmsync.manifest.types import DiscoverRule
+from mmsync.manifest.types import SCHEMA_NAME, DiscoverRule
 from mmsync.printable import printable
 from mmsync.types import Desired, Diagnostic, Patterns, is_glob
 
@@ -119,7 +119,8 @@ class Walk:
                 if is_folder or at == len(self._parts) - 1:
                     self.aside[path] = None
                 continue
-            if not is_folder and at == len(self._parts) - 1:
+            # The schema that `init` puts beside a manifest is JSON, as some models are.
+            if not is_folder and at == len(self._parts) - 1 and entry.name != SCHEMA_NAME:
                 self.matches[path] = is_link
             if is_folder and (deep or at < len(self._parts) - 1):
                 waiting = self._behind_links if is_link else self._real

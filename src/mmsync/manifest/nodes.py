@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TypeVar
 
-from mmsync.engines import EXTENSIONS
+from mmsync.engines import EXTENSIONS, normalised
 from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, SEQ, STR, Page, nearest
 from mmsync.printable import printable
 
@@ -123,11 +123,19 @@ def description_text(page: Page, node: Node, what: str) -> str | None:
 
 
 def engine_text(page: Page, node: Node, what: str) -> str | None:
-    """Return the code of an engine, or None once the error is noted; an unknown engine is no error."""
+    """Return the code of an engine, or None once the error is noted; an unknown engine is no error.
+
+    A known one in another case is read as the one that it is, and said: the server would refuse it as it is written.
+    """
     engine = text(page, node, what)
     if engine is not None and (error := engine_error(engine)):
         page.add_error(node, "bad-engine", *error)
         return None
+    if engine is not None and (code := normalised(engine)) != engine:
+        page.add_warning(
+            node, "engine-case", f"the engine {printable(engine, 60)} is spelt {code}", f"write {code}; it is read so"
+        )
+        return code
     return engine
 
 
@@ -227,8 +235,6 @@ def engine_warning(engine: str) -> tuple[str, str, str] | None:
     if engine in EXTENSIONS:
         return None
     shown = printable(engine, 60)
-    if engine.upper() in EXTENSIONS:
-        return "engine-case", f"the engine {shown} is spelt {engine.upper()}", f"write {engine.upper()}"
     meant = nearest(engine, EXTENSIONS)
     hint = f"did you mean {meant}?" if meant else f"known engines: {', '.join(EXTENSIONS)}"
     return "unknown-engine", f"the engine {shown} is not a known one; the server may refuse it", hint

@@ -9,6 +9,9 @@ from types import MappingProxyType
 
 from mmsync.types import Desired, Diagnostic, Source
 
+SCHEMA_NAME = "models.schema.json"
+"""What the schema is called where it lies beside a manifest, for editors: never a model."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:

@@ -21,7 +21,7 @@ _ESCAPED = re.compile(
     "[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_BLOCK_INDENT = "      "
+_BLOCK_INDENT = "      "  # of a text of several lines, below an entry's keys
 
 
 class Entry(NamedTuple):
@@ -61,7 +61,7 @@ def manifest_text(
     if server:
         parts.append("server:\n" + "".join(f"  {key}: {scalar(value)}\n" for key, value in server.items()))
     if scope_hint:
-        globs = ", ".join(_quoted(glob) for glob in scope_hint)
+        globs = ", ".join(quoted(glob) for glob in scope_hint)
         parts.append(
             "# The names this file owns. Without it nothing is ever deleted; with it, `--prune` deletes the models\n"
             "# on the server that match and are not listed here.\n" + comment(f"scope: [{globs}]") + "\n"
@@ -84,10 +84,11 @@ def scalar(text: str) -> str:
 
     Raises `ValueError` where it holds a lone surrogate, which no YAML can.
     """
-    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else _quoted(text)
+    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else quoted(text)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return ``text`` in double quotes; raises what `scalar` does."""
     if _SURROGATE.search(text):
         raise ValueError("a lone surrogate cannot be written in YAML")
     # JSON's escapes are all YAML's as well (YAML 1.2, section 1.3); what is left over is what only YAML minds.
@@ -105,18 +106,18 @@ def _entry(entry: Entry) -> str:
         lines.append(f"    engine: {scalar(entry.engine)}\n")
     lines.append(f"    file: {scalar(entry.file)}\n")
     if entry.description is not None:
-        lines.append(f"    description: {_prose(entry.description)}\n")
+        lines.append(f"    description: {prose(entry.description, _BLOCK_INDENT)}\n")
     if entry.sha256 is not None:
         lines.append(f'    sha256: "{entry.sha256}"\n')  # all digits would be a number
     return "".join(lines)
 
 
-def _prose(text: str) -> str:
-    """Return a text of several lines as a block, where a block keeps it; anything else as one scalar."""
+def prose(text: str, indent: str) -> str:
+    """Return a text of several lines as a block below its key, where a block keeps it; anything else as one scalar."""
     body = text.removesuffix("\n")
     lines = body.split("\n")
     keeps = all(line == line.strip() and not _ESCAPED.search(line) for line in lines) and lines[0] and lines[-1]
     if len(lines) < 2 or not keeps:  # noqa: PLR2004 - two lines make a block
         return scalar(text)
     style = "|" if text.endswith("\n") else "|-"
-    return style + "".join(f"\n{_BLOCK_INDENT}{line}" if line else "\n" for line in lines)
+    return style + "".join(f"\n{indent}{line}" if line else "\n" for line in lines)

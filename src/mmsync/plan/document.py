@@ -175,6 +175,7 @@ def change_entry(change: Change) -> dict[str, Any]:
         "evidence": change.evidence,
         "source": {"file": change.source.file, "line": change.source.line} if change.source else None,
         "signatures": signatures_entry(change.signatures) if change.signatures else None,
+        "renamed_from": change.renamed_from,
     }
 
 

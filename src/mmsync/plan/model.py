@@ -98,6 +98,7 @@ class Change:
         content: What the model file held when the plan was made, for apply; None for a delete.
         signatures: What the model takes and answers before and after, of a change that sends other bytes or names
             another engine; None where one side is not known.
+        renamed_from: Of an add, the orphan that alone holds the same content: most likely it was given another name.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Change:
     desired: Desired | None = field(default=None, compare=False)
     content: Content | None = field(default=None, compare=False)
     signatures: Signatures | None = field(default=None, compare=False)
+    renamed_from: str | None = None
 
     @property
     def uploads(self) -> bool:
@@ -295,9 +297,9 @@ class Sides(NamedTuple):
     signatures: Signatures | None = None
 
 
-def before(there: Observed, evidence: Evidence | None) -> Before:
-    """Return the server's side as a change shows it."""
-    sha256, size = (evidence.sha256, evidence.size) if evidence else (None, None)
+def before(there: Observed, evidence: Evidence | None, known: tuple[str | None, int | None] = (None, None)) -> Before:
+    """Return the server's side as a change shows it; without evidence, content and size are those ``known``."""
+    sha256, size = (evidence.sha256, evidence.size) if evidence else known
     return Before(there.id, there.engine, there.description, there.image_id, there.update_date, sha256, size)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -29,6 +31,8 @@ class Situation(NamedTuple):
     ambiguous: frozenset[str] = frozenset()  # names the server lists more than once; they are in no ``observed``
     # by name, a description as it was sent and as the server shows it: no difference
     descriptions: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    # by name, digest and size of what models in no manifest are known to hold, as far as no request is needed for it
+    known: Mapping[str, tuple[str, int]] = MappingProxyType({})
     diagnostics: Sequence[Diagnostic] = ()  # from reading and observing, to be passed on
     signatures: Mapping[str, Signatures] = MappingProxyType(
         {}
@@ -85,7 +89,7 @@ def compare(
     others = [name for name in (*observed, *ambiguous) if name not in listed]
     orphans = sorted(name for name in others if name in situation.scope and name in selection)
     deletes, refused, told = _prune(situation, selection, guards, orphans, len(listed)) if prune else ([], (), [])
-    changes += deletes
+    changes = _with_renames(changes, orphans, situation.known) + deletes
     diagnostics += told
     diagnostics += _uninspected(changes)
     options = (*selection.flags(), *(("--prune",) if prune else ()))
@@ -129,8 +133,38 @@ def _prune(
             told.append(Diagnostic("info", "plan/scope", what))
     owned = sum(name in scope for name in observed)
     refused = check_guards(guards, deletes=len(doomed), owned=owned, listed=listed) if doomed else ()
-    deletes = [Change(name, "delete", (), before(observed[name], None), None, "none", None) for name in doomed]
+    deletes = [
+        Change(
+            name,
+            "delete",
+            (),
+            before(observed[name], None, situation.known.get(name, (None, None))),
+            None,
+            "none",
+            None,
+        )
+        for name in doomed
+    ]
     return deletes, refused, told
+
+
+def _with_renames(changes: list[Change], orphans: Sequence[str], known: Mapping[str, tuple[str, int]]) -> list[Change]:
+    """Return the changes; an add says which orphan holds its content, where one alone does and no other add has it."""
+    old: dict[str, list[str]] = {}
+    for name in orphans:
+        if name in known:
+            old.setdefault(known[name][0], []).append(name)
+    if not old:
+        return changes
+    new = Counter(change.after.sha256 for change in changes if change.action == "add" and change.after)
+    return [
+        replace(change, renamed_from=old[change.after.sha256][0])
+        if change.action == "add"
+        and change.after
+        and new[change.after.sha256] == len(old.get(change.after.sha256, ())) == 1
+        else change
+        for change in changes
+    ]
 
 
 def _rank(diagnostic: Diagnostic) -> tuple[bool, int, tuple[str, int, int], str, str, str]:

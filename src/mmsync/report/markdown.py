@@ -7,19 +7,19 @@ until the room is used; what is left out is counted where it would stand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 from mmsync.apply.outcome import Outcome, Status
 from mmsync.plan.guards import CHANGED
-from mmsync.plan.model import Action, Change, Plan, Signatures
+from mmsync.plan.model import Action, Before, Change, Plan, Signatures
 from mmsync.quantities import human_bytes
 from mmsync.report.format import diff_texts, quoted
 from mmsync.report.github import code, size
 from mmsync.report.layout import EVIDENCE, as_before, content_side, contents, place
 from mmsync.report.outcome_text import applied_sentence, done_clause, left_clause, tally
-from mmsync.report.plan_text import unchanged_sentence, unmanaged_sentence
+from mmsync.report.plan_text import RENAMED, unchanged_sentence, unmanaged_sentence
 from mmsync.report.signatures import input_rows, left_out
 from mmsync.types import Diagnostic
 
@@ -38,6 +38,13 @@ _LONGEST_MESSAGE = 1000
 
 def _item(text: str, *below: str) -> str:
     return f"- {text}\n" + "".join(f"  - {line}\n" for line in below)
+
+
+def _deleted_lines(before: Before) -> Iterator[str]:
+    if before.sha256:
+        yield f"content {code(content_side(before.sha256, before.size))}"
+    if before.description:
+        yield f"description {code(quoted(before.description, _LONGEST_TEXT), 2 * _LONGEST_TEXT)}"
 
 
 def _change_item(change: Change) -> str:
@@ -63,6 +70,10 @@ def _change_item(change: Change) -> str:
         below.append(f"description {code(old, 2 * _LONGEST_TEXT)} → {code(new, 2 * _LONGEST_TEXT)}")
     elif after and change.action == "add" and after.description:
         below.append(f"description {code(quoted(after.description, _LONGEST_TEXT), 2 * _LONGEST_TEXT)}")
+    if change.renamed_from is not None:
+        below.append(f"renamed from {code(change.renamed_from, _LONGEST_NAME)} {RENAMED}")
+    if before and not after:
+        below += _deleted_lines(before)
     if after:
         where = f", listed in {code(place(change.source), _LONGEST_PATH)}" if change.source else ""
         below.append(f"file {code(after.file, _LONGEST_PATH)}{where}")

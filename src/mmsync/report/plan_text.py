@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from shlex import quote
 
 from mmsync.plan.guards import CHANGED
-from mmsync.plan.model import Change, Plan, Signatures
+from mmsync.plan.model import Before, Change, Plan, Signatures
 from mmsync.printable import printable
 from mmsync.quantities import counted, human_bytes
 from mmsync.report.diagnostics import NAMES_SHOWN, blocked_blocks, by_model, diagnostic_lines, joined, unknown_blocks
@@ -36,6 +36,10 @@ from mmsync.report.signatures import input_rows, left_out
 
 _LABEL = 13  # the width of the longest label, "description", and two spaces
 _INDENT = "    "
+RENAMED = (
+    "(the same content; a server renames nothing: the new name is added, the old one stays unless --prune deletes it)"
+)
+"""What to say behind the old name of an add."""
 
 
 def change_block(change: Change, width: int, paint: Paint) -> list[str]:
@@ -63,6 +67,8 @@ def change_block(change: Change, width: int, paint: Paint) -> list[str]:
 def _rows(change: Change, room: int, paint: Paint) -> Iterator[tuple[str, list[Piece], Style | None]]:
     """Yield labels, what stands beside each, and the style of the whole of that, if one."""
     before, after = change.before, change.after
+    if before and not after:
+        yield from _deleted_rows(before, room)
     if before and after and "engine" in change.reasons:
         old = display_engine(before.engine or "unknown")
         yield "engine", _arrow(old, display_engine(after.engine), paint), None
@@ -75,21 +81,35 @@ def _rows(change: Change, room: int, paint: Paint) -> Iterator[tuple[str, list[P
     if change.signatures:
         yield from _signature_rows(change.signatures, paint)
     if before and after and "description" in change.reasons:
-        old, new = diff_texts(before.description, after.description, limit=2 * room)
-        if columns(old) + columns(new) + 3 <= room:
-            yield "description", _arrow(old, new, paint), None
-        else:
-            yield "description", [Piece("-"), *prose(old, room - 2)], "delete"
-            yield "", [Piece("+"), *prose(new, room - 2)], "add"
+        yield from _description_rows(before.description, after.description, room, paint)
     elif after and after.description and change.action == "add":
         yield "description", prose(quoted(after.description, 2 * room), room), None
+    if change.renamed_from is not None:
+        yield "renamed from", [Piece(display_name(change.renamed_from)), *words(RENAMED)], None
     if after:
         pieces = [Piece(display_path(after.file))]
         if change.source:
             pieces.append(Piece(paint(f"({place(change.source)})", "faint")))
         yield "file", pieces, None
+
+
+def _description_rows(
+    before: str | None, after: str | None, room: int, paint: Paint
+) -> Iterator[tuple[str, list[Piece], Style | None]]:
+    old, new = diff_texts(before, after, limit=2 * room)
+    if columns(old) + columns(new) + 3 <= room:
+        yield "description", _arrow(old, new, paint), None
     else:
-        yield "why", words("inside the scope, but in no manifest"), None
+        yield "description", [Piece("-"), *prose(old, room - 2)], "delete"
+        yield "", [Piece("+"), *prose(new, room - 2)], "add"
+
+
+def _deleted_rows(before: Before, room: int) -> Iterator[tuple[str, list[Piece], Style | None]]:
+    if before.sha256:
+        yield "content", [Piece(content_side(before.sha256, before.size))], None
+    if before.description:
+        yield "description", prose(quoted(before.description, 2 * room), room), None
+    yield "why", words("inside the scope, but in no manifest"), None
 
 
 def _signature_rows(signatures: Signatures, paint: Paint) -> Iterator[tuple[str, list[Piece], Style | None]]:
