@@ -23,7 +23,17 @@ from mmsync.files.inspection import Inspection, inspected
 from mmsync.ledger import known_content
 from mmsync.manifest import Manifest
 from mmsync.observe import observe, row_of, rows
-from mmsync.plan import Options, Plan, Scope, Situation, changed_guards, compare, differences, guards_of
+from mmsync.plan import (
+    Options,
+    Plan,
+    Scope,
+    Situation,
+    changed_guards,
+    compare,
+    differences,
+    guards_of,
+    unprotected_warning,
+)
 from mmsync.printable import printable
 from mmsync.types import Content, Diagnostic, Observed
 
@@ -98,6 +108,9 @@ def make_plan(
     )
     guards = guards_of(manifest.scope, manifest.models)
     before = ledger.guards(server, manifest.paths)
+    protected = frozenset(desired.name for desired in manifest.models if desired.protect)
+    unprotected = frozenset(desired.name for desired in manifest.models if not desired.protect)
+    unprotected &= ledger.protected(server, manifest.paths)
     situation = Situation(
         server=server,
         manifests=manifest.paths,
@@ -108,10 +121,21 @@ def make_plan(
         scope=Scope(manifest.scope, known={*contents, *listed}),
         ambiguous=ambiguous,
         descriptions=ledger.descriptions(server),
-        diagnostics=(*manifest.warnings, *odd, *(changed_guards(before, guards) if before else ())),
+        diagnostics=(
+            *manifest.warnings,
+            *odd,
+            *(changed_guards(before, guards) if before else ()),
+            *unprotected_warning(unprotected),
+        ),
+        protected=ledger.protected(server),
+        latest=frozenset(
+            name
+            for name, content in contents.items()
+            if name in protected and isinstance(content, Content) and ledger.is_latest(server, name, content.sha256)
+        ),
     )
     made = compare(situation, selection=options.selection, guards=options.guards, prune=options.prune)
-    return replace(made, manifest_guards=guards)
+    return replace(made, manifest_guards=guards, protected=protected, unprotected=unprotected)
 
 
 def apply_plan(
@@ -143,10 +167,12 @@ def apply_plan(
     """
     from mmsync.apply.executor import apply_changes  # noqa: PLC0415 - 2 ms, which a plan alone does without
 
+    ledger = connection.ledger
+    ledger.learn_protected(plan.server, plan.manifests, plan.protected, plan.unprotected)
     if plan.refusals:
         raise PlanRefused("the plan is refused; nothing was written", plan.refusals)
     outcomes: tuple[Outcome, ...] = ()
-    client, ledger = connection.client, connection.ledger
+    client = connection.client
     with contextlib.ExitStack() as stack:
         recorder = stack.enter_context(audit.record(plan)) if audit and plan.changes else None
         record = recorder.attempted if recorder else None
@@ -159,6 +185,9 @@ def apply_plan(
                     recorder.settled(outcomes)
             if on_event:
                 on_event(event)
+    ledger.forget_protected(
+        plan.server, [each.change.name for each in outcomes if each.ok and each.change.action == "delete"]
+    )
     if not plan.has_errors and all(outcome.ok for outcome in outcomes):
         ledger.learn_guards(plan.server, plan.manifests, plan.manifest_guards)
     return outcomes

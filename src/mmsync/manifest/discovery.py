@@ -243,7 +243,8 @@ class _Search:
             return None
         known.append(path)
         may_change = rule.allow_signature_change
-        return Desired(name, rule.engine, file, path, rule.description, None, may_change, rule.source, rule.inspect)
+        own = rule.source, rule.inspect, rule.protect
+        return Desired(name, rule.engine, file, path, rule.description, None, may_change, *own)
 
     def _diagnostic(
         self, rule: DiscoverRule, code: str, summary: str, hint: str, *, model: str = "", warning: bool = False

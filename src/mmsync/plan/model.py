@@ -23,6 +23,8 @@ from mmsync.types import (
 
 Action = Literal["add", "change", "delete", "none"]
 Reason = Literal["engine", "content", "description"]
+Protection = Literal["", "protected", "lifted"]
+"""Whether a model is protected (``protect: true``), and whether ``--allow-protected`` lifts that for the run."""
 
 
 class Before(NamedTuple):
@@ -61,6 +63,7 @@ class Change:
         source: The manifest's entry; None for a delete.
         desired: The manifest's entry itself, for apply; None for a delete.
         content: What the model file held when the plan was made, for apply; None for a delete.
+        protection: Whether the model is protected.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Change:
     source: Source | None
     desired: Desired | None = field(default=None, compare=False)
     content: Content | None = field(default=None, compare=False)
+    protection: Protection = ""
 
     @property
     def uploads(self) -> bool:
@@ -140,11 +144,14 @@ class Guards:
         max_delete_percent: At most this share of the owned models, where there are ten or more
             (``--max-delete-percent``).
         allow_empty: Whether a manifest that lists nothing may prune (``--allow-empty``).
+        allow_protected: The names, letter for letter, of protected models that may be deleted, or replaced by another
+            engine or signature (``--allow-protected``).
     """
 
     max_delete: int = 5
     max_delete_percent: int = 30
     allow_empty: bool = False
+    allow_protected: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +208,8 @@ class Plan:
         selection: Which part of the manifest it covers.
         prune: Whether orphans were to be deleted.
         manifest_guards: The manifest's own guards, to be remembered once it is applied.
+        protected: Names that the manifest protects, to be remembered as soon as it is applied.
+        unprotected: Names that it lists, and protected before.
     """
 
     server: ServerName
@@ -216,6 +225,8 @@ class Plan:
     selection: Selection = Selection()
     prune: bool = False
     manifest_guards: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    protected: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    unprotected: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     @property
     def summary(self) -> Summary:
@@ -260,14 +271,18 @@ def before(there: Observed, evidence: Evidence | None) -> Before:
     return Before(there.id, there.engine, there.description, there.image_id, there.update_date, sha256, size)
 
 
-def change_of(sides: Sides, reasons: tuple[Reason, ...]) -> Change:
-    """Return the add, the change for these reasons, or with none of them the unchanged model."""
+def change_of(sides: Sides, reasons: tuple[Reason, ...], lifted: Collection[str] = ()) -> Change:
+    """Return the add, the change for these reasons, or with none of them the unchanged model.
+
+    ``lifted`` are the names whose protection is lifted.
+    """
     desired, content, there, evidence = sides
     action: Action = "add" if there is None else "change" if reasons else "none"
     was = before(there, evidence) if there else None
     after = After(desired.engine, desired.description, desired.file, content.sha256, content.size)
     source = evidence.source if evidence else "none"
-    return Change(desired.name, action, reasons, was, after, source, desired.source, desired, content)
+    protection: Protection = "" if not desired.protect else "lifted" if desired.name in lifted else "protected"
+    return Change(desired.name, action, reasons, was, after, source, desired.source, desired, content, protection)
 
 
 class Unchanged(Sequence[Change]):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from mmsync.errors import FileError, WrongFormat
 from mmsync.files.digest import pull_command
 from mmsync.formats import is_known
-from mmsync.plan.guards import CHANGED, check_guards
+from mmsync.plan.guards import CHANGED, PROTECTED, check_guards, protected_error
 from mmsync.plan.model import Change, Guards, Plan, Reason, Selection, Sides, Unchanged, before, change_of
 from mmsync.plan.selection import Scope, missed, quoted
 from mmsync.printable import few, printable
@@ -30,6 +30,8 @@ class Situation(NamedTuple):
     # by name, a description as it was sent and as the server shows it: no difference
     descriptions: Mapping[str, tuple[str, str]] = MappingProxyType({})
     diagnostics: Sequence[Diagnostic] = ()  # from reading and observing, to be passed on
+    protected: Collection[str] = frozenset()  # names that a manifest protected when it was last applied
+    latest: Collection[str] = frozenset()  # protected names whose content wanted is the one last verified there
 
 
 def compare(
@@ -61,8 +63,12 @@ def compare(
         there = observed.get(name)
         evidence = situation.evidence.get(name) if there else None
         reasons = _reasons(desired, there, evidence, situation.descriptions) if there else ()
+        if there and "engine" in reasons and (kept := _kept_engine(desired, there, reasons, situation, guards)):
+            blocked.append(name)
+            diagnostics.append(kept)
+            continue
         if there is None or reasons:
-            changes.append(change_of(Sides(desired, content, there, evidence), reasons))
+            changes.append(change_of(Sides(desired, content, there, evidence), reasons, guards.allow_protected))
             if content.lfs and changes[-1].uploads:
                 what = f"{printable(desired.file)} is a Git LFS pointer; apply will need the model itself"
                 hint = f"before applying: {pull_command(desired.path)}"
@@ -79,6 +85,8 @@ def compare(
     deletes, refused, told = _prune(situation, selection, guards, orphans, len(listed)) if prune else ([], (), [])
     changes += deletes
     diagnostics += told
+    blocked += [one.model for one in told if one.code == PROTECTED]
+    diagnostics += _unknown_names(guards, {*listed, *observed, *ambiguous})
     diagnostics += _uninspected(changes)
     options = (*selection.flags(), *(("--prune",) if prune else ()))
     if options:
@@ -99,6 +107,18 @@ def compare(
     )
 
 
+def _kept_engine(
+    desired: Desired, there: Observed, reasons: Sequence[Reason], situation: Situation, guards: Guards
+) -> Diagnostic | None:
+    """Return the error that a protected model keeps its engine, or None where it may get another."""
+    # To put back what was last verified, in place of other content and its engine, is what protects it.
+    is_restored = desired.name in situation.latest and "content" in reasons
+    if not desired.protect or desired.name in guards.allow_protected or is_restored:
+        return None
+    what = f"its engine would be {printable(desired.engine, 60)}, is {printable(there.engine or '', 60)}"
+    return protected_error(desired.name, what, desired.source)
+
+
 def _prune(
     situation: Situation, selection: Selection, guards: Guards, orphans: Sequence[str], listed: int
 ) -> tuple[list[Change], tuple[Diagnostic, ...], list[Diagnostic]]:
@@ -114,14 +134,42 @@ def _prune(
         return [], (), [Diagnostic("warning", "guard/partial", what, hint)]
     told = [_ambiguous(name) for name in orphans if name in ambiguous]
     doomed = [name for name in orphans if name not in ambiguous]
+    kept = [name for name in doomed if name in situation.protected and name not in guards.allow_protected]
+    told += [protected_error(name, "nothing lists it any more: it would be deleted") for name in kept]
+    doomed = [name for name in doomed if name not in kept]
     for glob, names in scope.owners(doomed).items():
         if is_glob(glob):
             what = f"Through the pattern {printable(glob, 60)} of scope this plan deletes {few(names)}"
             told.append(Diagnostic("info", "plan/scope", what))
     owned = sum(name in scope for name in observed)
     refused = check_guards(guards, deletes=len(doomed), owned=owned, listed=listed) if doomed else ()
-    deletes = [Change(name, "delete", (), before(observed[name], None), None, "none", None) for name in doomed]
+    deletes = [
+        Change(
+            name,
+            "delete",
+            (),
+            before(observed[name], None),
+            None,
+            "none",
+            None,
+            protection="lifted" if name in situation.protected else "",
+        )
+        for name in doomed
+    ]
     return deletes, refused, told
+
+
+def _unknown_names(guards: Guards, known: Collection[str]) -> list[Diagnostic]:
+    """Return a warning for each name of --allow-protected that no model has."""
+    return [
+        Diagnostic(
+            "warning",
+            "plan/allow-protected",
+            f"no model is named {printable(repr(name), 100)}, which --allow-protected gives",
+            "it takes names letter for letter, no patterns",
+        )
+        for name in sorted(guards.allow_protected - set(known))
+    ]
 
 
 def _rank(diagnostic: Diagnostic) -> tuple[bool, int, tuple[str, int, int], str, str, str]:

@@ -16,7 +16,7 @@ from mmsync.plan.guards import CHANGED
 from mmsync.plan.model import Action, Change, Plan
 from mmsync.report.format import diff_texts, human_bytes, quoted
 from mmsync.report.github import code, size
-from mmsync.report.layout import EVIDENCE, as_before, content_side, contents, place
+from mmsync.report.layout import EVIDENCE, PROTECTIONS, as_before, content_side, contents, place
 from mmsync.report.outcome_text import applied_sentence, done_clause, left_clause, tally
 from mmsync.report.plan_text import unchanged_sentence, unmanaged_sentence
 from mmsync.types import Diagnostic
@@ -45,6 +45,7 @@ def _change_item(change: Change) -> str:
     head = f"**{code(change.name, _LONGEST_NAME)}**"
     if side and side.engine:
         head += f" {code(side.engine)}"
+    head += f", {word}" if (word := PROTECTIONS[change.protection]) else ""
     below: list[str] = []
     if before and after and "engine" in change.reasons:
         below.append(f"engine {code(before.engine or 'unknown')} → {code(after.engine)}")

@@ -212,6 +212,8 @@ class Reconciler:
                 clashes = {name: clash for name, clash in current.clashes.items() if name in read.contents}
                 contents = {**read.contents, **clashes}
                 plan = make_plan(manifest, connection, options, contents=contents, on_event=planning)
+            # What is protected is remembered whether or not anything is to be changed.
+            connection.ledger.learn_protected(plan.server, plan.manifests, plan.protected, plan.unprotected)
             filtered = self.change_filter.select(plan, now, listed=len(manifest.models))
             plan = replace(plan, changes=filtered.changes, refusals=())  # what a guard forbids is not among them
             outcomes: tuple[Outcome, ...] = ()
