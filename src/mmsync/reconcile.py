@@ -39,6 +39,7 @@ from mmsync.types import Content, Diagnostic, Observed
 
 if TYPE_CHECKING:
     from mmsync.apply.audit import AuditFile
+    from mmsync.apply.backup import Backup
     from mmsync.apply.executor import Stop
 
 __all__ = ["Options", "apply_plan", "check_saved", "make_plan"]
@@ -147,6 +148,7 @@ def apply_plan(
     fail_fast: bool = False,
     on_event: Callable[[Event], None] | None = None,
     audit: AuditFile | None = None,
+    backup: Backup | None = None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> tuple[Outcome, ...]:
     """Carry out a plan and return what became of each change, in the plan's order.
@@ -159,6 +161,7 @@ def apply_plan(
         fail_fast: Whether the first failure ends the run.
         on_event: Called with every event, always from the calling thread.
         audit: Gets a record of what is done; where that cannot be written nothing more begins, and its ``error`` says why.
+        backup: Gets what is replaced or deleted, before anything is; its ``undo`` says afterwards what puts it back.
         sleep: Waits so many seconds, for a server whose list is behind.
 
     Raises:
@@ -177,12 +180,14 @@ def apply_plan(
         recorder = stack.enter_context(audit.record(plan)) if audit and plan.changes else None
         record = recorder.attempted if recorder else None
         for event in apply_changes(
-            plan, client, ledger, jobs=jobs, stop=stop, fail_fast=fail_fast, record=record, sleep=sleep
+            plan, client, ledger, jobs=jobs, stop=stop, fail_fast=fail_fast, record=record, backup=backup, sleep=sleep
         ):
             if isinstance(event, Verified):
                 outcomes = event.outcomes
                 if recorder:
                     recorder.settled(outcomes)
+                if backup:
+                    backup.finish(plan, outcomes)
             if on_event:
                 on_event(event)
     ledger.forget_protected(

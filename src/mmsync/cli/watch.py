@@ -17,6 +17,7 @@ import click
 from mmsync.apply.audit import AuditFile
 from mmsync.cli import options as opt
 from mmsync.cli.audit import audit_option, open_audit
+from mmsync.cli.backup import backup_option, check_backup, open_backup
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
 from mmsync.cli.session import PersistentConnection
@@ -52,6 +53,7 @@ def _seconds(name: str, default: float, text: str) -> opt.Decorator:
 @_seconds("--poll", 10.0, "Time between two looks where no file events come from.")
 @opt.enum_option("--on-drift", values=["fix", "report"], text="What to do about changes made outside mmsync.")
 @audit_option
+@backup_option
 @click.option("--once", is_flag=True, help="Make one pass over settled files and exit as apply would.")
 @click.option(
     "--on-change",
@@ -73,6 +75,7 @@ def watch(
     poll: float,
     on_drift: OnDrift,
     audit: str | None,
+    backup: str | None,
     once: bool,
     on_change: str | None,
     log_format: str,
@@ -99,8 +102,10 @@ def watch(
     )
     words = None if on_change is None else parse_command(on_change)
     record = open_audit(audit, [("a manifest", path) for path in manifest.paths])
+    check_backup(backup)
     log = Log(_write_line, time.time, as_json=log_format == "json")
-    with _outside(watching, server, words, log, record) as outside, _signals(outside):
+    with _outside(watching, server, words, log, record) as found, _signals(found):
+        outside = found._replace(backup=(lambda settings: open_backup(backup, settings)) if backup else None)
         well = Watcher(watching, outside).run()
         if outside.control.signal:
             outside.log("watch_stopped", "stopped by a signal", signal=signal.Signals(outside.control.signal).name)
