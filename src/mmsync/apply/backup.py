@@ -45,7 +45,7 @@ from mmsync.parallel import parallel_map, start
 from mmsync.plan import Before, Change, Plan
 from mmsync.printable import few, printable
 
-TYPE_STOP = Callable[[], bool]
+IsStopping = Callable[[], bool]
 """Returns whether the run is to be stopped."""
 
 _TICK = 0.2  # seconds between looks at the stop signal
@@ -95,7 +95,7 @@ class Backup:
         images: Mapping[ImageKey, KnownImage],
         *,
         jobs: int,
-        is_stopping: TYPE_STOP,
+        is_stopping: IsStopping,
     ) -> Generator[Event, None, dict[str, Attempt]]:
         """Back up what the plan replaces or deletes; return, by name, what of it may not be begun, and why.
 
@@ -128,7 +128,7 @@ class Backup:
         for change in changes:
             results.setdefault(change.name, _not_attempted(change))
         self._kept = {name: kept for name, kept in results.items() if isinstance(kept, _Kept)}
-        held = {name: attempt for name, attempt in results.items() if isinstance(attempt, Attempt)}
+        excluded = {name: attempt for name, attempt in results.items() if isinstance(attempt, Attempt)}
         added = [change.name for change in plan.changes if change.action == "add"]
         try:
             if self._kept:
@@ -138,11 +138,11 @@ class Backup:
         except OSError as error:
             kept = [change for change in changes if change.name in self._kept]
             self._kept = {}
-            held |= yield from self._all_failed(kept, error)
-        for attempt in held.values():
+            excluded |= yield from self._all_failed(kept, error)
+        for attempt in excluded.values():
             if attempt.outcome.code != "interrupted":
                 yield Finished(attempt.outcome)
-        return held
+        return excluded
 
     def finish(self, plan: Plan, outcomes: Iterable[Outcome]) -> None:
         """Let the manifest list what the run has touched, or may have; without any of that the run is removed."""
@@ -172,7 +172,7 @@ class Backup:
         one: Callable[[Change], _Kept | Attempt | None],
         changes: list[Change],
         jobs: int,
-        is_stopping: TYPE_STOP,
+        is_stopping: IsStopping,
     ) -> Generator[Event | tuple[Change, _Kept | Attempt | None], None, None]:
         """Yield progress, and each change with what became of its backup, until all is done or a stop was asked for."""
 
@@ -308,10 +308,10 @@ class Backup:
         self._run.rmdir()
 
     def _all_failed(self, changes: Iterable[Change], error: OSError) -> Generator[Event, None, dict[str, Attempt]]:
-        held = {change.name: self._disk_failed(change, error) for change in changes}
-        for attempt in held.values():
+        excluded = {change.name: self._disk_failed(change, error) for change in changes}
+        for attempt in excluded.values():
             yield Finished(attempt.outcome)
-        return held
+        return excluded
 
     def _disk_failed(self, change: Change, error: OSError) -> Attempt:
         where = printable(str(self._folder), 500)

@@ -57,7 +57,7 @@ class Executor:
     history: History
     fail_fast: bool
     record: Callable[[Attempt], bool] | None = None
-    held: Mapping[str, Attempt] = field(default_factory=dict)  # by name, changes that may not be begun, and why
+    excluded: Mapping[str, Attempt] = field(default_factory=dict)  # by name, changes that may not be begun, and why
     # whether the run was stopped and its grace passed while the server had yet to answer
     is_cut_short: bool = False
     _ended: bool = False
@@ -70,10 +70,10 @@ class Executor:
 
     def __post_init__(self) -> None:
         # Deletes come last: what replaces an orphan is there before it goes.
-        waiting = [change for change in self.changes if change.name not in self.held]
+        waiting = [change for change in self.changes if change.name not in self.excluded]
         self._waiting = deque(sorted(waiting, key=lambda change: (change.action == "delete", change.name)))
-        self._attempts.update(self.held)
-        if self.held and (self.fail_fast or any(each.outcome.code == "token" for each in self.held.values())):
+        self._attempts.update(self.excluded)
+        if self.excluded and (self.fail_fast or any(each.outcome.code == "token" for each in self.excluded.values())):
             self._halt.set()
         self._sending = threading.Semaphore(self.jobs)
         self._rereader = Rereader(self.client, self.clock, len(self.changes), self._knows_signature)
@@ -230,12 +230,12 @@ def apply_changes(
         present = there.sha256 or known.get((str(there.id), str(there.image_id))) if there else None
         return ledger.verified(plan.server, change.name), present
 
-    held: dict[str, Attempt] = {}
+    excluded: dict[str, Attempt] = {}
     if backup is not None:
         is_stopping = stop.is_set if stop else lambda: False
-        held = yield from backup.take(plan, client, images, jobs=max(1, jobs), is_stopping=is_stopping)
+        excluded = yield from backup.take(plan, client, images, jobs=max(1, jobs), is_stopping=is_stopping)
     run = Executor(
-        plan.changes, client, max(1, jobs), stop, clock, history, fail_fast=fail_fast, record=record, held=held
+        plan.changes, client, max(1, jobs), stop, clock, history, fail_fast=fail_fast, record=record, excluded=excluded
     )
     yield from run.events(grace)
     attempts = run.attempts

@@ -31,6 +31,7 @@ from mmsync.connection import Connection
 from mmsync.errors import MmsyncError, PlanRefused, SettingsError
 from mmsync.manifest import ServerSettings
 from mmsync.plan import MAX_DOCUMENT, Options, Plan, plan_digest, read_document, saved_options
+from mmsync.printable import few
 from mmsync.report.json_events import EventLines, change_line, diagnostic_line, summary_line, version_line
 from mmsync.report.markdown import render
 from mmsync.report.outcome_text import render_outcomes
@@ -195,7 +196,11 @@ def _carry_out(
             audit=audit,
             backup=backup,
         )
-    report.outcomes(outcomes, undo_command(backup))
+    undo = undo_command(backup)
+    report.outcomes(outcomes, undo)
+    added = [one.change.name for one in outcomes if one.ok and one.change.action == "add"]
+    if undo and added:
+        click.echo(f"The undo leaves what was added: {few(sorted(added))}.", err=True)
     if how.checksums:
         write_checksums(how.checksums, plan, outcomes)
     publish(plan, outcomes)
