@@ -59,11 +59,12 @@ def test_killed_at_any_instant_what_was_replaced_is_in_the_backup(tmp_path):
             if number % 8 == 7:
                 site.ledger.unlink(missing_ok=True)
             known = set(runs(folder))
-            process = site.start("apply", "--prune", "--max-delete-percent", "100", "--backup", str(folder))
+            # One after another, so that a kill lands among them.
+            process = site.start("apply", "--prune", "--jobs", "1", "--backup", str(folder))
             if number % 4:  # three of four amid the changes, the others anywhere
                 while set(runs(folder)) == known and process.poll() is None:
                     time.sleep(0.001)
-            time.sleep(moments.random() * (0.1 if number % 4 else 0.7))  # the moment itself is what is tried
+            time.sleep(moments.random() * (0.3 if number % 4 else 0.9))  # the moment itself is what is tried
             process.kill()
             process.communicate()
             now = settled(view)
