@@ -107,7 +107,7 @@ class SignatureGuard(NamedTuple):
 
     @property
     def _restores_last(self) -> bool:
-        """Whether the content to be sent is the one last verified: to put it back is what protects it."""
+        """Return whether the content to be sent is the one last verified: to put it back is what protects it."""
         return bool(self.verified) and self.verified[0].sha256 == self.sha256
 
     @property
