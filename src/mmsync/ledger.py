@@ -28,7 +28,7 @@ from mmsync.formats import INSPECTOR
 from mmsync.sqlite_cache import CacheFile
 from mmsync.types import Content, FileKey, Observed, ServerName, Shape
 
-_VERSION = 4
+_VERSION = 5
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
     url TEXT NOT NULL, domain TEXT NOT NULL,
@@ -55,6 +55,9 @@ CREATE TABLE IF NOT EXISTS fits (
 CREATE TABLE IF NOT EXISTS guards (
     url TEXT NOT NULL, domain TEXT NOT NULL, manifests TEXT NOT NULL, guards TEXT NOT NULL,
     PRIMARY KEY (url, domain, manifests)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS protected (
+    url TEXT NOT NULL, domain TEXT NOT NULL, manifests TEXT NOT NULL, name TEXT NOT NULL,
+    PRIMARY KEY (url, domain, manifests, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sweeps (
     url TEXT NOT NULL, domain TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (url, domain)) WITHOUT ROWID
 """
@@ -113,6 +116,7 @@ class Ledger:
         self._verified: dict[tuple[ServerName, str], dict[str, VerifiedContent]] = {}  # of this run, the latest last
         self._descriptions: dict[ServerName, dict[str, ServerDescription]] = {}
         self._guards: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._protected: dict[ServerName, set[tuple[str, str]]] = {}  # the manifests' key, and the name
         self._file = CacheFile(path, version=_VERSION, schema=_SCHEMA, warn=warn)
 
     def __enter__(self) -> Self:
@@ -246,6 +250,42 @@ class Ledger:
                 self._guards[key] = dict(guards)
                 self._file.write("INSERT OR REPLACE INTO guards VALUES (?, ?, ?, ?)", [(*key, json.dumps(guards))])
 
+    def protected(self, server: ServerName, manifests: Sequence[str] | None = None) -> AbstractSet[str]:
+        """Return the names of a server's models that these manifests, or any, were last seen to protect.
+
+        Other than what else is remembered this is never dropped with time: what is protected stays so once nothing
+        lists it any more. A ledger that is lost remembers none.
+        """
+        with self._lock:
+            key = _guards_key(server, manifests)[-1] if manifests is not None else None
+            return {name for its, name in self._protections(server) if key in (None, its)}
+
+    def learn_protected(
+        self, server: ServerName, manifests: Sequence[str], protected: AbstractSet[str], lifted: AbstractSet[str]
+    ) -> None:
+        """Remember which models manifests protect, and forget those that they list and no longer do."""
+        key = _guards_key(server, manifests)[-1]
+        with self._lock:
+            known = self._protections(server)
+            new = sorted((key, name) for name in protected if (key, name) not in known)
+            gone = sorted((key, name) for name in lifted if (key, name) in known)
+            known.difference_update(gone)
+            known.update(new)
+            add, remove = ([(*server, *each) for each in rows if _is_storable(each[1])] for rows in (new, gone))
+            self._file.write("INSERT OR REPLACE INTO protected VALUES (?, ?, ?, ?)", add)
+            self._file.write(
+                "DELETE FROM protected WHERE url = ? AND domain = ? AND manifests = ? AND name = ?", remove
+            )
+
+    def forget_protected(self, server: ServerName, names: Iterable[str]) -> None:
+        """Forget that models were protected: they were deleted, by a run that named them."""
+        gone = set(names)
+        with self._lock:
+            if found := {each for each in self._protections(server) if each[1] in gone}:
+                self._protected[server] -= found
+                rows = [(*server, name) for name in sorted(gone) if _is_storable(name)]
+                self._file.write("DELETE FROM protected WHERE url = ? AND domain = ? AND name = ?", rows)
+
     def seen(self, server: ServerName, observed: Iterable[Observed]) -> None:
         """Note which images the server still lists, and drop rows of images and files gone for 90 days.
 
@@ -277,6 +317,12 @@ class Ledger:
                 query += f" WHERE {_SOUND.format(size='content_size')}"
                 self._files = {row[:5]: row[5:] for row in self._file.rows(query)}
             return self._files
+
+    def _protections(self, server: ServerName) -> set[tuple[str, str]]:
+        if server not in self._protected:
+            query = "SELECT manifests, name FROM protected WHERE url = ? AND domain = ?"
+            self._protected[server] = set(self._file.rows(query, tuple(server)))
+        return self._protected[server]
 
     def _known(self, server: ServerName) -> dict[ImageKey, KnownImage]:
         if server not in self._images:

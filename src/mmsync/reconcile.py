@@ -23,13 +23,24 @@ from mmsync.files.inspection import Inspection, inspected
 from mmsync.ledger import known_content
 from mmsync.manifest import Manifest
 from mmsync.observe import observe, row_of, rows
-from mmsync.plan import Options, Plan, Scope, Situation, changed_guards, compare, differences, guards_of
+from mmsync.plan import (
+    Options,
+    Plan,
+    Scope,
+    Situation,
+    changed_guards,
+    compare,
+    differences,
+    guards_of,
+    unprotected_warning,
+)
 from mmsync.printable import printable
 from mmsync.signatures import compare_signatures
 from mmsync.types import Content, Diagnostic, Observed
 
 if TYPE_CHECKING:
     from mmsync.apply.audit import AuditFile
+    from mmsync.apply.backup import Backup
     from mmsync.apply.executor import Stop
 
 __all__ = ["Options", "apply_plan", "check_saved", "make_plan"]
@@ -102,6 +113,9 @@ def make_plan(
     )
     guards = guards_of(manifest.scope, manifest.models)
     before = ledger.guards(server, manifest.paths)
+    protected = frozenset(desired.name for desired in manifest.models if desired.protect)
+    unprotected = frozenset(desired.name for desired in manifest.models if not desired.protect)
+    unprotected &= ledger.protected(server, manifest.paths)
     situation = Situation(
         server=server,
         manifests=manifest.paths,
@@ -117,13 +131,20 @@ def make_plan(
             *manifest.warnings,
             *odd,
             *(changed_guards(before, guards) if before else ()),
+            *unprotected_warning(unprotected),
             *signatures.diagnostics,
         ),
         signatures=signatures.known,
         breaks=signatures.breaks,
+        protected=ledger.protected(server),
+        latest=frozenset(
+            name
+            for name, content in contents.items()
+            if name in protected and isinstance(content, Content) and ledger.is_latest(server, name, content.sha256)
+        ),
     )
     made = compare(situation, selection=options.selection, guards=options.guards, prune=options.prune)
-    return replace(made, manifest_guards=guards)
+    return replace(made, manifest_guards=guards, protected=protected, unprotected=unprotected)
 
 
 def apply_plan(
@@ -135,6 +156,7 @@ def apply_plan(
     fail_fast: bool = False,
     on_event: Callable[[Event], None] | None = None,
     audit: AuditFile | None = None,
+    backup: Backup | None = None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> tuple[Outcome, ...]:
     """Carry out a plan and return what became of each change, in the plan's order.
@@ -147,6 +169,7 @@ def apply_plan(
         fail_fast: Whether the first failure ends the run.
         on_event: Called with every event, always from the calling thread.
         audit: Gets a record of what is done; where that cannot be written nothing more begins, and its ``error`` says why.
+        backup: Gets what is replaced or deleted, before anything is; its ``undo`` says afterwards what puts it back.
         sleep: Waits so many seconds, for a server whose list is behind.
 
     Raises:
@@ -155,22 +178,29 @@ def apply_plan(
     """
     from mmsync.apply.executor import apply_changes  # noqa: PLC0415 - 2 ms, which a plan alone does without
 
+    ledger = connection.ledger
+    ledger.learn_protected(plan.server, plan.manifests, plan.protected, plan.unprotected)
     if plan.refusals:
         raise PlanRefused("the plan is refused; nothing was written", plan.refusals)
     outcomes: tuple[Outcome, ...] = ()
-    client, ledger = connection.client, connection.ledger
+    client = connection.client
     with contextlib.ExitStack() as stack:
         recorder = stack.enter_context(audit.record(plan)) if audit and plan.changes else None
         record = recorder.attempted if recorder else None
         for event in apply_changes(
-            plan, client, ledger, jobs=jobs, stop=stop, fail_fast=fail_fast, record=record, sleep=sleep
+            plan, client, ledger, jobs=jobs, stop=stop, fail_fast=fail_fast, record=record, backup=backup, sleep=sleep
         ):
             if isinstance(event, Verified):
                 outcomes = event.outcomes
                 if recorder:
                     recorder.settled(outcomes)
+                if backup:
+                    backup.finish(plan, outcomes)
             if on_event:
                 on_event(event)
+    ledger.forget_protected(
+        plan.server, [each.change.name for each in outcomes if each.ok and each.change.action == "delete"]
+    )
     if not plan.has_errors and all(outcome.ok for outcome in outcomes):
         ledger.learn_guards(plan.server, plan.manifests, plan.manifest_guards)
     return outcomes

@@ -17,6 +17,7 @@ from mmsync.errors import FileError, SettingsError
 from mmsync.files.atomic import write_new
 from mmsync.files.inspection import guess_engine, mistaken_kind
 from mmsync.manifest import SCHEMA_NAME, ServerSettings, schema
+from mmsync.manifest.discovery import BACKUP_MARK
 from mmsync.manifest.writer import Entry, manifest_text, scalar, unlistable
 from mmsync.observe import observe
 from mmsync.plan import Selection
@@ -103,7 +104,7 @@ def search(root: Path) -> Found:
 
 def _candidates(root: Path) -> Iterator[str]:
     for folder, below, files in os.walk(root):
-        if "pyvenv.cfg" in files:
+        if "pyvenv.cfg" in files or BACKUP_MARK in files:
             below.clear()
             continue
         below[:] = [name for name in below if not name.startswith(".") and name not in _NOT_OURS]

@@ -75,6 +75,7 @@ class Desired(NamedTuple):
     allow_signature_change: bool  # whether inputs and output type may change
     source: Source  # where the manifest names it
     inspect: bool = True  # whether the file must look like what its engine reads
+    protect: bool = False  # whether it is never deleted, nor replaced by another engine or signature
 
 
 class FileKey(NamedTuple):

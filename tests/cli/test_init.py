@@ -39,6 +39,8 @@ def test_model_files_become_entries(shell):
             ".hidden/x.onnx": regression_onnx(),
             "env/pyvenv.cfg": b"",
             "env/lib/y.onnx": regression_onnx(),
+            "kept/.mmsync-backup": b"",
+            "kept/run/z.onnx": regression_onnx(),
         },
     )
     ran = shell("init")

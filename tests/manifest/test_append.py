@@ -64,7 +64,8 @@ def test_what_is_added_is_read_back_and_the_rest_as_before(style, tmp_path):
     assert [found.pop(model.name) for model in old] == old
     for entry in ADDED:
         model = found.pop(entry.name)
-        assert (model.engine, model.file, model.description, model.sha256) == entry[2:3] + entry[1:2] + entry[3:]
+        for key in ("engine", "file", "description", "sha256"):
+            assert getattr(model, key) == getattr(entry, key), key
     assert found == {}
     with pytest.raises(ManifestError, match="the name new is given twice"):  # it is added once more, and found
         models(append_entries(after, ADDED[:1]), tmp_path)

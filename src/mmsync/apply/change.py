@@ -23,6 +23,7 @@ from mmsync.files.digest import pull_command
 from mmsync.ledger import VerifiedContent
 from mmsync.observe import holds, image_id
 from mmsync.plan import Change
+from mmsync.plan.guards import allow_protected_flag
 from mmsync.types import Shape
 
 History = Callable[[Change], tuple[Sequence[VerifiedContent], str | None]]
@@ -136,9 +137,14 @@ def _upload(
     if stored is not None:
         verified, present = history(change)
         there, is_pinned = Shape.of(stored), desired.sha256 is not None
-        guard = SignatureGuard(verified, content.sha256, present, declared, there, is_pinned=is_pinned)
-    if guard and not desired.allow_signature_change and (broken := guard.before_upload()):
-        return _skipped(change, "signature", broken, permanent=True)
+        is_protected = change.protection == "protected"
+        guard = SignatureGuard(
+            verified, content.sha256, present, declared, there, is_pinned=is_pinned, is_protected=is_protected
+        )
+    # What is protected stays so, whatever else the manifest allows.
+    is_guarded = guard is not None and (guard.is_protected or not desired.allow_signature_change)
+    if guard and is_guarded and (broken := guard.before_upload()):
+        return _of_signature(change, broken)
     began = clock()
     image: int | str | None = None
     displayed = Shape()
@@ -159,8 +165,8 @@ def _upload(
             stored = None if now is None else completed(was, now)
         if guard and stored:
             guard = guard._replace(there=Shape.of(stored))  # a row of the list, which it may have been, has no fields
-        if guard and not desired.allow_signature_change and (broken := guard.before_save(displayed)):
-            raise _Refused(_skipped(change, "signature", broken, permanent=True, uploaded=content.size))
+        if guard and is_guarded and (broken := guard.before_save(displayed)):
+            raise _Refused(_of_signature(change, broken, uploaded=content.size))
         return stored
 
     try:
@@ -187,6 +193,15 @@ def _skipped(change: Change, code: str, message: str, *, permanent: bool = False
     if code == "stale":
         message = f"{message}; plan again to see what is left to do"
     return Attempt(Outcome(change, "skipped", code, message, permanent, uploaded))
+
+
+def _of_signature(change: Change, broken: str, *, uploaded: int = 0) -> Attempt:
+    """Return the attempt that the signature guard ended."""
+    if change.protection != "protected":
+        return _skipped(change, "signature", broken, permanent=True, uploaded=uploaded)
+    flag = allow_protected_flag(change.name)
+    message = f"it is protected, and its signature would be another: {broken} (if that is meant, say so with {flag})"
+    return _skipped(change, "protected", message, permanent=True, uploaded=uploaded)
 
 
 def _failed(change: Change, error: Exception, *, uploaded: int = 0) -> Attempt:

@@ -11,9 +11,9 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mmsync.apply.change import History, carry_out
 from mmsync.apply.outcome import Attempt, Event, Finished, Outcome, Progress, Started, Verified
@@ -25,6 +25,9 @@ from mmsync.ledger import Ledger, VerifiedContent
 from mmsync.parallel import start
 from mmsync.plan import Change, Plan
 from mmsync.printable import printable
+
+if TYPE_CHECKING:
+    from mmsync.apply.backup import Backup
 
 _TICK = 0.2  # seconds between looks at the stop signal while nothing happens
 _FAREWELL = 2.0  # seconds for uploads broken off to come to their end
@@ -54,6 +57,7 @@ class Executor:
     history: History
     fail_fast: bool
     record: Callable[[Attempt], bool] | None = None
+    excluded: Mapping[str, Attempt] = field(default_factory=dict)  # by name, changes that may not be begun, and why
     # whether the run was stopped and its grace passed while the server had yet to answer
     is_cut_short: bool = False
     _ended: bool = False
@@ -66,7 +70,11 @@ class Executor:
 
     def __post_init__(self) -> None:
         # Deletes come last: what replaces an orphan is there before it goes.
-        self._waiting = deque(sorted(self.changes, key=lambda change: (change.action == "delete", change.name)))
+        waiting = [change for change in self.changes if change.name not in self.excluded]
+        self._waiting = deque(sorted(waiting, key=lambda change: (change.action == "delete", change.name)))
+        self._attempts.update(self.excluded)
+        if self.excluded and (self.fail_fast or any(each.outcome.code == "token" for each in self.excluded.values())):
+            self._halt.set()
         self._sending = threading.Semaphore(self.jobs)
         self._rereader = Rereader(self.client, self.clock, len(self.changes), self._knows_signature)
 
@@ -195,6 +203,7 @@ def apply_changes(
     stop: Stop | None = None,
     fail_fast: bool = False,
     record: Callable[[Attempt], bool] | None = None,
+    backup: Backup | None = None,
     grace: float = 10.0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
@@ -210,17 +219,24 @@ def apply_changes(
     looks at a file it has, or saves it, the next one is sent, and those after that are read on the server, so that up
     to four times as many changes are under way; with 1, one after another. ``stop`` is asked before each change, and a
     few times a second. With ``fail_fast`` the first failure ends the run. ``record`` is called with each attempt, from
-    its worker and before that begins another; where it returns False, no other change begins. ``clock`` tells monotonic
-    seconds; ``sleep`` waits some, for a server whose list is behind.
+    its worker and before that begins another; where it returns False, no other change begins. ``backup`` gets what is
+    replaced or deleted before anything is; what it cannot take is left alone. ``clock`` tells monotonic seconds; ``sleep`` waits some, for a server whose list is behind.
     """
-    known = {(model, image): content[0] for (model, _, image), content in ledger.images(plan.server).items()}
+    images = ledger.images(plan.server)
+    known = {(model, image): content[0] for (model, _, image), content in images.items()}
 
     def history(change: Change) -> tuple[Sequence[VerifiedContent], str | None]:
         there = change.before
         present = there.sha256 or known.get((str(there.id), str(there.image_id))) if there else None
         return ledger.verified(plan.server, change.name), present
 
-    run = Executor(plan.changes, client, max(1, jobs), stop, clock, history, fail_fast=fail_fast, record=record)
+    excluded: dict[str, Attempt] = {}
+    if backup is not None:
+        is_stopping = stop.is_set if stop else lambda: False
+        excluded = yield from backup.take(plan, client, images, jobs=max(1, jobs), is_stopping=is_stopping)
+    run = Executor(
+        plan.changes, client, max(1, jobs), stop, clock, history, fail_fast=fail_fast, record=record, excluded=excluded
+    )
     yield from run.events(grace)
     attempts = run.attempts
     # A file skipped as changed may be one whose remembered digest is wrong: the next run must read it anew.

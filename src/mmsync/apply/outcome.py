@@ -21,7 +21,7 @@ class Outcome:
         status: ``verified`` (done, and read back as done), ``applied`` (done, not read back), ``skipped``
             (nothing written, on purpose), ``failed``, or ``not-attempted`` (the run was stopped first).
         code: Why not done, a stable word: ``stale``, ``file-changed``, ``signature``, ``refused``, ``unknown-engine``,
-            ``lfs-pointer``, ``token``, ``network``, ``server``, ``file``, ``read-back``, ``fail-fast``,
+            ``protected``, ``backup``, ``lfs-pointer``, ``token``, ``network``, ``server``, ``file``, ``read-back``, ``fail-fast``,
             ``audit``, ``interrupted``, ``internal``; empty where it was done.
         message: One sentence for a person: what, why and the hint; empty where there is nothing to add.
         permanent: Whether trying the same again is pointless until the file or the entry changes.

@@ -76,6 +76,7 @@ class SignatureGuard(NamedTuple):
     file: Shape  # the signature that the file to be sent declares
     there: Shape  # the signature of the server's model
     is_pinned: bool  # whether the manifest names the content to be sent by its digest
+    is_protected: bool = False  # whether the signature has to stay as it is
 
     @property
     def _last(self) -> VerifiedContent | None:
@@ -91,6 +92,10 @@ class SignatureGuard(NamedTuple):
 
     def before_upload(self) -> str:
         """Say why the file would be refused, as far as it tells by itself; empty where it does not."""
+        if self.is_protected:
+            last = self._last
+            is_told = last and last.declared.is_known and self.file.is_known and not self._restores_last
+            return _differences(last.declared, self.file) if last and is_told else ""
         if self._last and self._last.declared.is_known:
             return self._reason(breaks(self._last.declared, self.file))
         # The server may name inputs and types its own way. Where the two agree on all they share, names are compared.
@@ -102,7 +107,14 @@ class SignatureGuard(NamedTuple):
 
     def before_save(self, review: Shape) -> str:
         """Say why the reviewed upload is refused; empty where it is not."""
+        if self.is_protected:
+            return "" if self._restores_last else _differences(self._before, review)
         return self._reason(breaks(self._before, review))
+
+    @property
+    def _restores_last(self) -> bool:
+        """Return whether the content to be sent is the one last verified: to put it back is what protects it."""
+        return bool(self.verified) and self.verified[0].sha256 == self.sha256
 
     @property
     def _before(self) -> Shape:
@@ -144,6 +156,23 @@ def declared_shape(path: str, engine: str, content: Content) -> Shape:
     except FileError:
         return Shape()
     return shape_of(found) if is_same else Shape()
+
+
+def _differences(before: Shape, after: Shape) -> str:
+    """Say how a signature is another than before, be it by a new input alone; empty where it is the same.
+
+    One that is not known cannot be seen to stay: it counts as another.
+    """
+    if before.inputs is None or after.inputs is None:
+        which = "the file's" if before.inputs is not None else "the present model's"
+        return f"{which} inputs are not known, so that nobody can tell whether its signature stays"
+    found = list(breaks(before, after))
+    retold = {name for name, kind in before.inputs.items() if name in after.inputs and after.inputs[name] != kind}
+    new = sorted(after.inputs.keys() - before.inputs.keys())
+    found += [f"input {printable(name, 80)} is new" for name in new]
+    if not found and (retold or before.output != after.output):
+        found.append("a type that was known is not known of the file, or the other way round")
+    return "; ".join(found)
 
 
 def breaks(before: Shape, after: Shape) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import dataclasses
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -17,6 +17,7 @@ from mmsync.apply.audit import AuditFile
 from mmsync.apply.outcome import Finished, Started, Verified
 from mmsync.cli import options as opt
 from mmsync.cli.audit import audit_option, open_audit
+from mmsync.cli.backup import backup_option, check_backup, open_backup, undo_command
 from mmsync.cli.checksums import checksums_option, refuse_other, write_checksums
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
@@ -30,11 +31,15 @@ from mmsync.connection import Connection
 from mmsync.errors import MmsyncError, PlanRefused, SettingsError
 from mmsync.manifest import ServerSettings
 from mmsync.plan import MAX_DOCUMENT, Options, Plan, plan_digest, read_document, saved_options
+from mmsync.printable import few
 from mmsync.report.json_events import EventLines, change_line, diagnostic_line, summary_line, version_line
 from mmsync.report.markdown import render
 from mmsync.report.outcome_text import render_outcomes
 from mmsync.report.plan_text import render_plan
-from mmsync.types import Source
+from mmsync.types import Diagnostic, Source
+
+if TYPE_CHECKING:
+    from mmsync.apply.backup import Backup
 
 _LOCK_HELP = "How long to wait for another mmsync on this machine."
 
@@ -46,6 +51,7 @@ class _How(NamedTuple):
     fail_fast: bool
     lock_timeout: float
     audit: str | None
+    backup: str | None
     checksums: str | None
     detailed_exitcode: bool
     output_format: str
@@ -64,6 +70,7 @@ class _How(NamedTuple):
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure."),
     opt.number_option("--lock-timeout", click.FloatRange(min=0), 600.0, "SECONDS", _LOCK_HELP),
     audit_option,
+    backup_option,
     checksums_option,
     click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where something was changed."),
     opt.format_option("text", "json", "markdown"),
@@ -106,6 +113,8 @@ def apply(
     if saved:
         inputs.append(("the saved plan", saved))
     audit = _outputs(how, inputs)
+    check_backup(how.backup)
+    backup = open_backup(how.backup, desired.server) if how.backup else None
     with planned(desired, options, target, quiet=how.quiet, lock_timeout=how.lock_timeout) as (plan, connection):
         if document is not None:
             check_saved(plan, document, str(saved))
@@ -114,7 +123,7 @@ def apply(
             why = f"the plan's digest is {plan_digest(plan)}, not the expected {expect}; nothing was written"
             hint = "what would be done now is shown above: plan again, look at it, and expect that digest"
             raise PlanRefused(why, hint=hint)
-        return _carry_out(plan, connection, how, options.jobs, audit)
+        return _carry_out(plan, connection, how, options.jobs, audit, backup)
 
 
 def _outputs(how: _How, inputs: Sequence[tuple[str, str]]) -> AuditFile | None:
@@ -142,7 +151,9 @@ def read_saved(name: str) -> dict[str, Any]:
     return read_document(content.decode("utf-8", "replace"), name)
 
 
-def _carry_out(plan: Plan, connection: Connection, how: _How, jobs: int, audit: AuditFile | None) -> int:
+def _carry_out(
+    plan: Plan, connection: Connection, how: _How, jobs: int, audit: AuditFile | None, backup: Backup | None
+) -> int:
     """Show the plan, ask, apply it, report; return the exit code."""
     from mmsync.reconcile import apply_plan  # noqa: PLC0415 - loaded by the time a plan is made
 
@@ -176,9 +187,20 @@ def _carry_out(plan: Plan, connection: Connection, how: _How, jobs: int, audit: 
                 warn(event.unverified)
 
         outcomes = apply_plan(
-            plan, connection, jobs=jobs, stop=stopping, fail_fast=how.fail_fast, on_event=on_event, audit=audit
+            plan,
+            connection,
+            jobs=jobs,
+            stop=stopping,
+            fail_fast=how.fail_fast,
+            on_event=on_event,
+            audit=audit,
+            backup=backup,
         )
-    report.outcomes(outcomes)
+    undo = undo_command(backup)
+    report.outcomes(outcomes, undo)
+    added = [one.change.name for one in outcomes if one.ok and one.change.action == "add"]
+    if undo and added:
+        click.echo(f"The undo leaves what was added: {few(sorted(added))}.", err=True)
     if how.checksums:
         write_checksums(how.checksums, plan, outcomes)
     publish(plan, outcomes)
@@ -228,18 +250,20 @@ class ApplyReport:
             with self._kept():
                 self._write(self._lines.lines(event))
 
-    def outcomes(self, outcomes: tuple[Outcome, ...]) -> None:
-        """Report what became of it; an error of stdout is kept in ``error``."""
+    def outcomes(self, outcomes: tuple[Outcome, ...], undo: str = "") -> None:
+        """Report what became of it, and the command that undoes it; an error of stdout is kept in ``error``."""
         if self.error is not None:
             return
         with self._kept():
             if self._format == "json":
-                self._write([summary_line(self._plan, outcomes, digest=self._digest)])
+                told = [diagnostic_line(Diagnostic("info", "apply/undo", f"Undo: {undo}"))] if undo else []
+                self._write([*told, summary_line(self._plan, outcomes, digest=self._digest)])
             elif self._format == "markdown":
-                answer(render(self._plan, outcomes, digest=self._digest))
+                answer(render(self._plan, outcomes, digest=self._digest, undo=undo))
             elif self._plan.changes:
                 out = sys.stdout
-                answer("\n" + render_outcomes(self._plan, outcomes, width=columns(out), colour=colour(out)))
+                text = render_outcomes(self._plan, outcomes, width=columns(out), colour=colour(out), undo=undo)
+                answer("\n" + text)
 
     @contextlib.contextmanager
     def _kept(self) -> Iterator[None]:

@@ -193,11 +193,14 @@ def _options(
     max_delete: int,
     max_delete_percent: int,
     allow_empty: bool,
+    allow_protected: tuple[str, ...],
     verify: Verify,
     jobs: int,
     **selection: Any,
 ) -> Options:
-    guards = Guards(max_delete, max_delete_percent, allow_empty)
+    for name in allow_protected:
+        refuse_empty("--allow-protected", name)
+    guards = Guards(max_delete, max_delete_percent, allow_empty, frozenset(allow_protected))
     return Options(_selection(**selection), guards, prune, verify, jobs)
 
 
@@ -351,6 +354,13 @@ plan_options = group(
         "Refuse to delete more than this share of ten or more owned models.",
     ),
     click.option("--allow-empty", is_flag=True, help="Let a manifest that lists nothing prune."),
+    click.option(
+        "--allow-protected",
+        multiple=True,
+        metavar="NAME",
+        help="Let the protected model NAME (no pattern) be deleted, or get another engine or signature; may be "
+        "repeated.",
+    ),
     env_option(
         "--verify",
         type=click.Choice(["auto", "always", "never"]),

@@ -17,6 +17,7 @@ import click
 from mmsync.apply.audit import AuditFile
 from mmsync.cli import options as opt
 from mmsync.cli.audit import audit_option, open_audit
+from mmsync.cli.backup import backup_option, check_backup, open_backup
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.listen import Address, allow_host_option, listen_option, listening
 from mmsync.cli.options import ManifestOptions
@@ -55,6 +56,7 @@ def _seconds(name: str, default: float, text: str) -> opt.Decorator:
 @_seconds("--poll", 10.0, "Time between two looks where no file events come from.")
 @opt.enum_option("--on-drift", values=["fix", "report"], text="What to do about changes made outside mmsync.")
 @audit_option
+@backup_option
 @click.option("--once", is_flag=True, help="Make one pass over settled files and exit as apply would.")
 @click.option(
     "--on-change",
@@ -78,6 +80,7 @@ def watch(
     poll: float,
     on_drift: OnDrift,
     audit: str | None,
+    backup: str | None,
     once: bool,
     on_change: str | None,
     listen: Address | None,
@@ -106,12 +109,14 @@ def watch(
     )
     words = None if on_change is None else parse_command(on_change)
     record = open_audit(audit, [("a manifest", path) for path in manifest.paths])
+    check_backup(backup)
     log = Log(_write_line, time.time, as_json=log_format == "json")
     board = StatusBoard(
         manifest.paths, interval, wall=time.time, monotonic=time.monotonic, keeps_models=listen is not None
     )
     with contextlib.ExitStack() as stack:
         outside = stack.enter_context(_outside(watching, server, words, log, board, record))
+        outside = outside._replace(backup=(lambda settings: open_backup(backup, settings)) if backup else None)
         if listen:
             folders = [path if os.path.isdir(path) else os.path.dirname(path) for path in manifest.paths]  # noqa: PTH112, PTH120 - as the user wrote them
             stack.enter_context(

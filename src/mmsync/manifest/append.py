@@ -243,5 +243,5 @@ def _is_extended(before: _Plain, after: _Plain, entries: Sequence[Entry]) -> boo
 
 
 def _entry(entry: Entry) -> _Plain:
-    pairs = [((STR, key), (STR, value)) for key, value in entry._asdict().items() if value is not None]
+    pairs = [((STR, key), (STR, value)) for key, value in entry._asdict().items() if isinstance(value, str)]
     return MAP, sorted(pairs)

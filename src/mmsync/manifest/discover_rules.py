@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mmsync.manifest.nodes import engine_of, engine_warning, extension_warning, items, pairs, required, text
+from mmsync.manifest.nodes import (
+    boolean,
+    engine_of,
+    engine_warning,
+    extension_warning,
+    given,
+    items,
+    pairs,
+    required,
+    text,
+)
 from mmsync.manifest.types import DiscoverRule
 from mmsync.manifest.yaml_loader import Page
 from mmsync.printable import printable
@@ -16,7 +26,7 @@ if TYPE_CHECKING:
 
     from mmsync.manifest.sections import Defaults
 
-_KEYS = ("glob", "engine", "name")
+_KEYS = ("glob", "engine", "name", "protect")
 _MAX_GLOB = 1_000  # characters
 _MOST_PARTS = 50  # between slashes: each may have to be looked for in every folder
 _MOST_RULES = 100
@@ -44,6 +54,7 @@ def read_rules(
         glob = _glob(page, item, found)
         engine = _engine(page, item, found, defaults, glob)
         name = _name(page, found["name"]) if "name" in found else "{stem}"
+        protect = given(page, found, "protect", boolean, defaults.protect)
         if page.errors == errors_before and glob is not None and engine is not None and name is not None:
             rules.append(
                 DiscoverRule(
@@ -53,6 +64,7 @@ def read_rules(
                     description=defaults.description,
                     allow_signature_change=defaults.allow_signature_change,
                     inspect=defaults.inspect,
+                    protect=protect,
                     folder=folder,
                     admitted=admitted,
                     scope=scope,

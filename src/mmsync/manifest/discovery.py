@@ -22,6 +22,9 @@ from mmsync.types import Desired, Diagnostic, Patterns, is_glob
 # Paths stay text, as the user gave them: Path would rewrite them.
 # ruff: noqa: PTH100, PTH112, PTH116, PTH119, PTH120, PTH122
 
+BACKUP_MARK = ".mmsync-backup"
+"""The name of the file that says that a folder, and all below it, is for backups: no rule looks in there."""
+
 _MOST_ASIDE = 5  # of what is left out, in warnings
 _TEMPORARY = re.compile(
     r"\.|#.*#\Z|.*(?:~|\.(?:tmp|temp|part|partial|filepart|crdownload|download|sw[a-p]|bak|lock))\Z",
@@ -41,7 +44,7 @@ _ASIDE = re.compile(
 class Walk:
     """A walk for what matches the glob ``parts`` between its slashes; ``**`` is any number of folders, none included.
 
-    Hidden and temporary names are passed over, folders too; so are recycle bins and conflict copies, unless a part of
+    Hidden and temporary names are passed over, folders too, and folders of backups (`BACKUP_MARK`); so are recycle bins and conflict copies, unless a part of
     the glob is such a name itself. Folders are entered once each, by (device, inode), real ones before those behind
     links: where a folder has two ways in, the way without a link counts. ``admits`` tells of a folder, links
     resolved, whether links may lead there.
@@ -95,7 +98,10 @@ class Walk:
         while self._parts[positions[-1]] == "**" and positions[-1] + 1 < len(self._parts):
             positions.append(positions[-1] + 1)
         with os.scandir(folder or ".") as entries:
-            found = [entry for entry in entries if not _TEMPORARY.match(entry.name)]
+            listed = list(entries)
+        if any(entry.name == BACKUP_MARK for entry in listed):
+            return
+        found = [entry for entry in listed if not _TEMPORARY.match(entry.name)]
         # A name is a name before it is a pattern: where there is a file m[1].onnx, that one is meant and not m1.onnx.
         literal = {at: self._parts[at] for at in positions if is_glob(self._parts[at]) and self._parts[at] != "**"}
         names = {entry.name for entry in found} if literal else frozenset()
@@ -244,7 +250,8 @@ class _Search:
             return None
         known.append(path)
         may_change = rule.allow_signature_change
-        return Desired(name, rule.engine, file, path, rule.description, None, may_change, rule.source, rule.inspect)
+        own = rule.source, rule.inspect, rule.protect
+        return Desired(name, rule.engine, file, path, rule.description, None, may_change, *own)
 
     def _diagnostic(
         self, rule: DiscoverRule, code: str, summary: str, hint: str, *, model: str = "", warning: bool = False

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from mmsync.manifest.sections import Defaults
 
-_KEYS = ("name", "engine", "file", "description", "sha256", "allow_signature_change", "inspect")
+_KEYS = ("name", "engine", "file", "description", "sha256", "allow_signature_change", "inspect", "protect")
 _PLAIN_KEYS = frozenset({"name", "engine", "file", "description", "sha256"})
 _PIN = re.compile("[0-9a-f]{64}")  # a sha256
 _PIN_LENGTH = 64
@@ -89,12 +89,13 @@ def read_closely(page: Page, entry: Node, rules: Rules, source: Source) -> Desir
     sha256 = given(page, found, "sha256", _pin, None)
     may_change = given(page, found, "allow_signature_change", boolean, usual.allow_signature_change)
     inspect = given(page, found, "inspect", boolean, usual.inspect)
+    protect = given(page, found, "protect", boolean, usual.protect)
     at_name = found["name"] if name is not None else None
     check_name_and_file(page, rules, source, at_name, found["file"] if file is not None else None)
     if page.errors > errors_before or name is None or file is None or engine is None:
         return None
     path = in_folder(rules.folder, file)
-    return Desired(name, engine, file, path, description, sha256, may_change, source, inspect)
+    return Desired(name, engine, file, path, description, sha256, may_change, source, inspect, protect)
 
 
 def check_name_and_file(page: Page, rules: Rules, source: Source, at_name: Node | None, at_file: Node | None) -> None:
@@ -177,7 +178,7 @@ def _plain_reader(rules: Rules) -> _PlainReader:
     It is what a plan of ten thousand models spends its time on: nothing in it is looked up twice.
     """
     defaults, scope, folder, taken, check = rules
-    usual_engine, usual_text, may_change, is_inspected = defaults
+    usual_engine, usual_text, may_change, is_inspected, protect = defaults
 
     def read_plain(fields: dict[str, str], source: Source) -> Desired | None:
         name = fields.get("name", "")
@@ -201,7 +202,7 @@ def _plain_reader(rules: Rules) -> _PlainReader:
                 and (check is None or check(path) is None)
             ):
                 description = fields.get("description", usual_text)
-                return Desired(name, engine, file, path, description, sha256, may_change, source, is_inspected)
+                return Desired(name, engine, file, path, description, sha256, may_change, source, is_inspected, protect)
         return None
 
     return read_plain

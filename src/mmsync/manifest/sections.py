@@ -151,7 +151,7 @@ def _is_inside(descriptor: int, path: str) -> bool:
 
 
 SERVER_KEYS = ("url", "profile", "auth_type", "domain")
-_DEFAULTS_KEYS = ("engine", "description", "allow_signature_change", "inspect")
+_DEFAULTS_KEYS = ("engine", "description", "allow_signature_change", "inspect", "protect")
 _AUTH_TYPES = ("standalone", "bearer")
 _USERINFO = re.compile(r"^(?:[^/?#]*:)?/*[^/?#]*@")
 _SECRET_KEY = re.compile("token|passw|secret|key|auth|sig", re.IGNORECASE)
@@ -165,6 +165,7 @@ class Defaults(NamedTuple):
     description: str | None = None
     allow_signature_change: bool = False
     inspect: bool = True
+    protect: bool = False
 
 
 def read_version(page: Page, root: Node, version: Node | None) -> None:
@@ -255,4 +256,5 @@ def read_defaults(page: Page, node: Node) -> Defaults:
         given(page, found, "description", description_text, None),
         given(page, found, "allow_signature_change", boolean, otherwise=False),
         given(page, found, "inspect", boolean, otherwise=True),
+        given(page, found, "protect", boolean, otherwise=False),
     )

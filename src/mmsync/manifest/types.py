@@ -34,6 +34,7 @@ class DiscoverRule:
     description: str | None  # as in `Desired`; from ``defaults``
     allow_signature_change: bool  # as in `Desired`; from ``defaults``
     inspect: bool  # as in `Desired`; from ``defaults``
+    protect: bool  # as in `Desired`; from ``defaults`` where the rule does not say
     folder: str  # the manifest's folder as the user named it; empty means the working directory
     # the folders, links resolved, a file must be in: the manifest's own and the ``models_dirs``
     admitted: tuple[str, ...]

@@ -35,6 +35,7 @@ class Entry(NamedTuple):
     engine: str | None = None
     description: str | None = None
     sha256: str | None = None
+    as_it_is: bool = False  # whether it is to be sent whatever its signature, and whatever it looks like
 
 
 def unlistable(name: str, engine: str | None) -> str | None:
@@ -109,6 +110,8 @@ def _entry(entry: Entry) -> str:
         lines.append(f"    description: {prose(entry.description, _BLOCK_INDENT)}\n")
     if entry.sha256 is not None:
         lines.append(f'    sha256: "{entry.sha256}"\n')  # all digits would be a number
+    if entry.as_it_is:
+        lines.append("    allow_signature_change: true\n    inspect: false\n")
     return "".join(lines)
 
 

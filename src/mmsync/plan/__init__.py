@@ -18,7 +18,7 @@ from mmsync.plan.document import (
     read_document,
     saved_options,
 )
-from mmsync.plan.guards import changed_guards, guards_of
+from mmsync.plan.guards import changed_guards, guards_of, unprotected_warning
 from mmsync.plan.model import After, Before, Change, Guards, Options, Plan, Selection, SignatureDifferences, Signatures
 from mmsync.plan.planner import Situation, compare
 from mmsync.plan.selection import Scope
@@ -45,4 +45,5 @@ __all__ = [
     "plan_document",
     "read_document",
     "saved_options",
+    "unprotected_warning",
 ]

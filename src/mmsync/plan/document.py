@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmsync.errors import PlanRefused
+from mmsync.plan.guards import PROTECTED, allow_protected_flag
 from mmsync.plan.model import Change, Plan, Selection, Signatures
 from mmsync.printable import printable
 from mmsync.types import Diagnostic
@@ -138,7 +139,10 @@ def differences(saved: Mapping[str, Any], plan: Plan) -> tuple[str, ...]:
 def _why_unchanged(name: str, plan: Plan) -> str:
     """Say why a model is in no change of the plan."""
     if name in plan.blocked:
-        return "blocked"
+        is_protected = any(each.code == PROTECTED and each.model == name for each in plan.diagnostics)
+        return (
+            f"blocked: it is protected (say {allow_protected_flag(name)} here as well)" if is_protected else "blocked"
+        )
     if name in plan.unknown:
         return "of unknown content"
     is_listed = any(change.name == name for change in plan.unchanged)
@@ -176,6 +180,7 @@ def change_entry(change: Change) -> dict[str, Any]:
         "source": {"file": change.source.file, "line": change.source.line} if change.source else None,
         "signatures": signatures_entry(change.signatures) if change.signatures else None,
         "renamed_from": change.renamed_from,
+        **({"protection": change.protection} if change.protection else {}),
     }
 
 

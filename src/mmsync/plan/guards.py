@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mmsync.plan.model import Guards
-from mmsync.printable import few
-from mmsync.types import Desired, Diagnostic
+from mmsync.plan.selection import quoted
+from mmsync.printable import few, printable
+from mmsync.types import Desired, Diagnostic, Source
 
 CHANGED = "guard/changed"
 """The code of a warning that a guard is another than before; reports tell such warnings ahead of all else."""
+PROTECTED = "plan/protected"
+"""The code of an error: a protected model is to be deleted, or replaced by another engine or signature."""
 _MANY = 10  # below this many owned models a share says little: one of three is 33 %
 
 
@@ -33,6 +36,26 @@ def check_guards(guards: Guards, *, deletes: int, owned: int, listed: int) -> tu
         hint = f"if they are all meant to go, say so with --max-delete-percent {share}"
         found["guard/max-delete-percent"] = what, hint
     return tuple(Diagnostic("error", code, *told) for code, told in found.items())
+
+
+def protected_error(name: str, what: str, source: Source | None = None) -> Diagnostic:
+    """Return the error that a protected model keeps as it is; ``what`` would become of it, one clause."""
+    shown = printable(name)
+    hint = f"if that is meant, say so with {allow_protected_flag(name)}"
+    return Diagnostic("error", PROTECTED, f"{shown}: it is protected, and {what}", hint, source, name)
+
+
+def allow_protected_flag(name: str) -> str:
+    """Return the flag that lifts a model's protection, to be pasted into a shell."""
+    return f"--allow-protected {quoted([printable(name, 300)])}"
+
+
+def unprotected_warning(names: Collection[str]) -> tuple[Diagnostic, ...]:
+    """Return a warning that models which stay in the manifest are protected no longer."""
+    if not names:
+        return ()
+    what = f"Since the manifest was last applied, protect is gone for {few(sorted(names))}"
+    return (Diagnostic("warning", CHANGED, what, "see that this is meant"),)
 
 
 def guards_of(scope: Sequence[str], models: Sequence[Desired]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from mmsync.types import (
 
 Action = Literal["add", "change", "delete", "none"]
 Reason = Literal["engine", "content", "description"]
+Protection = Literal["", "protected", "lifted"]
+"""Whether a model is protected (``protect: true``), and whether ``--allow-protected`` lifts that for the run."""
 
 
 class Before(NamedTuple):
@@ -99,6 +101,7 @@ class Change:
         signatures: What the model takes and answers before and after, of a change that sends other bytes or names
             another engine; None where one side is not known.
         renamed_from: Of an add, the orphan that alone holds the same content: most likely it was given another name.
+        protection: Whether the model is protected.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Change:
     content: Content | None = field(default=None, compare=False)
     signatures: Signatures | None = field(default=None, compare=False)
     renamed_from: str | None = None
+    protection: Protection = ""
 
     @property
     def uploads(self) -> bool:
@@ -180,11 +184,14 @@ class Guards:
         max_delete_percent: At most this share of the owned models, where there are ten or more
             (``--max-delete-percent``).
         allow_empty: Whether a manifest that lists nothing may prune (``--allow-empty``).
+        allow_protected: The names, letter for letter, of protected models that may be deleted, or replaced by another
+            engine or signature (``--allow-protected``).
     """
 
     max_delete: int = 5
     max_delete_percent: int = 30
     allow_empty: bool = False
+    allow_protected: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +249,8 @@ class Plan:
         selection: Which part of the manifest it covers.
         prune: Whether orphans were to be deleted.
         manifest_guards: The manifest's own guards, to be remembered once it is applied.
+        protected: Names that the manifest protects, to be remembered as soon as it is applied.
+        unprotected: Names that it lists, and protected before.
     """
 
     server: ServerName
@@ -258,6 +267,8 @@ class Plan:
     prune: bool = False
     manifest_guards: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     unlisted: tuple[Observed, ...] = field(default=(), compare=False, repr=False)
+    protected: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    unprotected: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     @property
     def summary(self) -> Summary:
@@ -303,14 +314,30 @@ def before(there: Observed, evidence: Evidence | None, known: tuple[str | None, 
     return Before(there.id, there.engine, there.description, there.image_id, there.update_date, sha256, size)
 
 
-def change_of(sides: Sides, reasons: tuple[Reason, ...]) -> Change:
-    """Return the add, the change for these reasons, or with none of them the unchanged model."""
+def change_of(sides: Sides, reasons: tuple[Reason, ...], lifted: Collection[str] = ()) -> Change:
+    """Return the add, the change for these reasons, or with none of them the unchanged model.
+
+    ``lifted`` are the names whose protection is lifted.
+    """
     desired, content, there, evidence, signatures = sides
     action: Action = "add" if there is None else "change" if reasons else "none"
     was = before(there, evidence) if there else None
     after = After(desired.engine, desired.description, desired.file, content.sha256, content.size)
     source = evidence.source if evidence else "none"
-    return Change(desired.name, action, reasons, was, after, source, desired.source, desired, content, signatures)
+    protection: Protection = "" if not desired.protect else "lifted" if desired.name in lifted else "protected"
+    return Change(
+        desired.name,
+        action,
+        reasons,
+        was,
+        after,
+        source,
+        desired.source,
+        desired,
+        content,
+        signatures,
+        protection=protection,
+    )
 
 
 class Unchanged(Sequence[Change]):

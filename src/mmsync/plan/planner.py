@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from mmsync.errors import FileError, WrongFormat
 from mmsync.files.digest import pull_command
 from mmsync.formats import is_known
-from mmsync.plan.guards import CHANGED, check_guards
+from mmsync.plan.guards import CHANGED, PROTECTED, check_guards, protected_error
 from mmsync.plan.model import Change, Guards, Plan, Reason, Selection, Sides, Signatures, Unchanged, before, change_of
 from mmsync.plan.selection import Scope, missed, quoted
 from mmsync.printable import few, printable
@@ -38,6 +38,8 @@ class Situation(NamedTuple):
         {}
     )  # of changed models, by name, where both sides are known
     breaks: Mapping[str, str] = MappingProxyType({})  # by name, why apply would refuse the new signature, in its words
+    protected: Collection[str] = frozenset()  # names that a manifest protected when it was last applied
+    latest: Collection[str] = frozenset()  # protected names whose content wanted is the one last verified there
 
 
 def compare(
@@ -69,12 +71,18 @@ def compare(
         there = observed.get(name)
         evidence = situation.evidence.get(name) if there else None
         reasons = _reasons(desired, there, evidence, situation.descriptions) if there else ()
-        if reasons and (why := situation.breaks.get(name)):
+        if there and reasons and (forbidden := _forbidden_change(desired, there, reasons, situation, guards)):
             blocked.append(name)
-            diagnostics.append(_of_entry(desired, "error", "signature/break", why, ""))
+            diagnostics.append(forbidden)
             continue
         if there is None or reasons:
-            changes.append(change_of(Sides(desired, content, there, evidence, situation.signatures.get(name)), reasons))
+            changes.append(
+                change_of(
+                    Sides(desired, content, there, evidence, situation.signatures.get(name)),
+                    reasons,
+                    guards.allow_protected,
+                )
+            )
             if content.lfs and changes[-1].uploads:
                 what = f"{printable(desired.file)} is a Git LFS pointer; apply will need the model itself"
                 hint = f"before applying: {pull_command(desired.path)}"
@@ -91,6 +99,8 @@ def compare(
     deletes, refused, told = _prune(situation, selection, guards, orphans, len(listed)) if prune else ([], (), [])
     changes = _with_renames(changes, orphans, situation.known) + deletes
     diagnostics += told
+    blocked += [one.model for one in told if one.code == PROTECTED]
+    diagnostics += _unknown_names(guards, {*listed, *observed, *ambiguous})
     diagnostics += _uninspected(changes)
     options = (*selection.flags(), *(("--prune",) if prune else ()))
     if options:
@@ -112,6 +122,28 @@ def compare(
     )
 
 
+def _forbidden_change(
+    desired: Desired, there: Observed, reasons: Sequence[Reason], situation: Situation, guards: Guards
+) -> Diagnostic | None:
+    """Return the error that this change may not be made, or None."""
+    if "engine" in reasons and (kept := _kept_engine(desired, there, reasons, situation, guards)):
+        return kept
+    why = situation.breaks.get(desired.name)
+    return _of_entry(desired, "error", "signature/break", why, "") if why else None
+
+
+def _kept_engine(
+    desired: Desired, there: Observed, reasons: Sequence[Reason], situation: Situation, guards: Guards
+) -> Diagnostic | None:
+    """Return the error that a protected model keeps its engine, or None where it may get another."""
+    # To put back what was last verified, in place of other content and its engine, is what protects it.
+    is_restored = desired.name in situation.latest and "content" in reasons
+    if not desired.protect or desired.name in guards.allow_protected or is_restored:
+        return None
+    what = f"its engine would be {printable(desired.engine, 60)}, is {printable(there.engine or '', 60)}"
+    return protected_error(desired.name, what, desired.source)
+
+
 def _prune(
     situation: Situation, selection: Selection, guards: Guards, orphans: Sequence[str], listed: int
 ) -> tuple[list[Change], tuple[Diagnostic, ...], list[Diagnostic]]:
@@ -127,6 +159,9 @@ def _prune(
         return [], (), [Diagnostic("warning", "guard/partial", what, hint)]
     told = [_ambiguous(name) for name in orphans if name in ambiguous]
     doomed = [name for name in orphans if name not in ambiguous]
+    kept = [name for name in doomed if name in situation.protected and name not in guards.allow_protected]
+    told += [protected_error(name, "nothing lists it any more: it would be deleted") for name in kept]
+    doomed = [name for name in doomed if name not in kept]
     for glob, names in scope.owners(doomed).items():
         if is_glob(glob):
             what = f"Through the pattern {printable(glob, 60)} of scope this plan deletes {few(names)}"
@@ -142,6 +177,7 @@ def _prune(
             None,
             "none",
             None,
+            protection="lifted" if name in situation.protected else "",
         )
         for name in doomed
     ]
@@ -164,6 +200,19 @@ def _with_renames(changes: list[Change], orphans: Sequence[str], known: Mapping[
         and new[change.after.sha256] == len(old.get(change.after.sha256, ())) == 1
         else change
         for change in changes
+    ]
+
+
+def _unknown_names(guards: Guards, known: Collection[str]) -> list[Diagnostic]:
+    """Return a warning for each name of --allow-protected that no model has."""
+    return [
+        Diagnostic(
+            "warning",
+            "plan/allow-protected",
+            f"no model is named {printable(repr(name), 100)}, which --allow-protected gives",
+            "it takes names letter for letter, no patterns",
+        )
+        for name in sorted(guards.allow_protected - set(known))
     ]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from mmsync.plan.model import After, Before, Change
+from mmsync.plan.model import After, Before, Change, Protection
 from mmsync.printable import printable
 from mmsync.quantities import human_bytes
 from mmsync.types import Source
@@ -128,6 +128,7 @@ EVIDENCE = {
     "download": "the image, downloaded and hashed",
     "none": "",
 }
+PROTECTIONS: dict[Protection, str] = {"": "", "protected": "protected", "lifted": "protection lifted for this run"}
 # Names and paths are shown whole, as they will be copied; only what no file system or person makes is cut.
 _LONGEST_NAME = 1024
 _LONGEST_PATH = 4096

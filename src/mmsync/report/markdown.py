@@ -17,7 +17,7 @@ from mmsync.plan.model import Action, Before, Change, Plan, Signatures
 from mmsync.quantities import human_bytes
 from mmsync.report.format import diff_texts, quoted
 from mmsync.report.github import code, size
-from mmsync.report.layout import EVIDENCE, as_before, content_side, contents, place
+from mmsync.report.layout import EVIDENCE, PROTECTIONS, as_before, content_side, contents, place
 from mmsync.report.outcome_text import applied_sentence, done_clause, left_clause, tally
 from mmsync.report.plan_text import RENAMED, unchanged_sentence, unmanaged_sentence
 from mmsync.report.signatures import input_rows, left_out
@@ -54,6 +54,7 @@ def _change_item(change: Change) -> str:
     head = f"**{code(change.name, _LONGEST_NAME)}**"
     if side and side.engine:
         head += f" {code(side.engine)}"
+    head += f", {word}" if (word := PROTECTIONS[change.protection]) else ""
     below: list[str] = []
     if before and after and "engine" in change.reasons:
         below.append(f"engine {code(before.engine or 'unknown')} → {code(after.engine)}")
@@ -121,14 +122,19 @@ class _Section(NamedTuple):
 
 
 def render(
-    plan: Plan, outcomes: Iterable[Outcome] | None = None, *, digest: str = "", limit: int = COMMENT_LIMIT
+    plan: Plan,
+    outcomes: Iterable[Outcome] | None = None,
+    *,
+    digest: str = "",
+    limit: int = COMMENT_LIMIT,
+    undo: str = "",
 ) -> str:
     """Return the report, always shorter than ``limit`` characters and than 1 MiB.
 
     The outcomes are what became of the plan; None where it was only made. ``limit`` is in UTF-16 units, line ends
-    counted as two, which is no less than any way GitHub counts.
+    counted as two, which is no less than any way GitHub counts. ``undo`` is the command that undoes it all.
     """
-    return _render(plan, outcomes, digest, min(limit, _MOST) - 1, size)
+    return _render(plan, outcomes, digest, min(limit, _MOST) - 1, size, undo)
 
 
 def render_summary(
@@ -143,10 +149,15 @@ def _utf8_size(text: str) -> int:
 
 
 def _render(
-    plan: Plan, outcomes: Iterable[Outcome] | None, digest: str, room: int, measure: Callable[[str], int]
+    plan: Plan,
+    outcomes: Iterable[Outcome] | None,
+    digest: str,
+    room: int,
+    measure: Callable[[str], int],
+    undo: str = "",
 ) -> str:
     known = None if outcomes is None else tuple(outcomes)
-    head = _head(plan, known, digest)
+    head = _head(plan, known, digest) + (f"\nUndo: {code(undo, _LONGEST_MESSAGE)}\n" if undo else "")
     sections = [section for section in (_planned(plan) if known is None else _applied(plan, known)) if section.entries]
     frames = sum(measure("".join(section.frame()) + _more(len(section.entries))) for section in sections)
     left = room - measure(head) - frames

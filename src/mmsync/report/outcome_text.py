@@ -55,10 +55,12 @@ def tally(plan: Plan, outcomes: Iterable[Outcome]) -> Tally:
     )
 
 
-def render_outcomes(plan: Plan, outcomes: Iterable[Outcome], *, width: int = 80, colour: bool = False) -> str:
+def render_outcomes(
+    plan: Plan, outcomes: Iterable[Outcome], *, width: int = 80, colour: bool = False, undo: str = ""
+) -> str:
     """Return the summary of an apply, whose outcomes may come in any order.
 
-    Its last line begins with ``Applied:``, or with ``No changes.``.
+    Its last line begins with ``Applied:``, or with ``No changes.``. ``undo`` is the command that undoes it all.
     """
     paint = painter(colour=colour)
     ranked = sorted(outcomes, key=lambda outcome: outcome.change.name)
@@ -69,6 +71,7 @@ def render_outcomes(plan: Plan, outcomes: Iterable[Outcome], *, width: int = 80,
         # One after another without an empty line where there is nothing to say of each.
         blocks.append([line for outcome, lines in left if not outcome.message for line in lines])
     blocks.append([line for outcome in ranked if outcome.ok for line in _done_lines(outcome, width, paint)])
+    blocks += [[f"Undo: {undo}"]] if undo else []
     *clauses, last = applied_sentence(plan, tally(plan, ranked)).split("; ")  # broken at its semicolons only
     blocks.append(flow([*(Piece(f"{clause};") for clause in clauses), Piece(last)], width, rest="         "))
     return joined(blocks)

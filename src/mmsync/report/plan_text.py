@@ -13,6 +13,7 @@ from mmsync.report.diagnostics import NAMES_SHOWN, blocked_blocks, by_model, dia
 from mmsync.report.format import diff_texts, quoted
 from mmsync.report.layout import (
     EVIDENCE,
+    PROTECTIONS,
     SIGNS,
     Paint,
     Piece,
@@ -50,6 +51,7 @@ def change_block(change: Change, width: int, paint: Paint) -> list[str]:
         head.append(Piece(display_engine(side.engine), gap=2))
     if change.reasons:
         head.append(Piece(paint(f"({', '.join(change.reasons)})", change.action), gap=2))
+    head += [Piece(word, gap=2) for word in (PROTECTIONS[change.protection],) if word]
     lines = flow(head, width, rest="  ")
     margin = " " * (len(_INDENT) + _LABEL)
     for label, pieces, style in _rows(change, max(width - len(margin), 20), paint):
@@ -144,7 +146,8 @@ def render_plan(plan: Plan, *, digest: str = "", width: int = 80, colour: bool =
     unchanged = []
     for change in plan.unchanged if show_all else ():
         engine = f"  {display_engine(change.after.engine)}" if change.after and change.after.engine else ""
-        unchanged.append(f"{SIGNS['none']} {display_name(change.name)}{engine}")
+        kept = f"  {word}" if (word := PROTECTIONS[change.protection]) else ""
+        unchanged.append(f"{SIGNS['none']} {display_name(change.name)}{engine}{kept}")
     blocks.append(unchanged)
     blocks += blocked_blocks(plan, of_model, width, paint)
     blocks += unknown_blocks(plan, of_model, width, paint, show_all=show_all)

@@ -17,6 +17,8 @@ from mmsync.watch.status_board import StatusBoard
 from mmsync.watch.systemd import Service
 
 if TYPE_CHECKING:
+    from mmsync.apply.backup import Backup
+    from mmsync.manifest import ServerSettings
     from mmsync.watch.event_source import EventSource
     from mmsync.watch.reconciler import Server
 
@@ -55,3 +57,5 @@ class Dependencies(NamedTuple):
     effort: Callable[[], float]  # seconds of processor time this thread has used
     chance: Callable[[], float]  # a number from 0 up to 1
     audit: AuditFile | None = None  # gets a record of what is done to the server
+    # makes the backup of one reconcile, for the ``server`` part of its manifest; None keeps nothing
+    backup: Callable[[ServerSettings], Backup] | None = None

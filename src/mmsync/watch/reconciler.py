@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 from mmsync.apply.outcome import Event, Outcome
@@ -155,6 +156,7 @@ class Reconciled(NamedTuple):
     has_changed: bool  # whether a file was no longer what the last scan had found settled
     warnings: tuple[str, ...]  # what the ledger had to say
     audit_error: AuditError | None = None  # why the audit record is not whole
+    undo: Path | None = None  # the manifest that undoes it, where something was replaced or deleted and backed up
 
 
 class Reconciler:
@@ -212,15 +214,25 @@ class Reconciler:
                 clashes = {name: clash for name, clash in current.clashes.items() if name in read.contents}
                 contents = {**read.contents, **clashes}
                 plan = make_plan(manifest, connection, options, contents=contents, on_event=planning)
+            # What is protected is remembered whether or not anything is to be changed.
+            connection.ledger.learn_protected(plan.server, plan.manifests, plan.protected, plan.unprotected)
             filtered = self.change_filter.select(plan, now, listed=len(manifest.models))
             plan = replace(plan, changes=filtered.changes, refusals=())  # what a guard forbids is not among them
             outcomes: tuple[Outcome, ...] = ()
             audit = self._dependencies.audit
+            make_backup = self._dependencies.backup
+            backup = make_backup(manifest.server) if make_backup else None
             if plan.changes and not control.is_set():
                 self._dependencies.board.applying(len(plan.changes))
                 with self._dependencies.server.lock(connection.server):
                     outcomes = apply_plan(
-                        plan, connection, jobs=self._options.jobs, stop=control, on_event=on_event, audit=audit
+                        plan,
+                        connection,
+                        jobs=self._options.jobs,
+                        stop=control,
+                        on_event=on_event,
+                        audit=audit,
+                        backup=backup,
                     )
         self.change_filter.remember(plan, outcomes, self._clock(), names=(desired.name for desired in selected))
         unread = (desired for desired in selected if isinstance(read.contents[desired.name], FileError))
@@ -239,6 +251,7 @@ class Reconciler:
             has_changed=read.has_changed,
             warnings=tuple(warnings),
             audit_error=audit.error if audit and outcomes else None,
+            undo=backup.undo if backup else None,
         )
 
     def selected(self, manifest: Manifest) -> list[Desired]:

@@ -72,6 +72,9 @@ class Reporter:
         for outcome in outcomes:
             if outcome.ok:
                 self._log_done(outcome)
+        if result.undo:
+            undo = printable(str(result.undo), 4096)
+            self._log("backup_kept", f"what was replaced or deleted is kept; undo: mmsync apply -f {undo}", undo=undo)
         sentence, figures = _summary(result)
         self._dependencies.board.reconciled(result, sentence, refused=refused is not None)
         if outcomes or was_away:
@@ -182,6 +185,7 @@ EVENTS = {
     "model_added": "a model was added",
     "model_changed": "a model was changed",
     "model_deleted": "a model was deleted",
+    "backup_kept": "what was replaced or deleted is in the backup, with the manifest that puts it back",
     "model_failed": "a model could not be applied, or its file cannot be used",
     "model_recovered": "a model that had failed is as it should be",
     "drift_found": "the server was changed outside mmsync",

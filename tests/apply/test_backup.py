@@ -1,0 +1,249 @@
+"""Backups: nothing is replaced or deleted before it is on the disk, and the manifest beside it puts it back."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from mmsync.apply.backup import Backup
+from mmsync.manifest import read_manifest
+from mmsync.manifest.discovery import BACKUP_MARK
+from mmsync.reconcile import Options
+from support.applying import Site, View, json_bytes, sha256
+from support.server_process import TOKEN, server_process
+
+KILLS = 40
+MODELS = 8
+
+
+def runs(folder):
+    return sorted(path.parent for path in folder.glob("2*/models.yaml"))
+
+
+def holds(folder, digest):
+    path = folder / "objects" / digest[:2] / digest
+    return path.exists() and sha256(path.read_bytes()) == digest
+
+
+def kept(run):
+    """What a run's manifest lists: names and digests of the files, all of them whole."""
+    found = {}
+    for desired in read_manifest([str(run / "models.yaml")]).models:
+        found[desired.name] = sha256((run / desired.file).read_bytes())
+        assert found[desired.name] == desired.sha256
+    return found
+
+
+def backup(folder):
+    return Backup(str(folder), {}, now=lambda: 1_800_000_000.0)
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_any_instant_what_was_replaced_is_in_the_backup(tmp_path):
+    """Every content that the server lost is whole in a run's manifest, which applies cleanly as the undo."""
+    moments = random.Random(14)
+    folder = tmp_path / "backup"
+    amid = 0
+    names = [f"m{number:03}" for number in range(MODELS)]
+    with server_process(tmp_path / "server", latency=0.005) as (_, url):
+        site, view = Site(tmp_path / "site", url, TOKEN), View(url, TOKEN)
+        site.models(MODELS)
+        site.apply()
+        images, was = settled(view), view.digests()
+        for number in range(KILLS):
+            for name in names:
+                site.model(name, json_bytes(f"{name} {number}", 5_000))
+            del site.entries[names[number % MODELS]]
+            if number % 8 == 7:
+                site.ledger.unlink(missing_ok=True)
+            known = set(runs(folder))
+            # One after another, so that a kill lands among them.
+            process = site.start("apply", "--prune", "--jobs", "1", "--backup", str(folder))
+            if number % 4:  # three of four amid the changes, the others anywhere
+                while set(runs(folder)) == known and process.poll() is None:
+                    time.sleep(0.001)
+            time.sleep(moments.random() * (0.3 if number % 4 else 0.9))  # the moment itself is what is tried
+            process.kill()
+            process.communicate()
+            now = settled(view)
+            lost = {name: was[name] for name, image in images.items() if now.get(name) != image}
+            amid += 0 < len(lost) < len(was)
+            new = [run for run in runs(folder) if run not in known]
+            assert [lost.items() <= kept(run).items() for run in new] in ([True], [] if not lost else [True])
+            assert all(holds(folder, digest) for digest in lost.values())
+            if lost and number % 10 == 1:
+                undone = site.run("apply", "-f", str(new[0] / "models.yaml"))
+                assert undone.returncode == 0, (undone.stdout, undone.stderr)
+                assert was.items() <= view.digests().items()
+                now = settled(view)
+            was = {name: was[name] if images.get(name) == now[name] else view.digest(name) for name in now}
+            images = now
+        view.close()
+    assert amid >= KILLS // 5
+
+
+def settled(view):
+    """The image of each model, once the server has finished what the dead client had sent: two looks apart agree."""
+    looks = [None]
+    while len(looks) < 2 or looks[-1] != looks[-2]:
+        looks.append({row["name"]: row["imageId"] for row in view.rows()})
+        time.sleep(0.03)
+    return looks[-1]
+
+
+def test_a_replaced_a_described_and_a_deleted_model_come_back(site, view, tmp_path):
+    site.model("a", json_bytes("a"), description="first: # 'one'")
+    site.model("b", json_bytes("b"))
+    site.model("c", json_bytes("c"), description="text")
+    site.apply()
+    was = view.digests()
+    site.model("a", json_bytes("a2"), description="second")
+    site.model("c", json_bytes("c"), description="other")
+    site.model("d", json_bytes("d"))
+    del site.entries["b"]
+    done = site.run("apply", "--prune", "--max-delete-percent", "100", "--backup", "../kept")
+    assert done.returncode == 0, done.stderr
+    (run,) = runs(tmp_path / "kept")
+    assert f"\nUndo: mmsync apply -f ../kept/{run.name}/models.yaml\n" in done.stdout
+    assert kept(run) == was
+    assert "# The run added d, which this does not undo.\n" in (run / "models.yaml").read_text()
+    undone = site.run("apply", "-f", f"../kept/{run.name}/models.yaml")
+    assert undone.returncode == 0, undone.stderr
+    assert view.digests() == {**was, "d": sha256(json_bytes("d"))}
+    assert (view.detail("a")["description"], view.detail("c")["description"]) == ("first: # 'one'", "text")
+
+
+def test_known_content_that_is_there_is_not_downloaded_again_and_a_damaged_one_is(site, proxy, view, tmp_path):
+    folder = tmp_path / "kept"
+    site.model("a", json_bytes(0))
+    site.apply()
+    for number in (1, 0):
+        site.model("a", json_bytes(number))
+        site.apply(backup=backup(folder))
+    before = proxy.count("download")
+    site.model("a", json_bytes(1))
+    site.apply(backup=backup(folder))
+    assert proxy.count("download") == before
+    path = folder / "objects" / sha256(json_bytes(1))[:2] / sha256(json_bytes(1))
+    path.chmod(0o600)
+    path.write_bytes(b"damaged")
+    site.model("a", json_bytes(2))
+    site.apply(backup=backup(folder))
+    assert holds(folder, sha256(json_bytes(1)))
+
+
+def test_without_a_backup_nothing_is_written(site, view, tmp_path):
+    site.models(2)
+    site.apply()
+    was = view.digests()
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    (folder / "objects").write_text("in the way")
+    site.model("m000", json_bytes("new"))
+    site.model("m009", json_bytes("added"))
+    outcomes = site.apply(backup=backup(folder))
+    assert [(one.change.name, one.status, one.code) for one in outcomes] == [
+        ("m000", "skipped", "backup"),
+        ("m009", "verified", ""),
+    ]
+    assert "could not be backed up" in outcomes[0].message
+    assert view.digests() == {**was, "m009": sha256(json_bytes("added"))}
+
+
+def test_what_was_replaced_meanwhile_is_left_alone_and_the_run_leaves_nothing(site, view, tmp_path):
+    site.models(1)
+    site.apply()
+    site.model("m000", json_bytes("new"))
+    taken = backup(tmp_path / "kept")
+    (outcome,) = site.apply(between=lambda _: view.put("m000", json_bytes("theirs")), backup=taken)
+    assert (outcome.status, outcome.code, taken.undo) == ("skipped", "stale", None)
+    assert view.digest("m000") == sha256(json_bytes("theirs"))
+    assert not list((tmp_path / "kept").glob("2*"))
+
+
+def test_a_run_that_replaces_nothing_makes_no_folder(site, tmp_path):
+    site.models(2)
+    site.apply(backup=backup(tmp_path / "kept"))
+    assert not (tmp_path / "kept").exists()
+
+
+def test_backups_are_no_models(site, tmp_path):
+    site.models(1)
+    site.apply()
+    site.model("m000", json_bytes("new"))
+    site.apply(backup=backup(site.folder / "drop" / "kept"))
+    assert (site.folder / "drop" / "kept" / BACKUP_MARK).exists()
+    rules = site.folder / "rules.yaml"
+    (site.folder / "drop" / "own.json").write_bytes(json_bytes("own"))
+    rules.write_text('version: 1\ndiscover: [{glob: "drop/**/*.json", engine: BIGML}]\n')
+    assert [desired.name for desired in read_manifest([str(rules)]).models] == ["own"]
+
+
+def test_watch_keeps_what_it_replaces(site, view, tmp_path):
+    site.models(1)
+    site.apply()
+    was = view.digests()
+    site.model("m000", json_bytes("new"))
+    done = site.run("watch", "--once", "--settle", "0.05", "--backup", "../kept")
+    assert done.returncode == 0, done.stderr
+    (run,) = runs(tmp_path / "kept")
+    assert kept(run) == was
+    assert f"backup_kept: what was replaced or deleted is kept; undo: mmsync apply -f ../kept/{run.name}" in done.stderr
+
+
+def test_protected_models_stay(site, view):
+    """Neither deleted nor given another engine, once the entry is gone as well; the flag names them."""
+    site.model("p", json_bytes("p"), protect=True)
+    site.model("q", json_bytes("q"))
+    site.apply()
+    site.model("p", json_bytes("p"), engine="DT", protect=True)
+    plan = site.plan()
+    assert (plan.blocked, plan.changes) == (("p",), ())
+    assert [each.code for each in plan.diagnostics if each.severity == "error"] == ["plan/protected"]
+    del site.entries["p"]
+    assert not site.apply(Options(prune=True))
+    assert not site.apply(Options(prune=True))  # the memory stays
+    assert view.names() == ["p", "q"]
+    done = site.run("apply", "--prune", "--allow-protected", "p")
+    assert done.returncode == 0, done.stderr
+    assert view.names() == ["q"]
+
+
+def test_a_protection_taken_back_is_told_and_over(site, view):
+    site.model("p", json_bytes("p"), protect=True)
+    site.model("q", json_bytes("q"))
+    site.apply()
+    site.model("p", json_bytes("p"))
+    assert [each.code for each in site.plan().diagnostics if each.severity == "warning"] == ["guard/changed"]
+    site.apply()
+    del site.entries["p"]
+    site.apply(Options(prune=True))
+    assert view.names() == ["q"]
+
+
+def bigml(*inputs, note=""):
+    fields = ", ".join(f'"{name}": {{"name": "{name}", "optype": "numeric"}}' for name in (*inputs, "label"))
+    return f'{{"object": {{"objective_field": "label", "model": {{"fields": {{{fields}}}}}}}, "n": "{note}"}}'.encode()
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_protected_model_keeps_its_signature(site, view, forgets):
+    """A new input alone is another signature, and allow_signature_change lifts nothing; the same one is taken."""
+    site.model("p", bigml("a"), protect=True, allow_signature_change=True)
+    site.apply()
+    if forgets:
+        site.ledger.unlink()
+    site.model("p", bigml("a", "b"), protect=True, allow_signature_change=True)
+    (outcome,) = site.apply()
+    assert (outcome.status, outcome.code, outcome.permanent) == ("skipped", "protected", True)
+    assert "input b is new" in outcome.message
+    assert "--allow-protected p" in outcome.message
+    assert view.digest("p") == sha256(bigml("a"))
+    site.model("p", bigml("a", note="retrained"), protect=True)
+    (outcome,) = site.apply()
+    assert (outcome.status, outcome.code) == ("verified", "")
+    view.put("p", bigml("x"))  # somebody's: the last verified one is put back
+    (outcome,) = site.apply()
+    assert (outcome.status, outcome.code) == ("verified", ""), outcome.message
