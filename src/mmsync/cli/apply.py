@@ -21,8 +21,8 @@ from mmsync.cli.backup import backup_option, check_backup, open_backup, undo_com
 from mmsync.cli.checksums import checksums_option, refuse_other, write_checksums
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
-from mmsync.cli.output import answer, colour, columns, warn
-from mmsync.cli.plan import inputs_of, refuse_input, show
+from mmsync.cli.output import answer, colour, columns, confirmed, warn
+from mmsync.cli.plan import finish_plan, inputs_of, refuse_input, show
 from mmsync.cli.progress import progress
 from mmsync.cli.reporting import complain, publish
 from mmsync.cli.settings import ServerOptions, resolve
@@ -48,6 +48,7 @@ class _How(NamedTuple):
     """The command's own options."""
 
     yes: bool
+    dry_run: bool
     fail_fast: bool
     lock_timeout: float
     audit: str | None
@@ -67,6 +68,7 @@ class _How(NamedTuple):
     "how",
     _How,
     click.option("-y", "--yes", is_flag=True, help="Do not ask, even on a terminal."),
+    click.option("--dry-run", is_flag=True, help="Show the plan and write nothing: the same as `mmsync plan`."),
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure."),
     opt.number_option("--lock-timeout", click.FloatRange(min=0), 600.0, "SECONDS", _LOCK_HELP),
     audit_option,
@@ -112,9 +114,9 @@ def apply(
     inputs = inputs_of(desired)
     if saved:
         inputs.append(("the saved plan", saved))
-    audit = _outputs(how, inputs)
+    audit = None if how.dry_run else _outputs(how, inputs)
     check_backup(how.backup)
-    backup = open_backup(how.backup, desired.server) if how.backup else None
+    backup = open_backup(how.backup, desired.server) if how.backup and not how.dry_run else None
     with planned(desired, options, target, quiet=how.quiet, lock_timeout=how.lock_timeout) as (plan, connection):
         if document is not None:
             check_saved(plan, document, str(saved))
@@ -123,7 +125,9 @@ def apply(
             why = f"the plan's digest is {plan_digest(plan)}, not the expected {expect}; nothing was written"
             hint = "what would be done now is shown above: plan again, look at it, and expect that digest"
             raise PlanRefused(why, hint=hint)
-        return _carry_out(plan, connection, how, options.jobs, audit, backup)
+        if not how.dry_run:
+            return _carry_out(plan, connection, how, options.jobs, audit, backup)
+    return finish_plan(plan, how.output_format, detailed_exitcode=how.detailed_exitcode)
 
 
 def _outputs(how: _How, inputs: Sequence[tuple[str, str]]) -> AuditFile | None:
@@ -167,7 +171,7 @@ def _carry_out(
         raise PlanRefused("a guard forbids this plan; nothing was written", hint=hint)
     # Only a person at a terminal is asked, wherever the answer goes; scripts and CI jobs are not kept waiting.
     asks = plan.changes and not how.yes and sys.stdin.isatty()
-    if asks and not click.confirm("Apply these changes?", default=False, err=True):
+    if asks and not confirmed("Apply these changes? [y/N]: "):
         click.echo("Nothing was written.", err=True)
         return ExitCode.FAILURE
     # Bars and events on the same terminal would write into each other.

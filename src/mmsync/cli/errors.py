@@ -17,12 +17,14 @@ from mmsync.printable import printable
 _SERVER_ERROR = 500
 
 
-def print_usage_error(error: click.ClickException) -> None:
-    """Say what of the command line is not understood, and where it is explained."""
+def print_usage_error(error: click.ClickException, hint: str = "") -> None:
+    """Say what of the command line is not understood, what may be meant, and where it is explained."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(f"{error.format_message()}\n\nError: no command is given", err=True)
         return
     click.echo(f"Error: {printable(error.format_message(), 1000)}", err=True)
+    if hint:
+        click.echo(f"  {hint}", err=True)
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
 

@@ -40,6 +40,43 @@ _COMMANDS = {
 }
 
 
+# What other programs call it, or what one looks for here.
+_ELSEWHERE = {
+    "version": "mmsync --version",
+    "help": "mmsync --help, and mmsync COMMAND --help",
+    "login": "there is none: the token comes from MMSYNC_TOKEN, --token-file or a profile; mmsync check says whether it does",
+    "auth": "mmsync check says whether the token does",
+    "destroy": "there is none: what the manifest no longer lists goes with mmsync apply --prune, inside its scope",
+    "rm": "take the model out of the manifest, then mmsync apply --prune, inside its scope",
+    "refresh": "every plan asks the server; mmsync plan --verify always reads all contents again",
+    "diff": "mmsync plan",
+    "preview": "mmsync plan",
+    "push": "mmsync apply",
+    "deploy": "mmsync apply",
+    "up": "mmsync apply",
+    "sync": "mmsync apply once, mmsync watch for ever",
+    "reconcile": "mmsync apply once, mmsync watch for ever",
+    "download": "mmsync pull",
+    "get": "mmsync list, mmsync show NAME, mmsync pull NAME",
+    "ls": "mmsync list",
+    "describe": "mmsync show NAME",
+    "export": "mmsync import",
+    "undo": "mmsync apply -f DIR/RUN/models.yaml, of what apply --backup DIR kept",
+    "rollback": "mmsync apply -f DIR/RUN/models.yaml, of what apply --backup DIR kept",
+    "doctor": "mmsync check",
+    "lint": "mmsync validate",
+}
+_ELSEWHERE |= dict.fromkeys(("delete", "remove", "prune"), _ELSEWHERE["rm"])
+_OPTIONS_ELSEWHERE = {
+    "auto-approve": "--yes (-y) applies without asking",
+    "force": "apply replaces what differs by itself; --yes (-y) only answers the question",
+    "check": "mmsync apply --dry-run, or mmsync plan",
+    "destroy": _ELSEWHERE["destroy"],
+    "refresh-only": _ELSEWHERE["refresh"],
+    "delete": "--prune deletes what the manifest no longer lists, inside its scope",
+}
+
+
 class _Lazy(click.Group):
     """A group that knows its commands' names and imports a command's module only to run it or show its help."""
 
@@ -62,7 +99,8 @@ class _Lazy(click.Group):
             import difflib  # noqa: PLC0415 - 3 ms, for a typing error alone
 
             near = difflib.get_close_matches(args[0], _COMMANDS, 1)
-            ctx.fail(f"no such command: {printable(args[0], 60)}" + (f" (did you mean {near[0]}?)" if near else ""))
+            hint = _ELSEWHERE.get(args[0]) or (f"did you mean {near[0]}?" if near else "")
+            ctx.fail(f"no such command: {printable(args[0], 60)}" + (f" ({hint})" if hint else ""))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -106,6 +144,14 @@ def _run(args: Sequence[str] | None) -> int:
         return code
 
 
+def _hint(error: click.ClickException, words: Sequence[str]) -> str:
+    """Return the pointer for an option that other programs have, or an empty text."""
+    if not isinstance(error, click.NoSuchOption):
+        return ""
+    found = (_OPTIONS_ELSEWHERE.get(word.partition("=")[0].lstrip("-")) for word in words if word.startswith("-"))
+    return next(filter(None, found), "")
+
+
 def _run_command(args: Sequence[str] | None) -> int:
     words = sys.argv[1:] if args is None else list(args)
     try:
@@ -116,10 +162,11 @@ def _run_command(args: Sequence[str] | None) -> int:
     except SystemExit as request:  # SIGTERM; click's own way out where nobody reads our output
         return int(request.code or 0)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+        # On a terminal ^C, and perhaps a question, stand on the line.
+        click.echo("\nInterrupted." if sys.stderr.isatty() else "Interrupted.", err=True)
         return ExitCode.INTERRUPTED
     except click.ClickException as error:
-        print_usage_error(error)
+        print_usage_error(error, _hint(error, words))
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): say nothing, and do not fail again at shutdown.
         abandon(sys.stdout)

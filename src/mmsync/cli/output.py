@@ -115,6 +115,21 @@ def answer(text: str) -> None:
         raise MmsyncError(f"cannot write to standard output: {error.strerror or error}") from error
 
 
+def confirmed(question: str) -> bool:
+    """Ask a person on stderr; return whether the answer is y. q, the end of input and an empty line are no."""
+    while True:
+        click.echo(question, nl=False, err=True)
+        line = sys.stdin.readline()
+        if not line:
+            click.echo(err=True)  # after Ctrl-D the cursor stands behind the question
+        match line.strip().casefold():
+            case "y" | "yes":
+                return True
+            case "" | "n" | "no" | "q" | "quit":
+                return False
+        click.echo("y for yes, n for no.", err=True)
+
+
 def warn(sentence: str) -> None:
     """Write one warning to stderr."""
     with contextlib.suppress(OSError):  # a full disk behind stderr: commentary may be lost, the work goes on

@@ -63,6 +63,11 @@ def plan(
         pass
     if out:
         _save(made, out)
+    return finish_plan(made, output_format, show_all=show_all, detailed_exitcode=detailed_exitcode)
+
+
+def finish_plan(made: Plan, output_format: str, *, show_all: bool = False, detailed_exitcode: bool) -> int:
+    """Show a plan that is all that was asked for; return the exit code."""
     show(made, output_format, show_all=show_all)
     if made.has_errors:
         return ExitCode.FAILURE

@@ -12,7 +12,7 @@ from mmsync.types import Diagnostic
 
 _LOCAL = re.compile(r"local:(?:[^\s'\"]*/)?(?=[^/\s'\"]*)")
 # Folders of an absolute path; an address's path follows its host, a name or a number.
-_FOLDERS = re.compile(r"(?:…|(?<![\w/:.~*-]))/(?:[^/\s'\"`,;()<>\[\]{}|]+/)+")
+_FOLDERS = re.compile(r"(?:…|(?<![\w/:.~*-]))/[^\s'\"`,;()<>\[\]{}|]*/")
 
 
 class Redaction:
