@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, strategies as st
 
-from mmsync.status import STATE_ORDER
+from mmsync.status import STATE_ORDER, ChangeRecord, ConditionStatus, Reconcile
 from mmsync.status.page import Query, assets, render_page
+from mmsync.types import Diagnostic, Source
 from support.sample_status import HOSTILE, NOW, hostile, many, wrong
 
 _VOID = {"meta", "link", "input"}
@@ -119,7 +120,7 @@ def test_pages():
     first = page(many(250))
     assert len(first.rows) == 100
     assert "250 models, 1 to 100 shown" in first.words
-    assert first.of("a", rel="next") == [{"rel": "next", "href": "?page=2"}]
+    assert first.of("a", rel="next") == [{"id": "next", "rel": "next", "href": "?page=2"}]
     last = page(many(250), page="3")
     assert len(last.rows) == 50
     assert not last.of("a", rel="next")
@@ -171,6 +172,71 @@ def test_ten_thousand_models_make_no_larger_page():
         one._replace(state="failed", message="the server said no" * 20, hint="try" * 50) for one in status.models
     )
     assert len(render_page(replace(status, models=wrong_ones), Query(state="failed"), NOW).encode()) < 300_000
+
+
+LONG = {
+    "plain": "the server said no, " * 500,
+    "to escape": "'\"<&" * 2500,
+    "not ASCII": "\u65e5\u672c" * 5000,
+    "controls": "\x1b" * 10_000,
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+@pytest.mark.parametrize("query", [{}, {"state": "failed"}])
+def test_however_much_is_wrong_it_stays_small(query, text):
+    status = many(1000)
+    change = ChangeRecord(text, "change", ("content",), "failed", "network", text, None, None, 0)
+    worst = replace(
+        status,
+        health="degraded",
+        models=tuple(
+            one._replace(name=one.name + text[:110], engine=text, state="failed", message=text, hint=text)
+            for one in status.models
+        ),
+        conditions=tuple(
+            ConditionStatus("model", one.name, level, "network", text, text, NOW)
+            for level in ("error", "info")
+            for one in status.models[:500]
+        ),
+        diagnostics=tuple(
+            Diagnostic("error", "file/misfit", text, text, Source("models.yaml", n + 1, 1)) for n in range(500)
+        ),
+        history=tuple(Reconcile(NOW - n, 1.0, "incomplete", text, (change,) * 100, 7) for n in range(100)),
+    )
+    assert len(render_page(worst, Query.parse(query), NOW).encode()) < 300_000
+
+
+def test_a_hundred_failures_that_come_again_and_again_make_no_longer_page():
+    changes = tuple(
+        ChangeRecord(f"model_{n:03}", "change", ("content",), "failed", "network", "no answer in 60 s", None, 1, 0)
+        for n in range(100)
+    )
+    history = tuple(Reconcile(NOW - 60 * n, 1.0, "incomplete", "150 not done", changes, 50) for n in range(100))
+    found = page(replace(many(100), history=history))
+    assert len(found.of("details", id="older")) == 1
+    reconciles = [one for one in found.of("details") if one.get("id", "").startswith("reconcile-")]
+    assert len(reconciles) == 100
+    assert found.words.count("model_099") == 1, "all of the latest"
+    assert found.words.count("model_004") == 11, "five of each after it, while there is room"
+    assert found.words.count("and 50 more changes") == 1
+    assert found.words.count("and 145 more changes") == 10
+    assert found.words.count("and 150 more changes") == 89
+
+
+def test_a_long_text_unfolds_and_none_of_it_stands_there_twice():
+    message = " ".join(f"word{n}" for n in range(200))
+    status = wrong()
+    condition = status.conditions[-1]._replace(message=message, hint="")
+    found = page(replace(status, conditions=(condition,)))
+    [details] = found.of("details", **{"class": "long"})
+    assert details
+    text = " ".join(found.words)
+    assert text.count("word0 ") == text.count("word199") == 1
+    at = next(n for n, words in enumerate(found.words) if words.startswith("word0 "))
+    beginning, more, rest = found.words[at : at + 3]
+    assert more == "more"
+    assert beginning.removesuffix("\u2026") + rest in (message, message.replace(" ", "", 1))
 
 
 def test_the_assets_are_ours_alone():

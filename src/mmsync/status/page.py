@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from html import escape
 from typing import Any, get_args
 from urllib.parse import urlencode
 
 from mmsync.html.environment import asset, render
 from mmsync.printable import printable
-from mmsync.status.model import ModelState, ModelStatus, Status
+from mmsync.status.model import ChangeRecord, ModelState, ModelStatus, Reconcile, Status
 from mmsync.status.summary import attention, counts, headline, is_well
 
 _ROWS = 100
 _MOST_CONDITIONS = 50  # of the models there may be thousands with one each: the table has them all
-_MOST_DIAGNOSTICS = 100
+_MOST_DIAGNOSTICS = 50
+_MOST_NOTES = 20
+_MOST_CHANGES = 150  # of all reconciles together: a hundred that fail again and again would be ten thousand lines
+_CHANGES_OF_AN_OLDER = 5
+_LATEST = 10  # reconciles that are shown before one unfolds the others
+_BEGINNINGS, _RESTS = 80_000, 30_000  # bytes of texts from elsewhere
+_WHOLE = 4_000  # characters of one text, unfolded
+_SCANT = 12  # characters of a text for which there is no room left
 _LONGEST_SEARCH = 200
 _LONGEST_NAME = 20_000
 _MOST_PAGES = 1_000_000
@@ -85,28 +93,76 @@ class Query:
         return known + [one for one in found if key(one) is None]
 
 
+class Room:
+    """The room on one page for texts from elsewhere: however many there are and whatever is in them, it stays small.
+
+    Names of a usual length are not among them: they are always shown.
+    """
+
+    def __init__(self) -> None:
+        self._beginnings, self._rests = _BEGINNINGS, _RESTS
+
+    def cut(self, text: str, most: int) -> tuple[str, str]:
+        """Return the beginning of a text, ``most`` characters or less, and what follows it, empty where there is no room."""
+        is_room = min(len(text), _WHOLE) - most <= self._rests  # else what follows is not even looked at
+        whole = printable(text, _WHOLE if is_room else most)
+        beginning = whole if len(whole) <= most else whole[: most - 1] + "…"
+        size = _bytes(beginning)
+        if size > self._beginnings:
+            return printable(text, _SCANT), ""
+        self._beginnings -= size
+        rest = whole[most - 1 :] if len(whole) > most else ""
+        size = _bytes(rest)
+        if size > self._rests:
+            return beginning, ""
+        self._rests -= size
+        return beginning, rest
+
+
+def _bytes(text: str) -> int:
+    return len(escape(text).encode())
+
+
+def limited_history(history: tuple[Reconcile, ...]) -> list[tuple[Reconcile, tuple[ChangeRecord, ...], int]]:
+    """Return the reconciles, each with the changes that there is room for and the number of those left out.
+
+    The latest that did something is shown whole: it is the one that is looked for.
+    """
+    limited, left = [], _MOST_CHANGES
+    for one in history:
+        most = left if left == _MOST_CHANGES else min(left, _CHANGES_OF_AN_OLDER)
+        changes = one.changes[:most]
+        left -= len(changes)
+        limited.append((one, changes, len(one.changes) - len(changes) + one.more))
+    return limited
+
+
 def render_page(status: Status, query: Query, now: float) -> str:
     """Return the page; ``now`` is in seconds since the epoch, for how long ago something was."""
     found = query.select(status.models)
     pages = max(-(-len(found) // _ROWS), 1)
     page = min(query.page, pages)
     wrong = attention(status)
+    history = limited_history(status.history)
     return render(
         "status.html",
         status=status,
         query=query,
         now=now,
+        cut=Room().cut,
         headline=headline(status),
         mood="good" if is_well(status) else "bad" if status.health == "degraded" else "waiting",
         counts=counts(status),
         wrong=wrong[:_MOST_CONDITIONS],
         more_wrong=max(len(wrong) - _MOST_CONDITIONS, 0),
-        to_know=[one for one in status.conditions if one.level == "info"][:_MOST_CONDITIONS],
+        to_know=[one for one in status.conditions if one.level == "info"][:_MOST_NOTES],
         rows=found[(page - 1) * _ROWS : page * _ROWS],
         found=len(found),
         first=(page - 1) * _ROWS + 1,
         page=page,
         pages=pages,
+        latest=history[:_LATEST],
+        older=history[_LATEST:],
         diagnostics=status.diagnostics[:_MOST_DIAGNOSTICS],
         more_diagnostics=max(len(status.diagnostics) - _MOST_DIAGNOSTICS, 0),
     )
