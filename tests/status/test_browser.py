@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from mmsync.html.environment import ago
 from mmsync.status.listener import listening
 from support.browser import Browser, chromium
 from support.sample_status import HOSTILE, hostile, many, wrong
@@ -69,7 +70,8 @@ def test_what_happens_is_seen_within_a_second(opened, source):
     source.publish(many(3))
     page.until("document.querySelector('h1').textContent === 'All is well: all 3 models are in sync.'", patience=1.0)
     assert "All is well" in page.evaluate("document.title")
-    page.until("document.getElementById('live').textContent.startsWith('All is well')")
+    page.until("document.getElementById('news').textContent.startsWith('All is well')")
+    assert page.evaluate("document.getElementById('live').textContent") == "Live."
 
 
 def test_what_somebody_does_meanwhile_stays(opened, source):
@@ -119,6 +121,8 @@ def test_pages_of_ten_thousand_models(opened, source):
     live(page)
     page.evaluate("document.querySelector('[rel=next]').click()")
     page.until("location.search === '?page=2' && document.querySelector('caption').innerText.includes('101 to 200')")
+    page.until("document.activeElement.id === 'models'")
+    page.until("document.getElementById('models').getBoundingClientRect().bottom > 0")
 
 
 def test_without_a_script_it_is_whole(opened):
@@ -129,17 +133,86 @@ def test_without_a_script_it_is_whole(opened):
     assert page.evaluate("document.querySelector('form').method") == "get"
 
 
-def test_a_lost_watcher_is_told_and_a_new_one_too(browser, source):
+def test_a_lost_watcher_is_told_once_and_a_new_one_too(browser, source):
     with listening("127.0.0.1", 0, source) as url:
         page = browser.page()
         page.open(url)
         live(page)
+        page.evaluate("""window.said = [];
+            new MutationObserver(() => said.push(document.getElementById('live').textContent))
+                .observe(document.getElementById('live'), {childList: true})""")
         port = int(url.rpartition(":")[2])
     page.until("document.getElementById('live').textContent.startsWith('Not live since')")
     assert "login_odds" in page.text(), "what was known stays"
-    with listening("127.0.0.1", port, source):
-        page.until("document.getElementById('live').textContent === 'Live again.'")
+    # Another watcher, which counts from the beginning and has come as far as the one before.
+    other = SettableSource(replace(many(3), revision=source.status.revision))
+    with listening("127.0.0.1", port, other):
+        page.until("document.querySelector('h1').textContent === 'All is well: all 3 models are in sync.'")
+        assert page.evaluate("said.length") == 2
+        assert page.evaluate("said[1]") == "Live again."
     page.close()
+
+
+def test_a_stream_that_is_refused_is_asked_for_again(browser, source, monkeypatch):
+    monkeypatch.setattr("mmsync.status.listener._MOST_STREAMS", 0)
+    with listening("127.0.0.1", 0, source) as url:
+        page = browser.page()
+        page.open(url)
+        page.until("document.getElementById('live').textContent.startsWith('Not live since')")
+        monkeypatch.setattr("mmsync.status.listener._MOST_STREAMS", 10)
+        page.until("document.getElementById('live').textContent === 'Live again.'")
+        source.publish(many(3))
+        page.until("document.querySelector('h1').textContent === 'All is well: all 3 models are in sync.'")
+    page.close()
+
+
+def test_what_is_unfolded_and_what_has_the_focus_stays(opened, source):
+    long = " ".join(f"word{n}" for n in range(200))
+    status = source.status
+    source.publish(
+        replace(status, conditions=tuple(one._replace(message=long, hint=long) for one in status.conditions))
+    )
+    page = opened()
+    live(page)
+    unfolded = "[...document.querySelectorAll('.conditions details')].map(one => one.open)"
+    page.evaluate("const one = document.querySelectorAll('.conditions summary')[2]; one.focus(); one.click()")
+    expected = [n == 2 for n in range(8)]
+    assert page.evaluate(unfolded) == expected
+    source.publish(with_state(source.status, "new_one", "synced"))
+    page.until("/synced\\s+new_one/.test(document.querySelector('tbody').innerText)")
+    assert page.evaluate(unfolded) == expected
+    assert page.evaluate("document.activeElement === document.querySelectorAll('.conditions summary')[2]")
+    # What had the focus is no more: the keyboard goes on near by, not at the top of the page.
+    page.evaluate(
+        "document.getElementById('state-pending')?.focus() ?? document.getElementById('state-settling').focus()"
+    )
+    source.publish(replace(many(3), revision=source.status.revision))
+    page.until("document.querySelector('h1').textContent.startsWith('All is well')")
+    assert page.evaluate("document.activeElement.id") == "models"
+
+
+@pytest.mark.parametrize("seconds", [0, 15, 59.9, 60, 3599, 3600, 2 * 86_400 - 1, 2 * 86_400, 900_000])
+def test_times_go_on_while_nothing_happens(opened, source, seconds):
+    source.publish(replace(many(1), history=()))
+    page = opened()
+    live(page)
+    page.evaluate(f"const was = Date.now; Date.now = () => was() + {seconds * 1000}")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    model = source.status.models[0]
+    shown = page.evaluate("document.querySelector('tbody time').textContent")
+    # A second or two may pass between the page and the question.
+    now = wrong().at + seconds
+    assert shown in {ago(model.since, now + passed) for passed in (0, 1, 2, 3)}
+
+
+def test_on_a_phone_the_models_can_be_ordered(opened, source):
+    page = opened(width=390)
+    live(page)
+    assert page.evaluate("document.getElementById('by-size').getBoundingClientRect().height") > 0
+    assert page.evaluate("document.querySelector('caption').getBoundingClientRect().height") < 50, "one line"
+    page.evaluate("document.getElementById('by-size').click()")
+    page.until("document.querySelector('[aria-sort=descending] a')?.id === 'by-size'")
+    assert page.evaluate("document.querySelector('tbody th').innerText").startswith("login_odds")
 
 
 @pytest.mark.parametrize("width", [390, 1280])
