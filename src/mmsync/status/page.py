@@ -28,9 +28,11 @@ _LONGEST_SEARCH = 200
 _LONGEST_NAME = 20_000
 _MOST_PAGES = 1_000_000
 
+_RANKS = {state: rank for rank, state in enumerate(get_args(ModelState))}
+
 # By the name of a column: what it is ordered by. What is not known comes last in either direction.
 _ORDERS: dict[str, Callable[[ModelStatus], Any]] = {
-    "state": lambda one: get_args(ModelState).index(one.state),
+    "state": lambda one: _RANKS[one.state],
     "name": lambda one: one.name.casefold(),
     "engine": lambda one: one.engine,
     "size": lambda one: one.size,
@@ -89,8 +91,9 @@ class Query:
         ]
         column = self.order.removeprefix("-")
         key, is_falling = _ORDERS[column], self.order.startswith("-")
-        known = sorted((one for one in found if key(one) is not None), key=key, reverse=is_falling)
-        return known + [one for one in found if key(one) is None]
+        keyed = [(key(one), one) for one in found]
+        known = sorted((pair for pair in keyed if pair[0] is not None), key=lambda pair: pair[0], reverse=is_falling)
+        return [one for _, one in known] + [one for value, one in keyed if value is None]
 
 
 class Room:
@@ -114,6 +117,7 @@ class Room:
         rest = whole[most - 1 :] if len(whole) > most else ""
         size = _bytes(rest)
         if size > self._rests:
+            self._rests = 0  # nor will those that follow: to try each would take longer than all the rest of the page
             return beginning, ""
         self._rests -= size
         return beginning, rest
