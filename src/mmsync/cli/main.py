@@ -37,6 +37,8 @@ _COMMANDS = {
     "schema": "Print the JSON Schema of models.yaml.",
     "completion": "Print what lets a shell complete commands, models and profiles.",
     "ci": "Plans by pull request: for workflows on GitHub.",
+    "help": "Explain a topic, or show the help of a command.",
+    "explain": "Explain the code of a diagnostic.",
 }
 
 
@@ -51,7 +53,7 @@ class _Lazy(click.Group):
             return None
         # `import` is a keyword and `list` a builtin: their modules and functions carry an underscore.
         name = f"{cmd_name}_" if cmd_name in ("import", "list") else cmd_name
-        home = "validate" if cmd_name == "schema" else name
+        home = {"schema": "validate", "explain": "help"}.get(cmd_name, name)
         command: click.Command = getattr(importlib.import_module(f"mmsync.cli.{home}"), name)
         return command
 
