@@ -8,6 +8,12 @@ from importlib.resources import files
 from typing import NamedTuple
 
 TOPICS = {
+    "install": "Install mmsync for your own work.",
+    "connecting": "How a server, its token, certificates and proxies reach mmsync.",
+    "manifest": "models.yaml, key by key.",
+    "plans": "Plan, save, review, apply; deleting, and what guards it.",
+    "watch": "Run the watcher for good.",
+    "exit-codes": "What the exit status says.",
     "diagnostics": "Every code: what it means, and what to do.",
 }
 """Each topic with the line that lists it, in the order to read them in."""
