@@ -14,6 +14,7 @@ import pytest
 
 from mmsync import help as pages
 from mmsync.cli.errors import ExitCode
+from mmsync.cli.main import cli
 from mmsync.manifest import schema
 from mmsync.watch.reporting import EVENTS
 from support import transcript
@@ -103,3 +104,15 @@ def test_help_names_the_near_topic_and_shows_a_commands_help(run_help):
 def test_explain_takes_a_bare_suffix_and_names_near_codes(run_command):
     assert run_command("explain", "max-delete").stdout.startswith("### `guard/max-delete`\n")
     assert "did you mean manifest/unknown-key" in run_command("explain", "unknown-keys").stderr
+
+
+def options_of(command):
+    return {name for param in command.params for name in getattr(param, "opts", ()) if name.startswith("--")}
+
+
+@pytest.mark.parametrize("name", ["plan", "apply", "watch", "check", "show"])
+def test_every_option_of_a_command_is_in_a_page(name):
+    text = "".join(map(pages.page, pages.TOPICS))
+    found = options_of(cli.get_command(None, name))
+    assert found
+    assert {option for option in found if not re.search(rf"`[^`\n]*{option}\b", text)} == set()

@@ -34,6 +34,11 @@ def page(topic: str) -> str:
     return files(__name__).joinpath(f"{topic}.md").read_text("utf-8")
 
 
+def shown(text: str) -> str:
+    """Return Markdown without comments, which speak to tests."""
+    return re.sub(r"^<!-- .* -->\n", "", text, flags=re.MULTILINE)
+
+
 def entries() -> tuple[Entry, ...]:
     """Return every entry of the page of codes, in its order."""
     # Before the first section an example shows an entry. One ends where the next begins, or the next section.
