@@ -9,7 +9,7 @@ import click
 
 from mmsync.cli.output import answer, colour, columns
 from mmsync.errors import SettingsError
-from mmsync.help import TOPICS, find_entries, near_codes, page, shown
+from mmsync.help import TOPICS, find_entries, near_codes, page, without_comments
 from mmsync.printable import printable
 
 _WIDEST = 100  # columns: longer lines are hard to read
@@ -31,7 +31,7 @@ def help(context: click.Context, topic: str | None) -> None:  # noqa: A001 - a c
     commands = group.list_commands(root) if isinstance(group, click.Group) else []
     if topic in TOPICS:
         more = f"\nEvery option: `mmsync {topic} --help`\n" if topic in commands else ""
-        show(shown(page(topic)) + more)
+        show(without_comments(page(topic)) + more)
         return
     if isinstance(group, click.Group) and (command := group.get_command(root, topic)) is not None:
         with click.Context(command, info_name=topic, parent=root) as inner:

@@ -35,7 +35,7 @@ def page(topic: str) -> str:
     return files(__name__).joinpath(f"{topic}.md").read_text("utf-8")
 
 
-def shown(text: str) -> str:
+def without_comments(text: str) -> str:
     """Return Markdown without comments, which speak to tests."""
     return re.sub(r"^<!-- .* -->\n", "", text, flags=re.MULTILINE)
 
