@@ -73,7 +73,7 @@ def test_each_change_has_a_line_and_what_was_applied_another_once_it_is_read_bac
         return {"sha256": digests[name], "engine": "BIGML", "image_id": images[name]}
 
     new = site.digests()
-    was_c = {"sha256": None, "engine": "BIGML", "image_id": before["c"]}
+    was_c = {"sha256": old["c"], "engine": "BIGML", "image_id": before["c"]}
     expected = {
         "a": ("change", side(old, before, "a"), side(new, after, "a"), False),
         "b": ("change", side(old, before, "b"), side(new, after, "b"), True),

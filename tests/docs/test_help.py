@@ -29,6 +29,8 @@ COMMANDS = [
     "serve",
     "schema",
     "completion",
+    "help",
+    "explain",
 ]
 COMMANDS += ["ci", *(f"ci {name}" for name in ("plan", "apply", "drift", "digest", "comment", "run"))]
 

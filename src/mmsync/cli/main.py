@@ -37,13 +37,14 @@ _COMMANDS = {
     "schema": "Print the JSON Schema of models.yaml.",
     "completion": "Print what lets a shell complete commands, models and profiles.",
     "ci": "Plans by pull request: for workflows on GitHub.",
+    "help": "Explain a topic, or show the help of a command.",
+    "explain": "Explain the code of a diagnostic.",
 }
 
 
 # What other programs call it, or what one looks for here.
 _ELSEWHERE = {
     "version": "mmsync --version",
-    "help": "mmsync --help, and mmsync COMMAND --help",
     "login": "there is none: the token comes from MMSYNC_TOKEN, --token-file or a profile; mmsync check says whether it does",
     "auth": "mmsync check says whether the token does",
     "destroy": "there is none: what the manifest no longer lists goes with mmsync apply --prune, inside its scope",
@@ -88,7 +89,7 @@ class _Lazy(click.Group):
             return None
         # `import` is a keyword and `list` a builtin: their modules and functions carry an underscore.
         name = f"{cmd_name}_" if cmd_name in ("import", "list") else cmd_name
-        home = "validate" if cmd_name == "schema" else name
+        home = {"schema": "validate", "explain": "help"}.get(cmd_name, name)
         command: click.Command = getattr(importlib.import_module(f"mmsync.cli.{home}"), name)
         return command
 
