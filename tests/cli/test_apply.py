@@ -466,7 +466,17 @@ class Terminal:
         return bool(data)
 
 
-@pytest.mark.parametrize(("answer", "code", "names"), [("yes\n", 0, ["a", "b"]), ("\n", 1, []), ("n\n", 1, [])])
+@pytest.mark.parametrize(
+    ("answer", "code", "names"),
+    [
+        ("yes\n", 0, ["a", "b"]),
+        ("\n", 1, []),
+        ("n\n", 1, []),
+        ("q\n", 1, []),
+        ("\x04", 1, []),  # Ctrl-D
+        ("what\ny\n", 0, ["a", "b"]),
+    ],
+)
 def test_a_person_is_asked_and_the_default_is_no(answer, code, names, desk):
     two(desk)
     terminal = Terminal(desk, "apply")
@@ -621,3 +631,35 @@ def test_a_person_is_asked_also_where_the_answer_goes_through_a_pipe(desk):
     finally:
         os.close(mine)
         os.close(theirs)
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_a_dry_run_is_the_plan_and_writes_nothing(form, desk):
+    two(desk)
+    planned = desk("plan", "--format", form, "--detailed-exitcode")
+    dry = desk(
+        "apply", "--dry-run", "--format", form, "--detailed-exitcode", "--backup", "kept", "--audit", "audit.jsonl"
+    )
+    assert (dry.code, dry.out) == (planned.code, planned.out)
+    assert dry.code == 2
+    assert desk.view.names() == []
+    assert not (desk.folder / "kept").exists()
+    assert not (desk.folder / "audit.jsonl").exists()
+
+
+@pytest.mark.parametrize("word", ["-auto-approve", "--auto-approve"])
+def test_an_option_of_another_program_is_answered_with_ours(word, desk):
+    two(desk)
+    ran = desk("apply", word)
+    assert ran.code == 1
+    assert "--yes (-y) applies without asking" in ran.err
+    assert desk.view.names() == []
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("destroy", "apply --prune"), ("diff", "mmsync plan"), ("rm", "out of the manifest")]
+)
+def test_a_command_of_another_program_is_answered_with_ours(word, said, desk):
+    ran = desk(word)
+    assert ran.code == 1
+    assert said in ran.err

@@ -117,7 +117,8 @@ def apply(
     audit = None if how.dry_run else _outputs(how, inputs)
     check_backup(how.backup)
     backup = open_backup(how.backup, desired.server) if how.backup and not how.dry_run else None
-    with planned(desired, options, target, quiet=how.quiet, lock_timeout=how.lock_timeout) as (plan, connection):
+    lock_timeout = None if how.dry_run else how.lock_timeout  # it writes nothing
+    with planned(desired, options, target, quiet=how.quiet, lock_timeout=lock_timeout) as (plan, connection):
         if document is not None:
             check_saved(plan, document, str(saved))
         if expect and plan_digest(plan) != expect.strip().lower():
