@@ -34,6 +34,16 @@ def _own_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
 
 
+@pytest.fixture(scope="session")
+def browser():
+    """One real browser for all that need one; each test opens pages of its own."""
+    from support.browser import Browser, chromium
+
+    started = Browser(chromium())
+    yield started
+    started.close()
+
+
 @pytest.fixture
 def no_threads(monkeypatch):
     """Let none of mmsync's threads be started, as where a limit on processes is reached."""

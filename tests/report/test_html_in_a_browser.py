@@ -8,20 +8,10 @@ from pathlib import Path
 import pytest
 
 from mmsync.report.html import render
-from support.browser import Browser, chromium
+from support.browser import needs_chromium
 from support.sample_plans import DIGEST, every_kind
 
-pytestmark = [
-    pytest.mark.skipif(chromium() is None, reason="Chromium is not installed (Debian's package chromium)"),
-    pytest.mark.xdist_group("browser"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    started = Browser(chromium())
-    yield started
-    started.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture

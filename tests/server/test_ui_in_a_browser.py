@@ -8,19 +8,9 @@ from pathlib import Path
 import pytest
 
 from mmsync.server import running
-from support.browser import Browser, chromium
+from support.browser import needs_chromium
 
-pytestmark = [
-    pytest.mark.skipif(chromium() is None, reason="Chromium is not installed (Debian's package chromium)"),
-    pytest.mark.xdist_group("browser"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    started = Browser(chromium())
-    yield started
-    started.close()
+pytestmark = needs_chromium
 
 
 def send(page, token):

@@ -15,7 +15,9 @@ import threading
 import time
 from pathlib import Path
 
-__all__ = ["Browser", "Page", "chromium"]
+import pytest
+
+__all__ = ["Browser", "Page", "chromium", "needs_chromium"]
 
 # Chromium reads from descriptor 3 and writes to 4.
 _ON_3_AND_4 = """
@@ -31,6 +33,10 @@ PATIENCE = 30.0  # seconds; only a failing test waits that long
 def chromium():
     """Return the command of Chromium, None where there is none."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+# For a file's ``pytestmark``.
+needs_chromium = pytest.mark.skipif(chromium() is None, reason="Chromium is not installed (Debian's package chromium)")
 
 
 class Browser:
@@ -130,6 +136,7 @@ class Page:
     def begin(self, *, width=1280, height=900, dark=False, scripts=True):
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
         self.resize(width, height)
         scheme = "dark" if dark else "light"
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
@@ -141,8 +148,8 @@ class Page:
 
     def open(self, url):
         """Go to an address; return when the page and its styles are there and its scripts have begun."""
-        self.call("Page.navigate", url=url)
-        self._until_event("Page.loadEventFired")
+        loader = self.call("Page.navigate", url=url)["loaderId"]
+        self._until_loaded(loader)
 
     def evaluate(self, expression):
         """Return what an expression of JavaScript comes to, a promise's value where it is one."""
@@ -187,12 +194,14 @@ class Page:
     def close(self):
         self._browser.call("Target.closeTarget", targetId=self._target)
 
-    def _until_event(self, method):
+    def _until_loaded(self, loader):
+        """Wait for this navigation's own end: that of the one before may still be in the queue."""
         deadline = time.monotonic() + PATIENCE
         while True:
             message = self.events.get(timeout=max(deadline - time.monotonic(), 0.001))
             self._note(message)
-            if message["method"] == method:
+            of = message["params"]
+            if message["method"] == "Page.lifecycleEvent" and (of["loaderId"], of["name"]) == (loader, "load"):
                 return
 
     def _sort_events(self):
