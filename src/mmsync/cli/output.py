@@ -15,6 +15,32 @@ from mmsync.errors import MmsyncError
 from mmsync.printable import harmless, printable
 
 
+class _Run:
+    """What one run of the command has settled about its output; commands and the error boundary share it."""
+
+    color: str = "auto"  # as --color has it
+    has_explained: bool = False  # whether it was said how to learn what a code means
+
+
+_run = _Run()
+
+
+def begin_run() -> None:
+    """Forget what another run in this process has settled."""
+    _run.color, _run.has_explained = "auto", False
+
+
+def set_color(when: str) -> None:
+    """Take ``auto``, ``always`` or ``never`` for this run."""
+    _run.color = when
+
+
+def may_explain() -> bool:
+    """Return whether it is still to be said how to learn what a code means; from then on it is not."""
+    had_explained, _run.has_explained = _run.has_explained, True
+    return not had_explained
+
+
 def prepare_streams() -> None:
     """Make every standard stream usable, whatever the caller left of them.
 
@@ -150,8 +176,17 @@ def columns(stream: TextIO) -> int:
 
 
 def colour(stream: TextIO) -> bool:
-    """Return whether to colour: on a terminal, unless NO_COLOR (no-color.org) or a dumb terminal says otherwise."""
-    return _is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Return whether to colour: what --color says, else NO_COLOR, else FORCE_COLOR, else on any terminal but a dumb one.
+
+    The variables count where they are not empty (no-color.org, force-color.org); FORCE_COLOR=0 forces nothing.
+    """
+    if _run.color != "auto":
+        return _run.color == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "").lower() not in ("", "0", "false"):
+        return True
+    return _is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
 def _is_terminal(stream: TextIO) -> bool:
