@@ -89,7 +89,7 @@ _color_option = click.option(
     expose_value=False,
     is_eager=True,
     callback=_set_color,
-    help="When to colour; auto, unless told: NO_COLOR and FORCE_COLOR are heeded, else on terminals.",
+    help="When to colour; auto heeds NO_COLOR, FORCE_COLOR and the terminal.",
 )
 
 

@@ -16,7 +16,7 @@ from mmsync.printable import harmless, printable
 
 
 class _Run:
-    """What one run of the command has settled about its output; commands and the error boundary share it."""
+    """The output settings of one run of the command, which commands and the error boundary share."""
 
     color: str = "auto"  # as --color has it
     has_explained: bool = False  # whether it was said how to learn what a code means
@@ -33,6 +33,11 @@ def begin_run() -> None:
 def set_color(when: str) -> None:
     """Take ``auto``, ``always`` or ``never`` for this run."""
     _run.color = when
+
+
+def color_words() -> list[str]:
+    """Return the option that has another mmsync colour as this one does."""
+    return [] if _run.color == "auto" else ["--color", _run.color]
 
 
 def may_explain() -> bool:

@@ -27,6 +27,7 @@ _IS_MANIFEST = re.compile(r"""^[ {]*["']?(?:version|scope|defaults|models|discov
 # Whatever stands under it is not repeated by the messages either.
 _SERVER = re.compile(r"""\s*["']?server\b""")
 _KEY = re.compile(r"""\s*(?:- +)*["']?[A-Za-z][A-Za-z _-]{0,24}["']?\s*:(?=\s|\Z)""")
+_HARMLESS = re.compile(r"\s*(?:[0-9]{1,3}|true|false|[|>\[{])?\s*\Z")
 
 # An address with a user, a query or a fragment; the beginnings of well-known tokens; a word as long and mixed as one.
 _ADDRESS = re.compile(r"://\S*[@?#]")
@@ -63,7 +64,7 @@ def _excerpt(lines: Sequence[str], source: Source, *, is_private: bool) -> Excer
         key = _KEY.match(line)
         if key is None or caret >= key.end():
             return None
-        line = key[0] + (" …" if line[key.end() :].strip() else "")
+        line = line if _HARMLESS.match(line, key.end()) else f"{key[0]} …"
     if not line.strip():
         return None
     caret = min(caret, len(line))
@@ -74,7 +75,7 @@ def _excerpt(lines: Sequence[str], source: Source, *, is_private: bool) -> Excer
 def _may_hold_secret(lines: Sequence[str], number: int) -> bool:
     """Tell whether a line, one that it stands under, or one that it may go on from looks like it is about a secret."""
     line = lines[number]
-    if _looks_secret(line):
+    if _is_suspicious(line):
         return True
     depth, is_continued = _depth(line), not _KEY.match(line)
     for above in range(number - 1, max(number - 1 - _LINES_ABOVE, -1), -1):
@@ -84,14 +85,14 @@ def _may_hold_secret(lines: Sequence[str], number: int) -> bool:
         if not other.strip():
             continue
         if _depth(other) < depth or is_continued:
-            if _looks_secret(other):
+            if _is_suspicious(other):
                 return True
             depth = min(depth, _depth(other))
         is_continued = False
     return bool(depth) and number > _LINES_ABOVE
 
 
-def _looks_secret(line: str) -> bool:
+def _is_suspicious(line: str) -> bool:
     return bool(
         SECRET_KEY.search(line)
         or _SERVER.match(line)

@@ -6,6 +6,7 @@ Editors and terminals can open the place; ``mmsync explain`` knows the code.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Literal
 
 from mmsync.plan.model import Plan
@@ -74,7 +75,8 @@ def diagnostic_lines(diagnostics: Iterable[Diagnostic], width: int, paint: Paint
     """
     indent = "    " if under else ""
     lines: list[str] = []
-    for diagnostic in diagnostics:
+    each = list(diagnostics)
+    for diagnostic, following in zip_longest(each, each[1:]):
         keep = [display_name(diagnostic.model)] if diagnostic.model else []
         pieces = []
         if diagnostic.source:
@@ -91,7 +93,8 @@ def diagnostic_lines(diagnostics: Iterable[Diagnostic], width: int, paint: Paint
         if diagnostic.code:
             pieces.append(code_piece(diagnostic.code, paint))
         lines += flow(pieces, width, first=indent, rest=indent + "  ")
-        if diagnostic.excerpt and diagnostic.source:
+        # Under the last of several about the same place.
+        if diagnostic.excerpt and diagnostic.source and (following is None or following.source != diagnostic.source):
             style = _LABELS[diagnostic.severity][1]
             lines += _excerpt_lines(diagnostic.excerpt, diagnostic.source.line, width, paint, style, indent + "  ")
     return lines
@@ -115,26 +118,26 @@ def _excerpt_lines(excerpt: Excerpt, number: int, width: int, paint: Paint, styl
 
 def _cut_around(excerpt: Excerpt, room: int) -> tuple[str, int]:
     """Return as much of a line around the caret as takes ``room`` columns, safe to print, and the caret's column."""
-    shown: list[str] = []  # what each character looks like
+    parts: list[str] = []  # what each character looks like
     starts = [0]  # the column where it stands, and that where the last one ends
     for char in excerpt.text:
         seen = " " * (_TAB - starts[-1] % _TAB) if char == "\t" else printable(char)
-        shown.append(seen)
+        parts.append(seen)
         starts.append(starts[-1] + (cell(seen) if len(seen) == 1 else len(seen)))
     caret = excerpt.caret
     starts.append(starts[-1] + 1)  # the caret may stand behind the end
-    first, last = 0, len(shown)
+    first, last = 0, len(parts)
     is_cut = not (excerpt.begins and excerpt.ends) or starts[max(last, caret + 1)] > room
     if is_cut:
         room -= 2  # for an ellipsis on either side
         if starts[caret + 1] > room:
             first = next(i for i in range(caret + 1) if starts[caret + 1] - starts[i] <= room // 2 or i == caret)
         last = max(caret, first)
-        while last < len(shown) and starts[last + 1] - starts[first] <= room:
+        while last < len(parts) and starts[last + 1] - starts[first] <= room:
             last += 1
     left = "…" if first or not excerpt.begins else ""
-    right = "…" if last < len(shown) or not excerpt.ends else ""
-    return f"{left}{''.join(shown[first:last])}{right}", columns(left) + starts[caret] - starts[first]
+    right = "…" if last < len(parts) or not excerpt.ends else ""
+    return f"{left}{''.join(parts[first:last])}{right}", columns(left) + starts[caret] - starts[first]
 
 
 # A list of mere names is cut here, with a count of the rest, unless everything was asked for.
