@@ -8,8 +8,10 @@ its line still says what is wrong and where.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from mmsync.manifest.nodes import SECRET_KEY
 from mmsync.types import Diagnostic, Excerpt, Source
@@ -18,7 +20,7 @@ MOST_EXCERPTS = 100
 """Diagnostics of one reading that get their line: nobody reads more, and ten thousand would take long to look through."""
 
 _AROUND = 400  # characters kept before and behind the place: more than a terminal shows on a line
-_LINES_ABOVE = 5_000  # lines that are looked through for the parents of a line; one deeper in a section is not shown
+_LINES_ABOVE = 1_000  # lines that are looked through for what a line stands under, before its section's key is taken
 _LINE_END = re.compile("\r\n|[\r\n]")
 
 # Where none of the keys is, it is another file: a token's, a profile's, an environment's.
@@ -42,7 +44,7 @@ def with_excerpts(found: Sequence[Diagnostic], pages: Mapping[str, tuple[str, Co
 
     ``pages`` has, by the file, its text and the places of which no more than a key may be shown.
     """
-    lines: dict[str, list[str]] = {}
+    lines: dict[str, _Lines] = {}
     made = list(found)
     for index, diagnostic in enumerate(made[:MOST_EXCERPTS]):
         source = diagnostic.source
@@ -50,16 +52,23 @@ def with_excerpts(found: Sequence[Diagnostic], pages: Mapping[str, tuple[str, Co
         if source is None or not text or diagnostic.code == "manifest/secret":
             continue
         if source.file not in lines:
-            lines[source.file] = _LINE_END.split(text) if _IS_MANIFEST.search(text) else []
+            found_lines = _LINE_END.split(text) if _IS_MANIFEST.search(text) else []
+            sections = [number for number, line in enumerate(found_lines) if line and line[0] not in " \t-#"]
+            lines[source.file] = _Lines(found_lines, sections)
         if excerpt := _excerpt(lines[source.file], source, is_private=source in private):
             made[index] = replace(diagnostic, excerpt=excerpt)
     return made
 
 
-def _excerpt(lines: Sequence[str], source: Source, *, is_private: bool) -> Excerpt | None:
-    if source.line > len(lines) or _may_hold_secret(lines, source.line - 1):
+class _Lines(NamedTuple):
+    lines: list[str]
+    sections: list[int]  # the indices of those that begin a section of the manifest, ascending
+
+
+def _excerpt(found: _Lines, source: Source, *, is_private: bool) -> Excerpt | None:
+    if source.line > len(found.lines) or _may_hold_secret(found, source.line - 1):
         return None
-    line, caret = lines[source.line - 1], source.column - 1
+    line, caret = found.lines[source.line - 1], source.column - 1
     if is_private:
         key = _KEY.match(line)
         if key is None or caret >= key.end():
@@ -72,9 +81,9 @@ def _excerpt(lines: Sequence[str], source: Source, *, is_private: bool) -> Excer
     return Excerpt(line[begin:end], caret - begin, begin == 0, end >= len(line))
 
 
-def _may_hold_secret(lines: Sequence[str], number: int) -> bool:
+def _may_hold_secret(found: _Lines, number: int) -> bool:
     """Tell whether a line, one that it stands under, or one that it may go on from looks like it is about a secret."""
-    line = lines[number]
+    lines, line = found.lines, found.lines[number]
     if _is_suspicious(line):
         return True
     depth, is_continued = _depth(line), not _KEY.match(line)
@@ -89,7 +98,8 @@ def _may_hold_secret(lines: Sequence[str], number: int) -> bool:
                 return True
             depth = min(depth, _depth(other))
         is_continued = False
-    return bool(depth) and number > _LINES_ABOVE
+    section = bisect_left(found.sections, number) - 1
+    return section >= 0 and _is_suspicious(lines[found.sections[section]])
 
 
 def _is_suspicious(line: str) -> bool:
