@@ -102,6 +102,36 @@ def test_a_misspelt_command_is_guessed(desk):
     assert ran.err == "Error: no such command: aply (did you mean apply?)\nTry 'mmsync --help'.\n"
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("Plan", "did you mean plan?"), ("APPLY", "did you mean apply?"), ("Destroy", "mmsync apply --prune")],
+)
+def test_a_command_in_another_case_is_guessed(word, said, desk):
+    ran = desk(word)
+    assert (ran.code, ran.out) == (1, "")
+    assert said in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["apply", "--foo", "--force"], None),
+        (["apply", "--foo", "--delete"], None),
+        (["apply", "--force", "--foo"], "apply replaces what differs by itself"),
+        (["apply", "-y", "-auto-approve"], "--yes (-y) applies without asking"),
+        (["apply", "-target=a"], "did you mean --target?"),
+        (["apply", "-nonsense"], None),
+    ],
+)
+def test_what_is_said_is_of_the_option_that_is_refused(words, hint, desk):
+    ran = desk(*words)
+    assert ran.code == 1
+    first, *more, last = ran.err.splitlines()
+    assert first.startswith("Error: No such option ")
+    assert last == "Try 'mmsync apply --help'."
+    assert more[0].strip().startswith(hint) if hint else not more, ran.err
+
+
 # --- streams ----------------------------------------------------------------------------------------------------
 
 
