@@ -12,7 +12,16 @@ import click
 from mmsync._version import __version__
 from mmsync.cli.collector import start_collector, stop_collector
 from mmsync.cli.errors import ExitCode, print_error, print_internal_error, print_usage_error
-from mmsync.cli.output import abandon, begin_run, harmless_streams, prepare_streams, set_color, settle_streams, warn
+from mmsync.cli.output import (
+    abandon,
+    begin_run,
+    harmless_streams,
+    prepare_streams,
+    say_error,
+    set_color,
+    settle_streams,
+    warn,
+)
 from mmsync.cli.signals import end_on_sigterm
 from mmsync.errors import MmsyncError
 from mmsync.parallel import shortage
@@ -172,9 +181,13 @@ def _run(args: Sequence[str] | None) -> int:
 
 
 def _hint(error: click.ClickException, words: Sequence[str]) -> str:
-    """Return the pointer for an option that other programs have, or an empty text."""
+    """Return what is most likely meant by what is not understood, or an empty text."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    known = {option for param in context.command.params for option in param.opts} if context else set()
     if not isinstance(error, click.NoSuchOption):
-        return ""
+        manifest = next((word for word in words if word.endswith((".yaml", ".yml"))), "")
+        is_stray = "unexpected extra argument" in error.message and f"({manifest})" in error.message
+        return f"manifests are named with -f: -f {printable(manifest, 300)}" if is_stray and "-f" in known else ""
     refused = error.option_name
     # Of -auto-approve the parser refuses the first letter; the word that it stands in tells what was meant.
     is_letter = len(refused) == len("-x")
@@ -182,9 +195,13 @@ def _hint(error: click.ClickException, words: Sequence[str]) -> str:
     name = next((name for name in given if name == refused or (is_letter and name.startswith(refused))), refused)
     if hint := _OPTIONS_ELSEWHERE.get(name.lstrip("-")):
         return hint
-    # Other programs take long options with one dash.
-    known = {option for param in error.ctx.command.params for option in param.opts} if error.ctx else set()
-    return f"did you mean -{name}?" if f"-{name}" in known else ""
+    if f"-{name}" in known:  # other programs take long options with one dash
+        return f"did you mean -{name}?"
+    called = next((word for word in words if word in _COMMANDS), "")
+    if context is not None and context.command is cli and called and (command := cli.get_command(context, called)):
+        behind = {option for param in command.params for option in param.opts}
+        return f"it stands behind the command: mmsync {called} {name}" if name in behind else ""
+    return ""
 
 
 def _run_command(args: Sequence[str] | None) -> int:
@@ -212,7 +229,7 @@ def _run_command(args: Sequence[str] | None) -> int:
         if error.filename is None:
             abandon(sys.stdout)  # most likely click could not write its help there
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"Error: {printable(f'{where}{error.strerror or error}', 1000)}", err=True)
+        say_error(printable(f"{where}{error.strerror or error}", 1000))
     except Exception as bug:  # noqa: BLE001 - the boundary: a bug is reported with a trace in a file
         print_internal_error(bug)
     else:

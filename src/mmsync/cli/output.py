@@ -164,7 +164,18 @@ def confirmed(question: str) -> bool:
 def warn(sentence: str) -> None:
     """Write one warning to stderr."""
     with contextlib.suppress(OSError):  # a full disk behind stderr: commentary may be lost, the work goes on
-        click.echo(f"Warning: {printable(sentence, 1000)}", err=True)
+        _label("Warning:", "1;33", printable(sentence, 1000))
+
+
+def say_error(sentence: str) -> None:
+    """Write one error to stderr."""
+    _label("Error:", "1;31", printable(sentence, 5000))
+
+
+def _label(label: str, style: str, sentence: str) -> None:
+    painted = colour(sys.stderr)
+    start = f"\x1b[{style}m{label}\x1b[0m" if painted else label
+    click.echo(f"{start} {sentence}", err=True, color=painted)
 
 
 def columns(stream: TextIO) -> int:
