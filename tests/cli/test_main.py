@@ -230,7 +230,7 @@ COMMANDS = [
     ["plan", "--url", "http://127.0.0.1:1", "--timeout", "1"],
     ["plan", "--jobs", "none"],
     ["plan", "--domain", "self"],
-    ["watch", "--once"],
+    ["watch", "--once", "--settle=0.1"],
     ["serve", "--port", "none"],
 ]
 
