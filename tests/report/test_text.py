@@ -159,9 +159,10 @@ def test_diagnostics_stand_with_place_message_and_way_on():
     ]
     assert render_diagnostics(faults) == (
         "models.yaml:3:5: unknown key 'engin' (did you mean 'engine'?)\n"
-        "my models/m.yaml:4:5: warning: a warning\n"
-        "note: a note\n"
-        "error: no place\n"
+        "  [manifest/unknown-key]\n"
+        "my models/m.yaml:4:5: warning: a warning [manifest/x]\n"
+        "note: a note [manifest/y]\n"
+        "error: no place [manifest/z]\n"
     )
     assert render_diagnostics([]) == ""
 

@@ -81,6 +81,6 @@ def show(markdown: str) -> None:
 
     width = min(columns(sys.stdout), _WIDEST)
     text = StringIO()
-    screen = terminal.Console(file=text, width=width, force_terminal=True, legacy_windows=False)
+    screen = terminal.Console(file=text, width=width, force_terminal=True, no_color=False, legacy_windows=False)
     screen.print(rendered.Markdown(markdown, code_theme="ansi_dark", hyperlinks=False))
     answer(text.getvalue())

@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 _KEYS = ("cacert", "client_cert", "client_key", "proxy", "insecure")
 
 
+def refuse_other_than_address(url: str, origin: str) -> None:
+    """Raise `SettingsError` for what can be no server's address, before anything else is asked for it."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return
+    except ValueError:
+        pass
+    hint = "it looks like https://HOST/mlmodelmanager, without a query; local:FOLDER runs an embedded one"
+    if "$" in url:
+        hint = "variables are not filled in here: give the address itself, or let the shell fill it in"
+    elif url.lower().startswith(LOCAL):
+        hint = f"{LOCAL} is written in lower case"
+    raise SettingsError(f"{origin}: Invalid url: '{masked_url(url)}'", hint)
+
+
 def route_to(url: str, given: ServerOptions, profile: Profile | None, origin: str, *, trusted: bool) -> Route:
     """Return how to reach ``url``; ``origin`` names the profile, ``trusted`` says whether its file may decide this.
 

@@ -18,7 +18,7 @@ _Value = TypeVar("_Value")
 # The hint where a secret was found.
 KEEP_OUT = "a manifest is shared: give the token with --token-file or MMSYNC_TOKEN, or in a profile"
 
-_SECRET_KEY = re.compile(
+SECRET_KEY = re.compile(
     r"token|passw|passphrase|secret|credential|bearer|authori|\bauth\b|api.?key|private.?key|\bpwd\b|\buser(?:name)?\b",
     re.IGNORECASE,
 )
@@ -81,13 +81,13 @@ def pairs(page: Page, node: Node, known: Collection[str], what: str, *, secretiv
 
 
 def _unknown(page: Page, key: Node, known: Collection[str], what: str, *, secretive: bool) -> None:
-    if secretive and _SECRET_KEY.search(key.value):
+    if secretive and SECRET_KEY.search(key.value):
         page.add_error(key, "secret", "a secret does not belong in a manifest", KEEP_OUT)
         return
     meant = nearest(key.value, known)
     hint = f"did you mean {meant}?" if meant else f"known keys: {', '.join(known)}"
     shown = "of that name" if secretive and not _WORD.fullmatch(key.value) else repr(printable(key.value, 60))
-    page.add_error(key, "unknown-key", f"{what} has no key {shown}", hint)
+    page.add_error(key, "unknown-key", f"{what} has no key {shown}", hint, is_private=secretive)
 
 
 def text(page: Page, node: Node, what: str, *, secret: bool = False, if_empty: str = "give it a text") -> str | None:

@@ -75,6 +75,7 @@ def read_document(page: Page) -> Document:
         summary = f"the text is {'UTF-16, not UTF-8' if wide else f'not UTF-8: byte 0x{data[error.start]:02x}'}"
         source = end_of(page, data[: error.start].decode())
         raise Unreadable(source, "encoding", summary, "save the file as UTF-8") from error
+    page.text = decoded
     # Searched for as text first, which is fifty times as quick, and hardly a manifest holds any.
     if any(sign in data for sign in _CONFLICT_SIGNS) and (conflict := _CONFLICT.search(data)):
         source = end_of(page, data[: conflict.start()].decode())
@@ -185,6 +186,7 @@ def read_server(page: Page, node: Node) -> ServerSettings:
     if node.tag == NULL:
         page.add_error(node, "wrong-type", "server is empty", "give it a profile or a url, or leave it out")
         return ServerSettings()
+    before = len(page.found)
     found = pairs(page, node, SERVER_KEYS, "server", secretive=True)
     values: dict[str, str] = {}
     for key in SERVER_KEYS:
@@ -195,6 +197,7 @@ def read_server(page: Page, node: Node) -> ServerSettings:
             page.add_error(found[key], *error)
         else:
             values[key] = value
+    page.private.update(diagnostic.source for diagnostic in page.found[before:] if diagnostic.source)
     return ServerSettings(**values, source=page.place(node))
 
 

@@ -237,6 +237,8 @@ class Page:
         self.confined = confined  # whether no link may lead outside
         self.found: list[Diagnostic] = []
         self.errors = 0  # how many of them are errors
+        self.text = ""  # what the file holds, once it is read
+        self.private: set[Source] = set()  # the places whose lines, a key aside, may hold a secret
         self._lines: list[tuple[int, int]] | None = None
 
     def number_lines(self, text: str) -> None:
@@ -273,10 +275,13 @@ class Page:
         *,
         severity: Literal["error", "warning"] = "error",
         model: str = "",
+        is_private: bool = False,
     ) -> None:
-        """Note an error; ``code`` is without the room's name."""
+        """Note an error; ``code`` is without the room's name. Where it ``is_private``, no value of its line is shown."""
         self.errors += severity == "error"
         source = at if isinstance(at, Source) else self.place(at)
+        if is_private or at is None:
+            self.private.add(source)
         self.found.append(Diagnostic(severity, f"manifest/{code}", summary, detail, source, printable(model)))
 
     def add_warning(self, at: Node | Source | None, code: str, summary: str, detail: str, *, model: str = "") -> None:
