@@ -54,6 +54,6 @@ def test_every_call_of_the_client_and_every_error_is_in_the_page():
 
 
 def test_the_statuses_that_are_waited_out_are_those_of_the_page():
-    for status in error._TRANSIENT:  # noqa: SLF001 - the page names each
+    for status in error._TRANSIENT:
         assert str(status) in pages.page("client").partition("## Retries")[2]
     assert retry.RetryPolicy().attempts == 5

@@ -13,6 +13,7 @@ TOPICS = {
     "manifest": "models.yaml, key by key.",
     "plans": "Plan, save, review, apply; deleting, and what guards it.",
     "watch": "Run the watcher for good.",
+    "ci": "Plans by pull request: workflows, options, permissions.",
     "client": "Call a server from Python.",
     "formats": "The JSON documents and lines that programs read.",
     "exit-codes": "What the exit status says.",
