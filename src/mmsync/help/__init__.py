@@ -11,6 +11,7 @@ TOPICS = {
     "install": "Install mmsync for your own work.",
     "connecting": "How a server, its token, certificates and proxies reach mmsync.",
     "manifest": "models.yaml, key by key.",
+    "environments": "One manifest, several servers; promotion; shards.",
     "plans": "Plan, save, review, apply; deleting, and what guards it.",
     "watch": "Run the watcher for good.",
     "ci": "Plans by pull request: workflows, options, permissions.",
