@@ -16,6 +16,7 @@ TOPICS = {
     "watch": "Run the watcher for good.",
     "ci": "Plans by pull request: workflows, options, permissions.",
     "client": "Call a server from Python.",
+    "troubleshooting": "What one sees, why, and what to do.",
     "formats": "The JSON documents and lines that programs read.",
     "exit-codes": "What the exit status says.",
     "diagnostics": "Every code: what it means, and what to do.",
