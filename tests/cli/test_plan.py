@@ -102,6 +102,25 @@ def pin(desk):
     return ["plan"]
 
 
+def protected(desk):
+    """One model protected, one held back by that, one of which it is lifted."""
+    desk.file("a.json", json_bytes("a"))
+    models = [f"{name} BIGML a.json  protect: true" for name in "abc"]
+    desk.manifest("\n".join(models))
+    assert desk("apply", "--jobs", "1").code == 0
+    desk.file("c.json", json_bytes("C"))
+    desk.manifest("\n".join([models[0], "b DT a.json  protect: true", "c DT c.json  protect: true"]))
+    return ["plan", "--allow-protected", "c", "--all"]
+
+
+def protected_in_json(desk):
+    return [*protected(desk), "--format", "json"]
+
+
+def protected_in_markdown(desk):
+    return [*protected(desk), "--format", "markdown"]
+
+
 def pin_in_json(desk):
     pin(desk)
     return ["plan", "--format", "json"]
@@ -189,6 +208,9 @@ CASES = {
     manifest_faults: 1,
     pin: 1,
     pin_in_json: 1,
+    protected: 1,
+    protected_in_json: 1,
+    protected_in_markdown: 1,
     lfs_pointer: 0,
     empty_manifest_prune: 1,
     too_many_deletes: 1,
