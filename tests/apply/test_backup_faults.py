@@ -75,7 +75,7 @@ class Disk:
             fsync(descriptor)
             status = os.fstat(descriptor)
             if stat.S_ISDIR(status.st_mode):
-                self._names[status.st_dev, status.st_ino] = set(os.listdir(descriptor))
+                self._names[status.st_dev, status.st_ino] = set(os.listdir(descriptor))  # noqa: PTH208 - pathlib lists no descriptors
             else:
                 self._sizes[status.st_dev, status.st_ino] = status.st_size
 
