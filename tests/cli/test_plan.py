@@ -132,6 +132,10 @@ def lfs_pointer(desk):
     return ["plan"]
 
 
+def lfs_pointer_in_json(desk):
+    return [*lfs_pointer(desk), "--format", "json"]
+
+
 def empty_manifest_prune(desk):
     seeded(desk, "x y")
     desk.manifest()
@@ -212,6 +216,7 @@ CASES = {
     protected_in_json: 1,
     protected_in_markdown: 1,
     lfs_pointer: 0,
+    lfs_pointer_in_json: 0,
     empty_manifest_prune: 1,
     too_many_deletes: 1,
     too_large_a_share: 1,
