@@ -65,6 +65,7 @@ def complete(folder, line):
         ("mmsync plan --target fr", ["fraud_a", "fraud_b"]),
         ("mmsync plan -f more.yaml --exclude f", ["farther"]),
         ("mmsync pull o", ["other"]),
+        ("mmsync show fraud", ["fraud_a", "fraud_b"]),
         ("mmsync apply --profile s", ["staging"]),
         ("mmsync apply --verify a", ["auto", "always"]),
         ("mmsync completion z", ["zsh"]),

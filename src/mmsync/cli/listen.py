@@ -16,6 +16,7 @@ from mmsync.cli.settings import cache_folder
 from mmsync.cli.status import announced
 from mmsync.connection import is_loopback
 from mmsync.errors import MmsyncError
+from mmsync.http_server import INSTALL_HINT
 from mmsync.status import Status
 from mmsync.status.public import Redaction, public
 from mmsync.watch.reporting import Log
@@ -99,7 +100,7 @@ def listening(
     except ImportError as error:
         raise MmsyncError(
             f"what --listen needs is not installed ({error})",
-            "install the extra server: pip install '.[server]' in a checkout, or a release's wheel with [server] behind it",
+            INSTALL_HINT,
         ) from error
     shown = _PublicBoard(board, Redaction(_folders(folders)), is_alive)
     with contextlib.ExitStack() as stack:
