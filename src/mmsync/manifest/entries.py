@@ -68,7 +68,7 @@ def read_closely(page: Page, entry: Node, rules: Rules, source: Source) -> Desir
     usual, errors_before = rules.defaults, page.errors
     found = pairs(page, entry, _KEYS, "a model")
     if not found:
-        if entry.tag == MAP and not entry.value:
+        if page.errors == errors_before:
             page.add_error(entry, "missing-key", "the model has neither name nor file", "write name, engine and file")
         return None
     name = required(page, entry, found, "name", "the model", "every model has a name of its own")

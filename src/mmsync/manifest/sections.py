@@ -185,7 +185,7 @@ def read_server(page: Page, node: Node) -> ServerSettings:
     if node.tag == NULL:
         page.add_error(node, "wrong-type", "server is empty", "give it a profile or a url, or leave it out")
         return ServerSettings()
-    found = pairs(page, node, SERVER_KEYS, "server", secretive=True)
+    found = pairs(page, node, SERVER_KEYS, "server", secretive=True, extensible=False)
     values: dict[str, str] = {}
     for key in SERVER_KEYS:
         value = text(page, found[key], f"server {key}", secret=True) if key in found else None
