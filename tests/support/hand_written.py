@@ -82,6 +82,9 @@ FLOW = {
         '{\n  "version": 1,\n  "models": [\n    {\n      "name": "a",\n      "engine": "ONNX",\n      "file": "a.onnx"\n'
         "    }\n  ]\n}\n"
     ),
+    "JSON of escapes": (
+        '{"version": 1, "models": [{"name": "a \\ud83d\\udca5", "engine": "ONNX", "file": "a.onnx"}]}\n'
+    ),
     "JSON with tabs": '{\n\t"version": 1,\n\t"models": [\n\t\t{"name": "a", "engine": "ONNX", "file": "a.onnx"}\n\t]\n}\n',
     "empty": f"{HEAD}models: []\n",
     "empty with a comment": f"{HEAD}models: [ ]  # none yet\n\n# the end\n",
