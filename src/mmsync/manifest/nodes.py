@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TypeVar
 
 from mmsync.engines import EXTENSIONS, normalised
-from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, SEQ, STR, Page, nearest
+from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, ODD_SPACES, SEQ, STR, Page, nearest, odd_space
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _SECRET_KEY = re.compile(
     r"token|passw|passphrase|secret|credential|bearer|authori|\bauth\b|api.?key|private.?key|\bpwd\b|\buser(?:name)?\b",
     re.IGNORECASE,
 )
+_ODD_START = re.compile(rf"-?([{ODD_SPACES}])")
 _WORD = re.compile(r"[a-z][a-z _-]{0,24}", re.IGNORECASE)
 
 # What keys begin with that mean nothing here, as in Docker Compose: a place for YAML anchors and for notes.
@@ -99,6 +100,9 @@ def pairs(
 def _unknown(page: Page, key: Node, known: Collection[str], what: str, *, secretive: bool) -> None:
     if secretive and _SECRET_KEY.search(key.value):
         page.add_error(key, "secret", "a secret does not belong in a manifest", KEEP_OUT)
+        return
+    if odd := _ODD_START.match(key.value):
+        page.add_error(key, *odd_space(odd[1]))
         return
     meant = nearest(key.value, known)
     hint = f"did you mean {meant}?" if meant else f"known keys: {', '.join(known)}"

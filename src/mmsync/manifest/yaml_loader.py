@@ -363,11 +363,14 @@ def explained(page: Page, error: YAMLError, text: str) -> Unreadable:
         return Unreadable(source, "several-documents", "a second YAML document", hint)
     if "nesting depth" in words:  # PyYAML 6.0.4's own limit, met while it looks ahead of ours
         return Unreadable(source, *TOO_DEEP)
+    begun_at = getattr(error, "context_mark", None) or mark
+    if (odd := _odd_space(_lines(text), {mark.line, mark.line - 1, begun_at.line})) is not None:
+        return Unreadable(page.at(odd[0], odd[1]), *odd_space(odd[2]))
     if "cannot start any token" in words:
         lines = _lines(text)
         character = lines[mark.line][mark.column : mark.column + 1] if mark.line < len(lines) else ""
         if character == "\t":
-            return Unreadable(source, "tab", "a tab where YAML allows only spaces", "indent with spaces")
+            return Unreadable(source, *odd_space(character))
         shown = f"`{character}`" if character.isprintable() else f"U+{ord(character):04X}"
         return Unreadable(source, "syntax", f"a text cannot start with {shown}", "put it in quotes")
     for fragment, at_start, summary, hint in _WORDS:
@@ -376,6 +379,28 @@ def explained(page: Page, error: YAMLError, text: str) -> Unreadable:
             return Unreadable(_source(page, text, begun or mark), "syntax", summary, hint)
     plain = re.sub(r"\s*'.*|\W+$", "", words) or "not YAML"
     return Unreadable(source, "syntax", plain, "check indentation, quotes and brackets")
+
+
+# Spaces that look like one and are none to YAML, and where they are no part of a text: before it.
+ODD_SPACES = "\t\xa0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff"
+_ODD_SPACE = re.compile(rf"(?:[ -]*|[^'\"#]*?\w:)([{ODD_SPACES}])[ {ODD_SPACES}]*[^\s#]")
+
+
+def _odd_space(lines: list[str], numbers: set[int]) -> tuple[int, int, str] | None:
+    """Return the first space in these lines that is none to YAML: its line and column, from 0, and itself."""
+    for number in sorted(numbers):
+        found = _ODD_SPACE.match(lines[number]) if 0 <= number < len(lines) else None
+        if found:
+            return number, found.start(1), found[1]
+    return None
+
+
+def odd_space(character: str) -> tuple[str, str, str]:
+    """Return code, summary and hint for a space that is none to YAML."""
+    if character == "\t":
+        return "tab", "a tab where YAML allows only spaces", "indent with spaces"
+    name = "a no-break space" if character == "\xa0" else "a space of another kind"
+    return "syntax", f"{name}, U+{ord(character):04X}, where YAML allows only plain spaces", "replace it with spaces"
 
 
 def _source(page: Page, text: str, mark: Mark) -> Source:
