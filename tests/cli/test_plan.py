@@ -670,3 +670,14 @@ def test_an_engine_in_another_case_is_the_engine_and_said(desk):
     assert ran.code == 0
     assert "the engine bigml is spelt BIGML (write BIGML; it is read so)" in " ".join((ran.out + ran.err).split())
     assert desk("plan").out.count("No changes.") == 1
+
+
+def test_keys_of_the_readers_own_alter_neither_plan_nor_digest(desk):
+    three(desk)
+    desk.file("a.json", json_bytes("A"))
+    plain = desk("plan", "--format", "json").out
+    path = desk.folder / "models.yaml"
+    text = path.read_text("utf-8").rstrip("\n") + "\n    x-owner: [ada]\nx-notes: {models: [1, ~], scope: []}\n"
+    path.write_text(text, "utf-8")
+    assert desk("plan", "--format", "json").out == plain
+    assert json.loads(plain)["summary"]["change"] == 1
