@@ -298,13 +298,17 @@ COMMANDS = [
     ["apply", "--format", "json"],
     ["apply", "plan.json"],
     ["apply", "--format", "markdown", "--verify", "always"],
+    ["show", "a"],
+    ["show", "a", "--format", "json"],
+    ["show", "nope"],
+    ["check"],
     ["pull", "a", "--to", "pulled"],
     ["import", "--to", "imported"],
     ["plan", "-f", "nope.yaml"],
     ["plan", "--url", "http://127.0.0.1:1", "--timeout", "1"],
     ["plan", "--jobs", "none"],
     ["plan", "--domain", "self"],
-    ["watch", "--once"],
+    ["watch", "--once", "--settle=0.1"],
     ["serve", "--port", "none"],
 ]
 

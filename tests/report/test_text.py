@@ -25,6 +25,7 @@ from support.sample_plans import (
     every_kind,
     partial,
     plan,
+    signatures_differ,
     some_outcomes,
     unchanged,
 )
@@ -51,6 +52,11 @@ _hostile = _anything | st.sampled_from(
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_plan_of_every_kind_reads_as_agreed(width, is_golden):
     is_golden(f"plan-{width}.txt", render_plan(every_kind(), digest=DIGEST, width=width))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_differences_of_signatures_read_as_agreed(width, is_golden):
+    is_golden(f"signatures-{width}.txt", render_plan(signatures_differ(), width=width))
 
 
 def test_a_plan_in_colour_reads_as_agreed(is_golden):

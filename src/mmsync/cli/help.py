@@ -75,12 +75,6 @@ def show(markdown: str) -> None:
     if not colour(sys.stdout):
         answer(markdown)
         return
-    from io import StringIO  # noqa: PLC0415 - with what follows
+    from mmsync.cli.page_layout import laid_out  # noqa: PLC0415 - 100 ms for rich, which a pipe need not wait for
 
-    from rich import console as terminal, markdown as rendered  # noqa: PLC0415 - 100 ms, which a pipe need not wait for
-
-    width = min(columns(sys.stdout), _WIDEST)
-    text = StringIO()
-    screen = terminal.Console(file=text, width=width, force_terminal=True, no_color=False, legacy_windows=False)
-    screen.print(rendered.Markdown(markdown, code_theme="ansi_dark", hyperlinks=False))
-    answer(text.getvalue())
+    answer(laid_out(markdown, min(columns(sys.stdout), _WIDEST)))

@@ -34,12 +34,15 @@ def complain(diagnostics: Iterable[Diagnostic], *, annotated: bool = False) -> N
         github_step.annotate(diagnostics)
 
 
-def publish(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> None:
-    """Under GitHub Actions, write the report to the step summary, the counts to the outputs, and annotations."""
+def publish(plan: Plan, outcomes: Sequence[Outcome] | None = None, undo: str = "") -> None:
+    """Under GitHub Actions, write the report to the step summary, the counts to the outputs, and annotations.
+
+    ``undo`` is the command that undoes it all.
+    """
     if _in_github_actions():
         from mmsync.cli import github_step  # noqa: PLC0415 - 1 ms, and only there
 
-        github_step.report(plan, outcomes)
+        github_step.report(plan, outcomes, undo)
 
 
 def _in_github_actions() -> bool:

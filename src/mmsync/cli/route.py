@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mmsync.connection import LOCAL, Route, expanded, is_loopback
+from mmsync.connection import LOCAL, Route, expanded, refuse_unchecked
 from mmsync.errors import SettingsError
 from mmsync.printable import masked_url
 
@@ -63,7 +63,7 @@ def route_to(url: str, given: ServerOptions, profile: Profile | None, origin: st
     insecure = given.insecure if given.insecure is not None else bool(of_profile.get("insecure"))
     if insecure:
         source = given.source("insecure") if given.insecure is not None else f"insecure in {origin}"
-        _refuse_unless_loopback(url, source)
+        refuse_unchecked(url, source)
         if values["proxy"] is not None:
             why = f"{source} and {sources['proxy']} contradict each other: with a proxy between, the server is not here"
             raise SettingsError(why, "give one of them")
@@ -73,19 +73,6 @@ def route_to(url: str, given: ServerOptions, profile: Profile | None, origin: st
         for key in ("cacert", "client_cert", "client_key")
     }
     return Route(**files, proxy=values["proxy"], insecure=insecure, sources=tuple(sources.items()))
-
-
-def _refuse_unless_loopback(url: str, source: str) -> None:
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        host = ""
-    if url.startswith(LOCAL) or is_loopback(host):
-        return
-    raise SettingsError(
-        f"{source}: certificates go unchecked on this machine alone, and {masked_url(url)} is another",
-        "give the certificate of the server or of its authority as --cacert FILE",
-    )
 
 
 def is_in_working_folder(file: Path) -> bool:

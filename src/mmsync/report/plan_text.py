@@ -69,7 +69,9 @@ def change_block(change: Change, width: int, paint: Paint) -> list[str]:
         if beside[0].startswith(margin):
             beside[0] = _INDENT + paint(label.ljust(_LABEL), "faint") + beside[0][len(margin) :]
         else:  # what is too wide to stand beside the label stands below it
-            beside.insert(0, _INDENT + paint(label, "faint"))
+            if style:  # with a sign: at the margin it would be taken for a model
+                beside = [line if line.startswith(margin) else _INDENT + line.lstrip() for line in beside]
+            beside[:0] = [_INDENT + paint(label, "faint")] if label else []
         lines += beside
     return lines
 
