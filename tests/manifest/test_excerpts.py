@@ -132,10 +132,22 @@ def test_ten_thousand_diagnostics_have_a_hundred_lines_and_take_no_time(diagnost
     assert time.thread_time() - began < 1
 
 
-def test_of_a_line_of_megabytes_a_part_is_kept(excerpts_of):
-    text = HEAD + "  - {name: m, engine: ONNX, file: m.onnx, description: " + "x " * 600_000 + ", fiel: y}\n"
-    ((line, caret),) = excerpts_of(text)
+def test_of_a_long_line_a_part_is_kept_and_of_one_of_megabytes_nothing(excerpts_of):
+    text = HEAD + "  - {{name: m, engine: ONNX, file: m.onnx, description: {}, fiel: y}}\n"
+    ((line, caret),) = excerpts_of(text.format("x " * 10_000))
     assert (line[caret : caret + 4], len(line) < 1000) == ("fiel", True)
+    assert excerpts_of(text.format("x " * 600_000)) == [None]
+
+
+@pytest.mark.parametrize("word", ["a", "a1", "://", "://a", "x ", " ", "=", "eyJ", "sk-", "- ", "api"])
+@pytest.mark.parametrize("length", [30_000, 1_000_000])
+def test_a_hostile_line_takes_no_time(word, length):
+    line = word * (length // len(word))
+    text = "models:\n" + "\n".join([line, " " + line, "  " + line, line])
+    found = [Diagnostic("error", "manifest/x", "x", "", Source("f", number, 1)) for number in (2, 3, 4, 5)] * 25
+    began = time.thread_time()
+    assert len(render_diagnostics(with_excerpts(found, {"f": (text, set())}))) < 20_000
+    assert time.thread_time() - began < 5
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n", codec="utf-8"), max_size=50), max_size=5), st.data())

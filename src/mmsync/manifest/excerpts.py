@@ -31,12 +31,14 @@ _SERVER = re.compile(r"""\s*["']?server\b""")
 _KEY = re.compile(r"""\s*(?:- +)*["']?[A-Za-z][A-Za-z _-]{0,24}["']?\s*:(?=\s|\Z)""")
 _HARMLESS = re.compile(r"\s*(?:[0-9]{1,3}|true|false|[|>\[{])?\s*\Z")
 
-# An address with a user, a query or a fragment; the beginnings of well-known tokens; a word as long and mixed as one.
-_ADDRESS = re.compile(r"://\S*[@?#]")
+# An address, suspicious with a user, a query or a fragment; the beginnings of well-known tokens; a word as long as one.
+_ADDRESS = re.compile(r"://\S*")
 _TOKEN = re.compile(
     r"eyJ[\w-]{8}|\bgh[a-z]_\w{8}|\bgithub_pat_|\bglpat-|\bxox[a-z]-|\bAKIA[0-9A-Z]{8}|\bsk-\w{8}|-----BEGIN"
 )
-_MIXED = re.compile(r"(?=[A-Za-z+=]*[0-9])(?=[0-9+=]*[A-Za-z])[A-Za-z0-9+=]{20,}")
+_LONG_WORD = re.compile(r"[A-Za-z0-9+=]{20,}")
+_LONGEST = 30_000  # characters of a line that are looked through; a longer one is not shown
+_DEEPEST = 200  # columns of indentation that are told apart
 
 
 def with_excerpts(found: Sequence[Diagnostic], pages: Mapping[str, tuple[str, Container[Source]]]) -> list[Diagnostic]:
@@ -54,7 +56,7 @@ def with_excerpts(found: Sequence[Diagnostic], pages: Mapping[str, tuple[str, Co
         if source.file not in lines:
             found_lines = _LINE_END.split(text) if _IS_MANIFEST.search(text) else []
             sections = [number for number, line in enumerate(found_lines) if line and line[0] not in " \t-#"]
-            lines[source.file] = _Lines(found_lines, sections)
+            lines[source.file] = _Lines(found_lines, sections, {})
         if excerpt := _excerpt(lines[source.file], source, is_private=source in private):
             made[index] = replace(diagnostic, excerpt=excerpt)
     return made
@@ -63,6 +65,12 @@ def with_excerpts(found: Sequence[Diagnostic], pages: Mapping[str, tuple[str, Co
 class _Lines(NamedTuple):
     lines: list[str]
     sections: list[int]  # the indices of those that begin a section of the manifest, ascending
+    known: dict[int, bool]  # by the index, whether a line is suspicious; ten thousand stand under the same
+
+    def is_suspicious(self, number: int) -> bool:
+        if number not in self.known:
+            self.known[number] = _is_suspicious(self.lines[number])
+        return self.known[number]
 
 
 def _excerpt(found: _Lines, source: Source, *, is_private: bool) -> Excerpt | None:
@@ -84,7 +92,7 @@ def _excerpt(found: _Lines, source: Source, *, is_private: bool) -> Excerpt | No
 def _may_hold_secret(found: _Lines, number: int) -> bool:
     """Tell whether a line, one that it stands under, or one that it may go on from looks like it is about a secret."""
     lines, line = found.lines, found.lines[number]
-    if _is_suspicious(line):
+    if found.is_suspicious(number):
         return True
     depth, is_continued = _depth(line), not _KEY.match(line)
     for above in range(number - 1, max(number - 1 - _LINES_ABOVE, -1), -1):
@@ -94,25 +102,24 @@ def _may_hold_secret(found: _Lines, number: int) -> bool:
         if not other.strip():
             continue
         if _depth(other) < depth or is_continued:
-            if _is_suspicious(other):
+            if found.is_suspicious(above):
                 return True
             depth = min(depth, _depth(other))
         is_continued = False
     section = bisect_left(found.sections, number) - 1
-    return section >= 0 and _is_suspicious(lines[found.sections[section]])
+    return section >= 0 and found.is_suspicious(found.sections[section])
 
 
 def _is_suspicious(line: str) -> bool:
-    return bool(
-        SECRET_KEY.search(line)
-        or _SERVER.match(line)
-        or _ADDRESS.search(line)
-        or _TOKEN.search(line)
-        or ("sha256" not in line and _MIXED.search(line))
-    )
+    if len(line) > _LONGEST or SECRET_KEY.search(line) or _SERVER.match(line) or _TOKEN.search(line):
+        return True
+    if any(not {"@", "?", "#"}.isdisjoint(found[0]) for found in _ADDRESS.finditer(line)):
+        return True
+    words = (found[0] for found in _LONG_WORD.finditer(line))
+    return "sha256" not in line and any(not word.isalpha() and not word.isdecimal() for word in words)
 
 
 def _depth(line: str) -> int:
     """Return how deep a line stands; an item of a list is deeper than a key in the same column."""
-    rest = line.lstrip(" ")
-    return 2 * (len(line) - len(rest)) + rest.startswith("-")
+    rest = line[:_DEEPEST].lstrip(" ")
+    return 2 * (min(len(line), _DEEPEST) - len(rest)) + rest.startswith("-")
