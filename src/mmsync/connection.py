@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from mmsync.errors import SettingsError
+from mmsync.printable import masked_url
 from mmsync.types import ServerName
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def connect(
 
     Raises:
         ModelManagerError: The URL is not one.
+        SettingsError: Certificates would go unchecked on another machine (``Route.insecure``).
         ValueError: The auth type is not one.
     """
     from mmsync.ledger import Ledger  # noqa: PLC0415 - SQLite, which whoever only needs a Target does without
@@ -124,9 +126,11 @@ def connect(
 def open_client(
     target: Target, *, jobs: int, warn: Callable[[str], None], if_missing: IfMissing = "make"
 ) -> Iterator[tuple[Client, ServerName]]:
-    """Open a client, for ``local:`` with an embedded server; `SettingsError` where its folder is refused."""
+    """Open a client, for ``local:`` with an embedded server; `SettingsError` where its folder or the route is refused."""
     from mmsync import client as http  # noqa: PLC0415 - 100 ms for the HTTP library, which validate does without
 
+    if target.route.insecure:
+        refuse_unchecked(target.url, dict(target.route.sources).get("insecure", "insecure"))
     with contextlib.suppress(ValueError):  # no address at all: nothing will be sent to it
         parts = urlsplit(target.url)
         if parts.scheme == "http" and parts.hostname and target.token and not is_loopback(parts.hostname):
@@ -168,6 +172,20 @@ def expanded(path: Path | str) -> Path:
             f"{text}: no home folder is known for {home}", f"write ./{text} if it is a name, or set HOME"
         )
     return Path(text)
+
+
+def refuse_unchecked(url: str, source: str) -> None:
+    """Raise `SettingsError` unless a server's certificate may go unchecked; ``source`` names who asked for that."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        host = ""
+    if url.startswith(LOCAL) or is_loopback(host):
+        return
+    raise SettingsError(
+        f"{source}: certificates go unchecked on this machine alone, and {masked_url(url)} is another",
+        "give the certificate of the server or of its authority as --cacert FILE",
+    )
 
 
 def is_loopback(host: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import translate
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
@@ -37,6 +37,15 @@ class Source(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}"
 
 
+class Excerpt(NamedTuple):
+    """The line of a source that a diagnostic points into, as it was read, or the part of a long one around the place."""
+
+    text: str  # as it is in the file, without its line end: nothing to print as it is
+    caret: int  # the index in ``text`` of the character meant; its length where that is the end of the line
+    begins: bool = True  # whether ``text`` is where the line begins
+    ends: bool = True  # whether the line ends where ``text`` does
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """Something to tell the user, with its place where it has one.
@@ -48,6 +57,8 @@ class Diagnostic:
         detail: What to do about it, or empty.
         source: Where in the manifest, or None.
         model: The model it speaks of, or empty.
+        excerpt: The line at ``source``, for people; None where it is not known or may hold a secret. It is no part of
+            what the diagnostic says: two that differ in it alone are equal.
     """
 
     severity: Literal["error", "warning", "info"]
@@ -56,6 +67,7 @@ class Diagnostic:
     detail: str = ""
     source: Source | None = None
     model: str = ""
+    excerpt: Excerpt | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         place = f"{self.source}: " if self.source else ""

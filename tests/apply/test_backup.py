@@ -1,8 +1,13 @@
-"""Backups: nothing is replaced or deleted before it is on the disk, and the manifest beside it puts it back."""
+"""Backups: nothing is replaced or deleted before it is on the disk, and the manifest beside it puts it back.
+
+MMSYNC_LONG=1 kills eighty runs instead of eight.
+"""
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 
 import pytest
@@ -11,10 +16,10 @@ from mmsync.apply.backup import Backup
 from mmsync.manifest import read_manifest
 from mmsync.manifest.discovery import BACKUP_MARK
 from mmsync.reconcile import Options
-from support.applying import Site, View, json_bytes, sha256
-from support.server_process import TOKEN, server_process
+from support.applying import json_bytes, sha256
 
-KILLS = 40
+LONG = bool(os.environ.get("MMSYNC_LONG"))
+KILLS = 80 if LONG else 8
 MODELS = 8
 
 
@@ -40,57 +45,72 @@ def backup(folder):
     return Backup(str(folder), {}, now=lambda: 1_800_000_000.0)
 
 
-@pytest.mark.timeout(300)
-def test_killed_at_any_instant_what_was_replaced_is_in_the_backup(tmp_path):
+def dies(started, proxy, kind, count):
+    """Let a process be killed once the server has done the ``count``-th request of a kind, before it hears of that."""
+    seen = []
+
+    def kills(exchange):
+        answer = exchange.forward()
+        seen.append(exchange)
+        if len(seen) == count:
+            (process,) = started
+            process.kill()
+            process.wait()
+        exchange.answer(answer)
+
+    proxy.on(kind, kills)
+
+
+def settled(proxy, view):
+    """The image of each model, once the server has finished what the dead client had sent; every fault is taken away."""
+    proxy.settle()
+    proxy.clear()
+    return {row["name"]: row["imageId"] for row in view.rows()}
+
+
+@pytest.mark.timeout(600 if LONG else 120)
+def test_killed_at_any_instant_what_was_replaced_is_in_the_backup(site, proxy, view, tmp_path):
     """Every content that the server lost is whole in a run's manifest, which applies cleanly as the undo."""
     moments = random.Random(14)
     folder = tmp_path / "backup"
     amid = 0
-    names = [f"m{number:03}" for number in range(MODELS)]
-    with server_process(tmp_path / "server", latency=0.005) as (_, url):
-        site, view = Site(tmp_path / "site", url, TOKEN), View(url, TOKEN)
-        site.models(MODELS)
-        site.apply()
-        images, was = settled(view), view.digests()
-        for number in range(KILLS):
-            for name in names:
-                site.model(name, json_bytes(f"{name} {number}", 5_000))
-            del site.entries[names[number % MODELS]]
-            if number % 8 == 7:
-                site.ledger.unlink(missing_ok=True)
-            known = set(runs(folder))
-            # One after another, so that a kill lands among them.
-            process = site.start("apply", "--prune", "--jobs", "1", "--backup", str(folder))
-            if number % 4:  # three of four amid the changes, the others anywhere
-                while set(runs(folder)) == known and process.poll() is None:
-                    time.sleep(0.001)
-            time.sleep(moments.random() * (0.3 if number % 4 else 0.9))  # the moment itself is what is tried
-            process.kill()
-            process.communicate()
-            now = settled(view)
-            lost = {name: was[name] for name, image in images.items() if now.get(name) != image}
-            amid += 0 < len(lost) < len(was)
-            new = [run for run in runs(folder) if run not in known]
-            assert [lost.items() <= kept(run).items() for run in new] in ([True], [] if not lost else [True])
-            assert all(holds(folder, digest) for digest in lost.values())
-            if lost and number % 10 == 1:
-                undone = site.run("apply", "-f", str(new[0] / "models.yaml"))
-                assert undone.returncode == 0, (undone.stdout, undone.stderr)
-                assert was.items() <= view.digests().items()
-                now = settled(view)
-            was = {name: was[name] if images.get(name) == now[name] else view.digest(name) for name in now}
-            images = now
-        view.close()
-    assert amid >= KILLS // 5
-
-
-def settled(view):
-    """The image of each model, once the server has finished what the dead client had sent: two looks apart agree."""
-    looks = [None]
-    while len(looks) < 2 or looks[-1] != looks[-2]:
-        looks.append({row["name"]: row["imageId"] for row in view.rows()})
-        time.sleep(0.03)
-    return looks[-1]
+    names = site.models(MODELS)
+    assert site.run("apply").returncode == 0
+    images, was = settled(proxy, view), view.digests()
+    for number in range(KILLS):
+        for name in names:
+            site.model(name, json_bytes(f"{name} {number}", 5_000 + number))
+        del site.entries[names[number % MODELS]]
+        if number % 8 == 7:
+            site.ledger.unlink(missing_ok=True)
+        known = set(runs(folder))
+        # Of four kills one falls among the downloads, two among the changes, and one at whatever moment.
+        when = ("bytes", "save", "delete", "")[number % 4]
+        started = []
+        if when:
+            dies(started, proxy, when, 1 if when == "delete" else moments.randrange(1, MODELS - 1))
+        # One after another, so that what is done is known.
+        started.append(site.start("apply", "--prune", "--jobs", "1", "--backup", str(folder)))
+        if not when:
+            time.sleep(moments.random() * 1.2)  # the moment itself is what is tried
+            started[0].kill()
+        started[0].communicate()
+        assert not when or started[0].returncode == -signal.SIGKILL
+        now = settled(proxy, view)
+        lost = {name: was[name] for name, image in images.items() if now.get(name) != image}
+        amid += 0 < len(lost) < len(was)
+        assert bool(lost) == (when in ("save", "delete")) or not when
+        new = [run for run in runs(folder) if run not in known]
+        assert [lost.items() <= kept(run).items() for run in new] in ([True], [] if not lost else [True])
+        assert all(holds(folder, digest) for digest in lost.values())
+        if lost and number % 8 == 1:
+            undone = site.run("apply", "-f", str(new[0] / "models.yaml"))
+            assert undone.returncode == 0, (undone.stdout, undone.stderr)
+            assert was.items() <= view.digests().items()
+            now = settled(proxy, view)
+        was = {name: was[name] if images.get(name) == now[name] else view.digest(name) for name in now}
+        images = now
+    assert amid >= KILLS // 4
 
 
 def test_a_replaced_a_described_and_a_deleted_model_come_back(site, view, tmp_path):

@@ -12,28 +12,8 @@ from mmsync.apply.executor import apply_changes
 from mmsync.apply.outcome import Finished, Progress, Verified
 from mmsync.manifest import read_manifest
 from mmsync.reconcile import make_plan
-from support.applying import json_bytes, sha256
-
-
-class Held:
-    """Requests of a kind wait at the server's door until they are let in."""
-
-    def __init__(self, proxy, kind, *, after=0):
-        self.begun, self.go_on = threading.Event(), threading.Event()
-        proxy.on(kind, self, skip=after)
-
-    def __call__(self, exchange):
-        self.begun.set()
-        self.go_on.wait(40)
-        exchange.answer(exchange.forward())
-
-
-def stopping(process):
-    """Wait until the process says that it stops."""
-    for line in process.stderr:
-        if "Stopping" in line:
-            return
-    raise AssertionError("it did not say that it stops")
+from support.applying import json_bytes, sha256, stopping
+from support.fault_proxy import Held
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -98,7 +98,7 @@ PLACES = [
     saved_plan,
     manifest_of_a_saved_plan,
 ]
-COMMANDS = [["plan"], ["apply", "-y"], ["watch", "--once"], ["list"], ["pull", "--all"]]
+COMMANDS = [["plan"], ["apply", "-y"], ["watch", "--once", "--settle=0.1"], ["list"], ["pull", "--all"]]
 WAYS = ["flag", "environment", "file", "file in the environment"]
 
 
@@ -260,7 +260,7 @@ def test_an_address_that_two_readers_may_read_differently_has_no_origin(url):
 
 
 @pytest.mark.parametrize(
-    "command", [["plan"], ["apply", "-y"], ["watch", "--once"], ["list"], ["import", "--to", "out"]]
+    "command", [["plan"], ["apply", "-y"], ["watch", "--once", "--settle=0.1"], ["list"], ["import", "--to", "out"]]
 )
 def test_a_token_that_comes_through_a_pipe_is_read_once(command, desk):
     desk.environment.delenv("MMSYNC_TOKEN")

@@ -243,8 +243,8 @@ def test_hostile_arguments_and_variables(text, ci):
         ["apply", "--expect", text],
         ["init", text],
         ["serve", "--host", text],
-        ["watch", "--once", "-f", text],
-        ["watch", "--once", "--log-format", "json", "-f", text],
+        ["watch", "--once", "--settle=0.1", "-f", text],
+        ["watch", "--once", "--settle=0.1", "--log-format", "json", "-f", text],
     ):
         check(ci(*words), meant=["error", "warning"])
 

@@ -42,6 +42,26 @@ def test_a_merge_applies_what_was_reviewed_and_the_comment_says_so(reviewed):
     assert reviewed.summary.startswith("## mmsync apply: 2 added")
 
 
+def test_a_backup_is_kept_where_the_environment_says_and_the_summary_and_the_comment_say_the_undo(
+    job, tmp_path, monkeypatch
+):
+    assert job.desk("apply").code == 0
+    was = job.desk.view.digests()
+    job.desk.file("a.json", json_bytes("newer"))
+    job.on_pull_request()
+    assert job("plan").code == 0
+    job.merge()
+    folder = tmp_path / "kept"
+    monkeypatch.setenv("MMSYNC_BACKUP", str(folder))
+    assert job("apply").code == 0
+    (run,) = folder.glob("2*")
+    undo = f"Undo: `mmsync apply -f {run}/models.yaml --url {job.desk.url}`\n"
+    assert undo in job.summary
+    assert undo in job.body
+    assert job.desk("apply", "-f", run / "models.yaml").code == 0
+    assert job.desk.view.digests() == was
+
+
 def test_the_comment_says_that_it_is_being_applied(reviewed, github):
     states = []
     github.before_write = lambda: states.append(read_header(reviewed.body).state)

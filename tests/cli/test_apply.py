@@ -73,6 +73,18 @@ def markdown(desk):
     return ["apply", "--format", "markdown"]
 
 
+def backed_up(desk):
+    applied(desk)
+    desk.file("a.json", json_bytes("A"))
+    desk.file("c.json", json_bytes("c"))
+    desk.manifest("a BIGML a.json\nc BIGML c.json")
+    return ["apply", "--prune", "--backup", "kept"]
+
+
+def backed_up_in_markdown(desk):
+    return [*backed_up(desk), "--format", "markdown"]
+
+
 def blocked_beside_others(desk):
     two(desk)
     desk.manifest(f"a BIGML a.json  sha256: {'0' * 64}\nb CATBOOST b.cbm")
@@ -197,6 +209,8 @@ CASES = {
     changes: 2,
     prunes: 0,
     markdown: 0,
+    backed_up: 0,
+    backed_up_in_markdown: 0,
     blocked_beside_others: 1,
     saved_plan_missing: 1,
     saved_plan_is_a_manifest: 1,
@@ -229,6 +243,30 @@ def test_transcript(case, code, desk, is_golden):
     if code == 1 and case not in (blocked_beside_others, fail_fast):
         assert desk.view.rows() == before  # refused is not half done
     is_golden(f"apply/{case.__name__}", text)
+
+
+def test_the_undo_is_a_line_of_its_own_in_json(desk):
+    ran = desk(*backed_up(desk), "--format", "json")
+    (run,) = (desk.folder / "kept").glob("2*")
+    *_, undo, summary = map(json.loads, ran.out.splitlines())
+    assert summary["type"] == "change_summary"
+    told = f"Undo: mmsync apply -f kept/{run.name}/models.yaml"
+    assert undo == {
+        "@level": "info",
+        "@message": told,
+        "@module": "mmsync",
+        "type": "diagnostic",
+        "diagnostic": {
+            "severity": "info",
+            "code": "apply/undo",
+            "summary": told,
+            "detail": "",
+            "file": None,
+            "line": None,
+            "column": None,
+        },
+    }
+    assert "The undo leaves what was added: c.\n" in ran.err
 
 
 def test_a_saved_plan_is_for_its_server_alone(desk, is_golden):

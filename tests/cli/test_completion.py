@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from support.commands import MMSYNC, Shell
+
+PATH = f"{Path(MMSYNC).parent}:/usr/bin:/bin"
 
 
 @pytest.fixture
@@ -27,10 +31,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def run(shell, *words, **more):
-    path = f"{Path(MMSYNC).parent}:/usr/bin:/bin"
     done = subprocess.run(
         [shell, *words],
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": PATH},
         capture_output=True,
         text=True,
         timeout=60,
@@ -62,6 +65,7 @@ def complete(folder, line):
         ("mmsync plan --target fr", ["fraud_a", "fraud_b"]),
         ("mmsync plan -f more.yaml --exclude f", ["farther"]),
         ("mmsync pull o", ["other"]),
+        ("mmsync show fraud", ["fraud_a", "fraud_b"]),
         ("mmsync apply --profile s", ["staging"]),
         ("mmsync apply --verify a", ["auto", "always"]),
         ("mmsync completion z", ["zsh"]),
@@ -91,3 +95,49 @@ def test_zsh_is_offered_the_same(folder):
     words = {"COMP_WORDS": "mmsync plan --target fr", "COMP_CWORD": "3", "_MMSYNC_COMPLETE": "zsh_complete"}
     done = subprocess.run([MMSYNC], env={**os.environ, **words}, capture_output=True, text=True, cwd=folder, check=True)
     assert done.stdout.split("\n")[:6] == ["plain", "fraud_a", "_", "plain", "fraud_b", "_"]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed here")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("mmsync plan --target fr", ["fraud_a", "fraud_b"]),
+        ("mmsync pull o", ["other"]),
+        ("mmsync completion z", ["zsh"]),
+    ],
+)
+def test_fish_completes(line, offered, folder):
+    (folder / "mmsync.fish").write_text(run(MMSYNC, "completion", "fish", cwd=folder))
+    done = run("fish", "--no-config", "-c", f"source mmsync.fish; complete -C '{line}'", cwd=folder)
+    assert done.split("\n") == [*offered, ""]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed here")
+def test_zsh_completes_in_its_terminal(folder):
+    (folder / "mmsync.zsh").write_text(run(MMSYNC, "completion", "zsh", cwd=folder))
+    terminal, end = pty.openpty()
+    zsh = subprocess.Popen(
+        ["setsid", "--ctty", "zsh", "-f", "-i"],  # with a terminal of its own
+        stdin=end,
+        stdout=end,
+        stderr=end,
+        cwd=folder,
+        env={**os.environ, "TERM": "dumb", "PS1": "", "HOME": str(folder), "PATH": PATH},
+    )
+    os.close(end)
+    try:
+        os.write(terminal, b"autoload -U compinit; compinit -u -D; source mmsync.zsh; echo rea''dy\n")
+        until(terminal, b"ready\r\n")
+        os.write(terminal, b"mmsync pull ot\t")
+        until(terminal, b"mmsync pull other ")
+    finally:
+        zsh.kill()
+        zsh.wait()
+        os.close(terminal)
+
+
+def until(terminal, expected):
+    seen = b""
+    while expected not in seen:
+        assert select.select([terminal], [], [], 30)[0], seen
+        seen += os.read(terminal, 4096)

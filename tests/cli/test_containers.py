@@ -41,7 +41,9 @@ def nobody(desk):
 
 
 @pytest.mark.parametrize(
-    "command", [["plan"], ["apply", "-y"], ["validate"], ["watch", "--once"]], ids=lambda words: words[0]
+    "command",
+    [["plan"], ["apply", "-y"], ["validate"], ["watch", "--once", "--settle=0.1"]],
+    ids=lambda words: words[0],
 )
 def test_without_a_home_all_works_and_what_is_lost_is_said(command, desk, nobody):
     desk.manifest("a MLSTATS a.bin")
@@ -155,7 +157,7 @@ def test_a_working_folder_that_was_removed_does_not_matter_where_all_is_named_in
         ["plan", "-f", manifest, "--out", tmp_path / "plan.json"],
         ["apply", "-f", manifest],
         ["apply", tmp_path / "plan.json", "-f", manifest, "--target", "none"],
-        ["watch", "--once", "-f", manifest],
+        ["watch", "--once", "--settle=0.1", "-f", manifest],
         ["list"],
         ["pull", "--all", "--to", tmp_path / "out"],
         ["import", "--to", tmp_path / "imported"],
@@ -167,7 +169,9 @@ def test_a_working_folder_that_was_removed_does_not_matter_where_all_is_named_in
     assert desk.view.names() == ["a"]
 
 
-@pytest.mark.parametrize("command", [["plan"], ["apply"], ["watch", "--once"], ["list"], ["init"], ["pull", "--all"]])
+@pytest.mark.parametrize(
+    "command", [["plan"], ["apply"], ["watch", "--once", "--settle=0.1"], ["list"], ["init"], ["pull", "--all"]]
+)
 def test_a_working_folder_that_was_removed_is_no_fault_of_mmsyncs_own(command, folder_gone):
     ran = folder_gone(*command)
     assert ran.returncode in (0, 1)

@@ -57,6 +57,17 @@ def without_digest(outputs):
     return {name: value for name, value in outputs.items() if name != "digest"}
 
 
+def test_the_summary_says_how_to_undo_what_a_backup_kept(desk, step):
+    two(desk)
+    assert desk("apply").code == 0
+    assert "Undo:" not in step.summary
+    desk.file("a.json", json_bytes("A"))
+    ran = desk("apply", "--backup", "kept")
+    (run,) = (desk.folder / "kept").glob("2*")
+    assert f"\nUndo: mmsync apply -f kept/{run.name}/models.yaml\n" in ran.out
+    assert f"\nUndo: `mmsync apply -f kept/{run.name}/models.yaml`\n" in step.summary
+
+
 def test_elsewhere_nothing_is_written(desk, step, monkeypatch):
     monkeypatch.delenv("GITHUB_ACTIONS")
     two(desk)

@@ -102,6 +102,80 @@ def test_a_misspelt_command_is_guessed(desk):
     assert ran.err == "Error: no such command: aply (did you mean apply?)\nTry 'mmsync --help'.\n"
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("Plan", "did you mean plan?"), ("APPLY", "did you mean apply?"), ("Destroy", "mmsync apply --prune")],
+)
+def test_a_command_in_another_case_is_guessed(word, said, desk):
+    ran = desk(word)
+    assert (ran.code, ran.out) == (1, "")
+    assert said in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["apply", "--foo", "--force"], None),
+        (["apply", "--foo", "--delete"], None),
+        (["apply", "--force", "--foo"], "apply replaces what differs by itself"),
+        (["apply", "-y", "-auto-approve"], "--yes (-y) applies without asking"),
+        (["apply", "-target=a"], "did you mean --target?"),
+        (["apply", "-nonsense"], None),
+    ],
+)
+def test_what_is_said_is_of_the_option_that_is_refused(words, hint, desk):
+    ran = desk(*words)
+    assert ran.code == 1
+    first, *more, last = ran.err.splitlines()
+    assert first.startswith("Error: No such option ")
+    assert last == "Try 'mmsync apply --help'."
+    assert more[0].strip().startswith(hint) if hint else not more, ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "hint"),
+    [
+        (["plan", "models.yaml"], "Got unexpected extra argument (models.yaml)", "manifests are named with -f"),
+        (["schema", "models.yaml"], "Got unexpected extra argument (models.yaml)", "Try "),
+        (["--quiet", "plan"], "No such option '--quiet'.", "it stands behind the command: mmsync plan --quiet"),
+        (["--nonsense", "plan"], "No such option '--nonsense'.", "Try "),
+        (["plan", "--max-delete", "some"], "'some' is not a whole number.", "Try "),
+        (["plan", "--max-delete", "-1"], "-1 is less than 0, the least it may be.", "Try "),
+        (["plan", "--jobs", "0"], "0 is not in the range from 1 to 256.", "Try "),
+        (["plan", "--timeout", "soon"], "'soon' is not a number.", "Try "),
+        (["plan", "--timeout", "0"], "0.0 is not more than 0, as it must be.", "Try "),
+        (["watch", "--on-change", ""], "--on-change: the command is empty", "name a program"),
+    ],
+    ids=str,
+)
+def test_a_command_line_that_is_not_understood_says_what_to_do(words, first, hint, desk):
+    ran = desk(*words)
+    assert (ran.code, ran.out) == (1, "")
+    said, then, *_ = ran.err.splitlines()
+    assert first in said
+    assert then.strip().startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("ftp://host", "it looks like https://"),
+        ("host:8080", "it looks like https://"),
+        ("http://", "it looks like https://"),
+        ("http://[::1", "it looks like https://"),
+        ("${SERVER}", "variables are not filled in"),
+        ("LOCAL:.models", "local: is written in lower case"),
+    ],
+)
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_what_is_no_address_is_said_before_a_token_is_asked_for(url, hint, token, one):
+    one.environment.setenv("MMSYNC_TOKEN", token) if token else one.environment.delenv("MMSYNC_TOKEN")
+    one.environment.setenv("MMSYNC_URL", url)
+    ran = one("plan")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"Error: MMSYNC_URL: Invalid url: '{url}'\n  {hint}")
+
+
 # --- streams ----------------------------------------------------------------------------------------------------
 
 
@@ -224,13 +298,17 @@ COMMANDS = [
     ["apply", "--format", "json"],
     ["apply", "plan.json"],
     ["apply", "--format", "markdown", "--verify", "always"],
+    ["show", "a"],
+    ["show", "a", "--format", "json"],
+    ["show", "nope"],
+    ["check"],
     ["pull", "a", "--to", "pulled"],
     ["import", "--to", "imported"],
     ["plan", "-f", "nope.yaml"],
     ["plan", "--url", "http://127.0.0.1:1", "--timeout", "1"],
     ["plan", "--jobs", "none"],
     ["plan", "--domain", "self"],
-    ["watch", "--once"],
+    ["watch", "--once", "--settle=0.1"],
     ["serve", "--port", "none"],
 ]
 

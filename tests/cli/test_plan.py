@@ -102,6 +102,25 @@ def pin(desk):
     return ["plan"]
 
 
+def protected(desk):
+    """One model protected, one held back by that, one of which it is lifted."""
+    desk.file("a.json", json_bytes("a"))
+    models = [f"{name} BIGML a.json  protect: true" for name in "abc"]
+    desk.manifest("\n".join(models))
+    assert desk("apply", "--jobs", "1").code == 0
+    desk.file("c.json", json_bytes("C"))
+    desk.manifest("\n".join([models[0], "b DT a.json  protect: true", "c DT c.json  protect: true"]))
+    return ["plan", "--allow-protected", "c", "--all"]
+
+
+def protected_in_json(desk):
+    return [*protected(desk), "--format", "json"]
+
+
+def protected_in_markdown(desk):
+    return [*protected(desk), "--format", "markdown"]
+
+
 def pin_in_json(desk):
     pin(desk)
     return ["plan", "--format", "json"]
@@ -111,6 +130,10 @@ def lfs_pointer(desk):
     desk.file("a.onnx", LFS.format("1" * 64, 1234).encode())
     desk.manifest("a ONNX a.onnx")
     return ["plan"]
+
+
+def lfs_pointer_in_json(desk):
+    return [*lfs_pointer(desk), "--format", "json"]
 
 
 def empty_manifest_prune(desk):
@@ -189,7 +212,11 @@ CASES = {
     manifest_faults: 1,
     pin: 1,
     pin_in_json: 1,
+    protected: 1,
+    protected_in_json: 1,
+    protected_in_markdown: 1,
     lfs_pointer: 0,
+    lfs_pointer_in_json: 0,
     empty_manifest_prune: 1,
     too_many_deletes: 1,
     too_large_a_share: 1,
@@ -643,3 +670,14 @@ def test_an_engine_in_another_case_is_the_engine_and_said(desk):
     assert ran.code == 0
     assert "the engine bigml is spelt BIGML (write BIGML; it is read so)" in " ".join((ran.out + ran.err).split())
     assert desk("plan").out.count("No changes.") == 1
+
+
+def test_keys_of_the_readers_own_alter_neither_plan_nor_digest(desk):
+    three(desk)
+    desk.file("a.json", json_bytes("A"))
+    plain = desk("plan", "--format", "json").out
+    path = desk.folder / "models.yaml"
+    text = path.read_text("utf-8").rstrip("\n") + "\n    x-owner: [ada]\nx-notes: {models: [1, ~], scope: []}\n"
+    path.write_text(text, "utf-8")
+    assert desk("plan", "--format", "json").out == plain
+    assert json.loads(plain)["summary"]["change"] == 1

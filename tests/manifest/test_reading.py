@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 from subprocess import run
 
+import jsonschema
 import pytest
 import yaml
 
 from mmsync.errors import ManifestError
-from mmsync.manifest import ServerSettings, read_manifest
+from mmsync.manifest import ServerSettings, read_manifest, schema
 from mmsync.types import Desired, Source
 
 ONE = "version: 1\nmodels:\n  - {name: a, engine: ONNX, file: a.onnx}\n"
@@ -133,6 +134,51 @@ models:
         ("b", "ONNX", "a.onnx", "Shared"),
         ("c", "H2O", "c.zip", "Shared"),
     ]
+
+
+OWN = """\
+version: 1
+x-shared: &shared
+  engine: ONNX
+  x-who: [ada, {any: thing}]
+  allow_signature_change: true
+x-models: [{name: b, engine: ONNX, file: b.onnx}, nothing]
+x-: ~
+x-twice: 1
+x-twice: 2
+defaults: {description: Shared, x-note: 1}
+models:
+  - {<<: *shared, name: a, file: a.onnx, x-owner: [x, y]}
+discover:
+  - {glob: "none/*.onnx", engine: ONNX, x-note: ~}
+"""
+
+
+def test_keys_that_begin_with_x_are_the_readers_own(folder):
+    path = folder.manifest(OWN)
+    (model,) = read_manifest([path], check_files=False).models
+    assert model == Desired(
+        "a", "ONNX", "a.onnx", str(folder.path / "a.onnx"), "Shared", None, True, Source(path, 12, 5)
+    )
+    assert read_manifest([path], check_files=False).warnings == ()
+    jsonschema.validate(yaml.safe_load(OWN), schema())
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("version: 1\nmodels: []\nX-note: 1\n", "3:1: the manifest has no key 'X-note'"),
+        ("version: 1\nmodels: []\nserver: {profile: a, x-tenant: b}\n", "3:22: server has no key 'x-tenant'"),
+        ("version: 1\nmodels: []\nx-api-key: s3cret\n", "3:1: a secret does not belong in a manifest"),
+        ("version: 1\nmodels: [{x-note: 1}]\n", "2:10: the model has neither name nor file"),
+        ("version: 1\nx-note: {<<: *no}\nmodels: []\n", "2:14: an alias without its anchor"),
+    ],
+)
+def test_what_only_looks_like_a_key_of_the_readers_own_is_refused(folder, text, error):
+    with pytest.raises(ManifestError) as caught:
+        read_manifest([folder.manifest(text)])
+    assert f":{error}" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_thousand_entries_may_share_one_anchor(folder):

@@ -25,6 +25,7 @@ from support.sample_plans import (
     every_kind,
     partial,
     plan,
+    signatures_differ,
     some_outcomes,
     unchanged,
 )
@@ -51,6 +52,11 @@ _hostile = _anything | st.sampled_from(
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_plan_of_every_kind_reads_as_agreed(width, is_golden):
     is_golden(f"plan-{width}.txt", render_plan(every_kind(), digest=DIGEST, width=width))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_differences_of_signatures_read_as_agreed(width, is_golden):
+    is_golden(f"signatures-{width}.txt", render_plan(signatures_differ(), width=width))
 
 
 def test_a_plan_in_colour_reads_as_agreed(is_golden):
@@ -159,9 +165,10 @@ def test_diagnostics_stand_with_place_message_and_way_on():
     ]
     assert render_diagnostics(faults) == (
         "models.yaml:3:5: unknown key 'engin' (did you mean 'engine'?)\n"
-        "my models/m.yaml:4:5: warning: a warning\n"
-        "note: a note\n"
-        "error: no place\n"
+        "  [manifest/unknown-key]\n"
+        "my models/m.yaml:4:5: warning: a warning [manifest/x]\n"
+        "note: a note [manifest/y]\n"
+        "error: no place [manifest/z]\n"
     )
     assert render_diagnostics([]) == ""
 

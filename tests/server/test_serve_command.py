@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
@@ -103,7 +104,27 @@ def test_an_address_in_use_has_a_way_on(tmp_path):
         with serving(str(tmp_path / "two"), "--port", port) as second:
             out, err = second.communicate(timeout=20)
     assert (second.returncode, out) == (1, "")
-    assert err.endswith("\n  --port 0 takes a free one\n")
+    assert err.endswith("\n  another program listens there: choose another port, or 0 for a free one\n")
+
+
+@pytest.mark.parametrize("command", [["serve", "folder", "--port", "1"], ["watch", "--listen", "127.0.0.1:1"]])
+def test_a_port_that_needs_a_privilege_has_a_way_on(tmp_path, command):
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 1:
+        pytest.skip("this machine lets everybody listen at any port")
+    (tmp_path / "models.yaml").write_text("version: 1\nmodels: []\n")
+    drop = ["setpriv", "--bounding-set=-net_bind_service"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*drop, sys.executable, "-m", "mmsync", *command],
+        env={**os.environ, "MMSYNC_URL": "local:server"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: cannot listen on 127.0.0.1 port 1: ")
+    assert done.stderr.endswith("\n  ports below 1024 need a privilege: choose a higher one\n")
 
 
 def test_a_missing_extra_is_named_once(tmp_path):

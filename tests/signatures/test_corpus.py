@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from mmsync.client.error import TokenError
 from mmsync.plan import Signatures, dump, plan_document
 from mmsync.reconcile import Options
 from mmsync.report.markdown import render
 from mmsync.report.plan_text import render_plan
 from mmsync.types import Shape
 from support.applying import sha256
-from support.fault_proxy import rewritten, without
+from support.fault_proxy import rewritten, status, without
 from support.model_files import BOOL, FLOAT, INT32, INT64, MODEL_INI, STRING, bigml, mojo, onnx_model, tensor
 
 MODELS = Path(__file__).parents[2] / "examples" / "quickstart" / "models"
@@ -164,6 +165,52 @@ def test_changed_models_cost_no_request_where_the_ledger_knows_them_and_one_each
     made = site.plan(Options())
     assert [change.signatures.differences.added for change in made.changes] == [(("hour", "float8"),)] * 2
     assert proxy.count("detail") <= 4
+
+
+@pytest.fixture
+def known_and_not_ours(site, proxy, view):
+    """Somebody's model under our name, whose content a plan has downloaded: the ledger has its digest, not its signature."""
+    site.model("m", BASE, "ONNX")
+    site.apply()
+    theirs = exported({"amount": FLOAT, "nations": STRING})
+    assert len(theirs) == len(BASE)
+    view.put("m", theirs, "ONNX")
+    assert only(site.plan().changes).evidence == "download"
+    # Of the content last applied the detail would tell whether the list is behind; of a new one the ledger's word is enough.
+    site.model("m", exported({"amount": FLOAT}), "ONNX", allow_signature_change=True)
+    proxy.clear()
+    return Shape.of(view.detail("m"))
+
+
+def test_one_request_asks_for_the_signature_that_neither_ledger_nor_evidence_has(site, proxy, known_and_not_ours):
+    change = only(site.plan().changes)
+    assert change.evidence == "ledger"
+    assert change.signatures.before == known_and_not_ours
+    assert [(each.kind, each.name) for each in proxy.exchanges] == [("list", ""), ("detail", "m")]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        status(500, {"msg": "boom"}),
+        rewritten(lambda detail: {**detail, "image": {**detail["image"], "id": 999_999}}),
+        rewritten(lambda _: None),
+    ],
+    ids=["an error", "another image", "gone"],
+)
+@pytest.mark.usefixtures("known_and_not_ours")
+def test_a_signature_that_cannot_be_asked_for_is_unknown_and_the_plan_is_made(site, proxy, fault):
+    proxy.on("detail", fault)
+    change = only(site.plan().changes)
+    assert proxy.count("detail", forwarded=False) == 1
+    assert (change.reasons, change.signatures) == (("content",), None)
+
+
+@pytest.mark.usefixtures("known_and_not_ours")
+def test_a_token_refused_there_ends_the_plan(site, proxy):
+    proxy.on("detail", status(403, {"code": 5, "msg": "Token invalid or expired"}))
+    with pytest.raises(TokenError):
+        site.plan()
 
 
 def test_a_server_that_tells_nothing_leaves_one_side_unknown(site, proxy):

@@ -21,7 +21,7 @@ from mmsync.manifest import read_manifest
 from mmsync.reconcile import Options, apply_plan, make_plan
 from mmsync.types import ServerName
 
-__all__ = ["Site", "View", "json_bytes", "sha256"]
+__all__ = ["Site", "View", "json_bytes", "sha256", "stopping"]
 
 SOON = RetryPolicy(first_wait=0.01, longest_wait=0.05, longest_retry_after=0.2)
 
@@ -33,6 +33,15 @@ def sha256(data: bytes) -> str:
 def json_bytes(tag: object, size: int = 0) -> bytes:
     """A file that every JSON engine takes; at least ``size`` bytes."""
     return json.dumps({"tag": str(tag), "fill": "x" * size}).encode()
+
+
+def stopping(process: subprocess.Popen[str]) -> None:
+    """Wait until a command says that it stops."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "Stopping" in line:
+            return
+    raise AssertionError("it did not say that it stops")
 
 
 class View:

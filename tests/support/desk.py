@@ -17,6 +17,7 @@ TOKEN = "mark-of-a-t0ken"
 _VARYING = [
     (re.compile(r"127\.0\.0\.1:\d{5}\b"), "127.0.0.1:PORT"),
     (re.compile(r"(?m)(Digest:? `?|digest is |\"digest\": \")[0-9a-f]{64}"), r"\1DIGEST"),
+    (re.compile(r"\b20\d{6}T\d{6}Z-[0-9a-f]{6}\b"), "RUN"),
     (re.compile(r"correlation id [0-9a-f]+"), "correlation id CID"),
     (re.compile(r"\b1[6-9]\d{11}\b"), "DATE"),
     (re.compile(r'("mmsync(?:_version)?" ?: ?"|mmsync )[0-9]+\.[0-9.]+'), r"\1VERSION"),

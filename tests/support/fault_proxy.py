@@ -33,6 +33,7 @@ __all__ = [
     "Answer",
     "Exchange",
     "FaultProxy",
+    "Held",
     "html",
     "late",
     "lost_answer",
@@ -256,6 +257,19 @@ class FaultProxy:
                 self._busy -= 1
                 self._idle.notify_all()
         return True
+
+
+class Held:
+    """Requests of a kind wait at the server's door until they are let in."""
+
+    def __init__(self, proxy: FaultProxy, kind: str, *, after: int = 0) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        proxy.on(kind, self, skip=after)
+
+    def __call__(self, exchange: Exchange) -> None:
+        self.begun.set()
+        self.go_on.wait(40)
+        exchange.answer(exchange.forward())
 
 
 def late(seconds: float) -> Fault:

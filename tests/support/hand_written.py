@@ -52,6 +52,10 @@ BLOCK = {
         f"{HEAD}models:\n  - &first\n    name: a\n    engine: ONNX\n    file: a.onnx\n"
         "  - <<: *first\n    name: b\n    file: b.onnx\n"
     ),
+    "keys of the reader's own": (
+        f"{HEAD}x-shared: &shared\n  engine: ONNX  # all\n\nmodels:\n  - x-owner: ada\n    <<: *shared\n    name:   a\n"
+        "    file:   a.onnx\n    x-notes:\n      - one\n      # - two\n\nx-models:\n  - name: b\n"
+    ),
     "anchor on the list": f"{HEAD}models: &all\n{A}",
     "alias as a value": f"{HEAD}models:\n{A}  - name: b\n    engine: ONNX\n    file: b.onnx\n    description: &d x\n"
     "  - name: c\n    engine: ONNX\n    file: c.onnx\n    description: *d\n",
@@ -77,6 +81,9 @@ FLOW = {
     "JSON over lines": (
         '{\n  "version": 1,\n  "models": [\n    {\n      "name": "a",\n      "engine": "ONNX",\n      "file": "a.onnx"\n'
         "    }\n  ]\n}\n"
+    ),
+    "JSON of escapes": (
+        '{"version": 1, "models": [{"name": "a \\ud83d\\udca5", "engine": "ONNX", "file": "a.onnx"}]}\n'
     ),
     "JSON with tabs": '{\n\t"version": 1,\n\t"models": [\n\t\t{"name": "a", "engine": "ONNX", "file": "a.onnx"}\n\t]\n}\n',
     "empty": f"{HEAD}models: []\n",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mmsync.apply.outcome import Outcome
-from mmsync.plan.model import After, Before, Change, Plan, Selection
-from mmsync.types import Diagnostic, ServerName, Source
+from mmsync.plan.model import After, Before, Change, Plan, Selection, Signatures
+from mmsync.types import Diagnostic, ServerName, Shape, Source
 
 OLD = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 NEW = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
@@ -107,6 +109,26 @@ def every_kind() -> Plan:
             Diagnostic("info", "plan/options", "Planned with options", "--prune"),
         ),
         prune=True,
+    )
+
+
+def signatures_differ() -> Plan:
+    """Changes of what models take and answer: each kind, names as long as they come, and more inputs than are shown."""
+
+    def retrained(name: str, before: Shape, after: Shape) -> Change:
+        return replace(changed(name, ("content",)), signatures=Signatures(before, after))
+
+    long_name = "merchant_category_of_the_last_payment_but_one_in_local_currency_" * 2
+    many = {f"feature_{number:03}": "float8" for number in range(30)}
+    return plan(
+        retrained(
+            "each_kind",
+            Shape({"amount": "float8", "country": "str", "hour": "int4", "untyped": None}, "str"),
+            Shape({"amount": "float8", "city": "str", "hour": "float8", "new": None}, "float8"),
+        ),
+        retrained("long_names", Shape({long_name: "str", "カード番号" * 12: "str"}), Shape({long_name: "float8"})),
+        retrained("many", Shape({"amount": "str"}), Shape({"amount": "float8", **many})),
+        retrained("same", Shape({"amount": "float8"}, "str"), Shape({"amount": "float8"}, "str")),
     )
 
 

@@ -144,6 +144,13 @@ def test_the_command_finds_the_watcher_of_this_machine(root, watch, server, tmp_
     found = command(["status", url, "--format", "json"], environment)
     assert json.loads(found.stdout)["summary"]["synced"] == 1
 
+    (announced,) = Path(environment["MMSYNC_CACHE_DIR"], "watchers").iterdir()
+    with FaultProxy(url) as proxy:
+        announced.write_text(json.dumps({"url": proxy.url}))
+        assert command(["status"], environment).stdout == done.stdout
+        assert [each.path for each in proxy.exchanges] == ["/api/status"]
+    announced.write_text(json.dumps({"url": url}))
+
     second = watch("--listen", "127.0.0.1:0", env=environment)
     shown(second)
     both = command(["status"], environment)

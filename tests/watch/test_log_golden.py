@@ -65,12 +65,12 @@ def test_a_server_away_and_a_token_expired(root, watch, tmp_path, address):
         START,
         "manifest_loaded: the manifest is in force: 1 model listed",
         LISTENING,
-        "server_failed: error: Cannot connect to URL: Connection refused; it is tried again until it works",
+        "server_failed: error: Cannot connect to URL: Connection refused; it is tried again until it works [network]",
         "reconcile_asked: SIGHUP: everything is looked at and tried anew",
         "server_recovered: the server answers again",
         (
             "token_failed: error: URL: 5: Token invalid or expired (renew the token, and check that the authentication type is "
-            "the one it was made for); it is tried again until it works"
+            "the one it was made for); it is tried again until it works [token]"
         ),
         "token_recovered: the server accepts the token again",
         REACHED,
@@ -135,11 +135,11 @@ def test_a_file_that_is_missing_one_that_is_refused_and_a_folder_that_went(root,
         "model_added: c added",
         (
             "model_failed: error: ROOT/models.yaml:5:5: a: ROOT/a.json: it is no JSON: expecting value at line 1 column 1 "
-            "(export it again, or correct engine or file); it waits until its file or its entry changes"
+            "(export it again, or correct engine or file); it waits until its file or its entry changes [file/misfit]"
         ),
         (
             "model_failed: error: ROOT/models.yaml:6:5: b: ROOT/sub/b.json: there is no such file (check the path; it is "
-            "relative to the manifest)"
+            "relative to the manifest) [file/unreadable]"
         ),
         "reconciled: 1 added; 0 unchanged",
     ]
@@ -150,11 +150,11 @@ def test_a_file_that_is_missing_one_that_is_refused_and_a_folder_that_went(root,
         "model_recovered: b is as it should be",
         "model_added: b added",
         "reconciled: 1 added; 2 unchanged",
-        "root_failed: error: ROOT/drop: it is not there; nothing of it is changed or deleted until it returns",
+        "root_failed: error: ROOT/drop: it is not there; nothing of it is changed or deleted until it returns [unknown]",
         "root_recovered: ROOT/drop is there again",
         (
             "root_replaced: warning: ROOT/drop: it has returned; what it holds is taken, what it lacks is not deleted for "
-            "now"
+            "now [replaced]"
         ),
         *END,
     ]
@@ -181,7 +181,7 @@ def test_a_full_disk_under_the_ledger(root, watch, server, in_namespace, tmp_pat
         LISTENING,
         (
             "ledger_failed: warning: cannot open the ledger SMALL/cache/ledger.sqlite (database or disk is full); "
-            "the next run may be slower; set MMSYNC_CACHE_DIR to a folder that can be written"
+            "the next run may be slower; set MMSYNC_CACHE_DIR to a folder that can be written [ledger]"
         ),
         REACHED,
         "model_added: a added",

@@ -159,12 +159,13 @@ class Backup:
                 self._remove()
 
     def _prepare(self) -> None:
-        """Make the folders, and put their names on the disk."""
+        """Make the folders, and put the name of each new one on the disk."""
+        made = [each for each in (self._folder, *self._folder.parents) if not each.exists()]
         self._objects.mkdir(parents=True, exist_ok=True)
         if not (mark := self._folder / BACKUP_MARK).exists():
             write_new(mark, _MARK_TEXT, replace=True)
         self._run.mkdir()
-        for folder in (self._folder, self._folder.resolve().parent):
+        for folder in (self._folder, *(each.resolve().parent for each in (made or [self._folder]))):
             _sync(folder)
 
     def _worked(

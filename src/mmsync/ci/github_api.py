@@ -70,9 +70,12 @@ class GitHub:
         """
         parts = urlsplit(address)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-            raise SettingsError(f"GITHUB_API_URL {masked_url(address)} is not the https address of an API")
+            raise SettingsError(
+                f"GITHUB_API_URL {masked_url(address)} is not the https address of an API", "a runner sets it itself"
+            )
         if not (token.isascii() and token.isprintable()):
-            raise SettingsError("GITHUB_TOKEN holds characters that a token cannot have")
+            hint = "see that the workflow sets it to ${{ github.token }}, and to nothing more"
+            raise SettingsError("GITHUB_TOKEN holds characters that a token cannot have", hint)
         self._base = address.rstrip("/")
         self._auth = _Bearer(token)
         self._sleep = sleep

@@ -12,7 +12,7 @@ from mmsync.additions import Additions, CannotAdd, ManifestFile, Skipped, relati
 from mmsync.cli import options as opt
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
-from mmsync.cli.output import answer
+from mmsync.cli.output import answer, say_error
 from mmsync.cli.settings import in_ci
 from mmsync.engines import EXTENSIONS, normalised
 from mmsync.errors import MmsyncError, SettingsError
@@ -100,7 +100,7 @@ def refuse(found: Additions) -> None:
     """Raise `MmsyncError`, with each reason told, where an entry is left out for another reason than that it is listed."""
     refused = [each for each in found.skipped if not each.is_listed]
     for each in refused:
-        click.echo(f"Error: {_sentence(each)}", err=True)
+        say_error(_sentence(each))
     if refused:
         raise MmsyncError(f"{counted(len(refused), 'file')} cannot be added; nothing was written")
 

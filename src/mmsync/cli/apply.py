@@ -208,7 +208,7 @@ def _carry_out(
         click.echo(f"The undo leaves what was added: {few(sorted(added))}.", err=True)
     if how.checksums:
         write_checksums(how.checksums, plan, outcomes)
-    publish(plan, outcomes)
+    publish(plan, outcomes, undo)
     for error in (report.error, audit.error if audit else None):
         if error is not None:
             raise error

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from mmsync.cli.apply import read_saved
 from mmsync.cli.errors import ExitCode
+from mmsync.cli.output import color_words
 from mmsync.cli.signals import handled_by
 from mmsync.errors import SettingsError
 
@@ -83,7 +84,7 @@ def run_command(words: list[str], *, out: str = "", withheld: Collection[str] = 
         with handled_by(signals.pass_on):
             # In a session of its own, so that a signal to all of the terminal's processes reaches it only once.
             child = subprocess.Popen(  # noqa: S603 - this program itself, and words that are options by construction
-                [sys.executable, "-m", "mmsync", *words],
+                [sys.executable, "-m", "mmsync", *color_words(), *words],
                 stdin=subprocess.DEVNULL,
                 env=environment,
                 start_new_session=True,

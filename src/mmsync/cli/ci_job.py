@@ -42,7 +42,8 @@ class Job:
         self.run = read_run(os.environ, _event())
         self.commit = as_commit(inputs.commit) if inputs.commit else self.run.commit
         if inputs.commit and not self.commit:
-            raise SettingsError(f"{printable(inputs.commit)!r} is not the full id of a commit")
+            why = f"{printable(inputs.commit)!r} is not the full id of a commit"
+            raise SettingsError(why, "give all of its digits, 40 or 64: git rev-parse COMMIT")
         self.pull_request = inputs.pull_request or self.run.pull_request
         manifests = inputs.manifests or ("models.yaml",)
         self.key = comment_key(

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from enum import IntEnum
 
 import click
 
 from mmsync._version import __version__
+from mmsync.cli.output import say_error
 from mmsync.errors import ManifestError, MmsyncError, PlanRefused
 from mmsync.parallel import is_shortage
 from mmsync.printable import printable
 
 _SERVER_ERROR = 500
+
+# What click says of numbers, and what it means.
+_PLAIN_WORDS = (
+    (re.compile(r"is not a valid integer(?: range)?\.$"), "is not a whole number."),
+    (re.compile(r"is not a valid float(?: range)?\.$"), "is not a number."),
+    (re.compile(r"is not in the range ([0-9.]+)<=x<=([0-9.]+)\.$"), r"is not in the range from \1 to \2."),
+    (re.compile(r"is not in the range x>=([0-9.]+)\.$"), r"is less than \1, the least it may be."),
+    (re.compile(r"is not in the range x>([0-9.]+)\.$"), r"is not more than \1, as it must be."),
+)
 
 
 def print_usage_error(error: click.ClickException, hint: str = "") -> None:
@@ -22,7 +33,10 @@ def print_usage_error(error: click.ClickException, hint: str = "") -> None:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(f"{error.format_message()}\n\nError: no command is given", err=True)
         return
-    click.echo(f"Error: {printable(error.format_message(), 1000)}", err=True)
+    sentence = error.format_message()
+    for pattern, words in _PLAIN_WORDS:
+        sentence = pattern.sub(words, sentence)
+    say_error(printable(sentence, 1000))
     if hint:
         click.echo(f"  {hint}", err=True)
     if isinstance(error, click.UsageError) and error.ctx is not None:
@@ -36,13 +50,13 @@ def print_error(error: MmsyncError) -> None:
     if isinstance(error, ManifestError):
         complain(error.diagnostics)
         count = sum(diagnostic.severity == "error" for diagnostic in error.diagnostics)
-        click.echo(f"Error: {count} error{'s' * (count != 1)} in the manifest; nothing was done", err=True)
+        say_error(f"{count} error{'s' * (count != 1)} in the manifest; nothing was done")
         return
     if isinstance(error, PlanRefused):
         complain(error.diagnostics)
     # Only the client's errors have a status; its module need not be loaded to say that a flag is missing.
     sentence, hint = _of_server(error) if hasattr(error, "status") else (str(error), error.hint)
-    click.echo(f"Error: {printable(sentence, 1000)}", err=True)
+    say_error(printable(sentence, 1000))
     if hint:
         click.echo(f"  {printable(hint, 1000)}", err=True)
 
@@ -84,7 +98,7 @@ def print_internal_error(bug: Exception) -> None:
     from mmsync.cli.settings import trace_folder  # noqa: PLC0415
 
     if is_shortage(bug):
-        click.echo("Error: this machine lets no more threads start", err=True)
+        say_error("this machine lets no more threads start")
         click.echo("  raise its limit on processes (in a container, pids) or on memory", err=True)
         return
     report = "".join(traceback.format_exception(bug))
@@ -97,7 +111,7 @@ def print_internal_error(bug: Exception) -> None:
         place.touch(mode=0o600)  # a trace may quote what is in the files
         place.write_text(f"mmsync {__version__}, Python {sys.version}\n{report}", encoding="utf-8", errors="replace")
         kept = f"; the trace is in {place}"
-    click.echo(f"Error: internal error of mmsync ({type(bug).__name__}: {printable(str(bug))}){kept}", err=True)
+    say_error(f"internal error of mmsync ({type(bug).__name__}: {printable(str(bug))}){kept}")
 
 
 class ExitCode(IntEnum):

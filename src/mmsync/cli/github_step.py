@@ -19,10 +19,10 @@ from mmsync.report.markdown import SUMMARY_LIMIT, render_summary
 from mmsync.types import Diagnostic
 
 
-def report(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> None:
+def report(plan: Plan, outcomes: Sequence[Outcome] | None = None, undo: str = "") -> None:
     """Write the report to the step summary, the counts to the outputs, and annotations; raises `SettingsError`."""
     digest = plan_digest(plan)
-    write_summary(lambda limit: render_summary(plan, outcomes, digest=digest, limit=limit))
+    write_summary(lambda limit: render_summary(plan, outcomes, digest=digest, limit=limit, undo=undo))
     write_outputs(lambda delimiter: outputs(plan, digest, delimiter))
     annotate(plan.diagnostics, outcomes or ())
 

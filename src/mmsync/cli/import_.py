@@ -14,7 +14,7 @@ from mmsync.cli import options as opt
 from mmsync.cli.add import tell, write
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.init import tell_schema
-from mmsync.cli.output import answer
+from mmsync.cli.output import answer, say_error
 from mmsync.cli.progress import progress
 from mmsync.cli.reporting import complain
 from mmsync.cli.session import connected
@@ -118,7 +118,7 @@ def _fetch(found: ServerManifest, connection: Connection, folder: Path, *, jobs:
         done = download(files, connection, jobs=jobs, force=force, on_event=sink)
     failed = [(each.file.observed.name, why) for each in done if (why := each.message or replaced_meanwhile(each))]
     for name, message in failed:
-        click.echo(f"Error: {printable(name)}: {printable(message, 1000)}", err=True)
+        say_error(f"{printable(name)}: {printable(message, 1000)}")
     if failed:
         count = f"{len(failed):,} of {len(done):,} files"
         hint = "run it again: what is there is not downloaded twice; --exclude leaves a model out"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from mmsync.cli.settings import cache_folder
 from mmsync.cli.status import announced
 from mmsync.connection import is_loopback
 from mmsync.errors import MmsyncError
+from mmsync.http_server import INSTALL_HINT
 from mmsync.status import Status
 from mmsync.status.public import Redaction, public
 from mmsync.watch.reporting import Log
@@ -100,29 +100,16 @@ def listening(
     except ImportError as error:
         raise MmsyncError(
             f"what --listen needs is not installed ({error})",
-            "install the extra server: pip install '.[server]' in a checkout, or a release's wheel with [server] behind it",
+            INSTALL_HINT,
         ) from error
     shown = _PublicBoard(board, Redaction(_folders(folders)), is_alive)
     with contextlib.ExitStack() as stack:
-        try:
-            url = stack.enter_context(
-                listener.listening(address.host, address.port, shown, allowed_hosts=allowed_hosts)
-            )
-        except MmsyncError as error:
-            if isinstance(error.__cause__, OSError):
-                error.hint = _HINTS.get(error.__cause__.errno or 0, "correct --listen HOST:PORT")
-            raise
+        url = stack.enter_context(listener.listening(address.host, address.port, shown, allowed_hosts=allowed_hosts))
         stack.enter_context(announced(url))
         if not is_loopback(address.host):
             log("notice", f"listening on {address.host}: whoever reaches it may read the status", level="warning")
         log("listening", f"the status is shown at {url}", url=url)
         yield
-
-
-_HINTS = {
-    errno.EADDRINUSE: "another program listens there: choose another port, or 0 for a free one",
-    errno.EACCES: "ports below 1024 need a privilege: choose a higher one",
-}
 
 
 def _folders(own: Sequence[str]) -> dict[str, str]:

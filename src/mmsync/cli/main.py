@@ -12,7 +12,16 @@ import click
 from mmsync._version import __version__
 from mmsync.cli.collector import start_collector, stop_collector
 from mmsync.cli.errors import ExitCode, print_error, print_internal_error, print_usage_error
-from mmsync.cli.output import abandon, harmless_streams, prepare_streams, settle_streams, warn
+from mmsync.cli.output import (
+    abandon,
+    begin_run,
+    harmless_streams,
+    prepare_streams,
+    say_error,
+    set_color,
+    settle_streams,
+    warn,
+)
 from mmsync.cli.signals import end_on_sigterm
 from mmsync.errors import MmsyncError
 from mmsync.parallel import shortage
@@ -78,6 +87,21 @@ _OPTIONS_ELSEWHERE = {
 }
 
 
+def _set_color(_ctx: click.Context, _param: click.Parameter, when: str | None) -> None:
+    if when:  # not given to a subcommand, that of the group stays
+        set_color(when)
+
+
+_color_option = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    expose_value=False,
+    is_eager=True,
+    callback=_set_color,
+    help="When to colour; auto heeds NO_COLOR, FORCE_COLOR and the terminal.",
+)
+
+
 class _Lazy(click.Group):
     """A group that knows its commands' names and imports a command's module only to run it or show its help."""
 
@@ -91,6 +115,7 @@ class _Lazy(click.Group):
         name = f"{cmd_name}_" if cmd_name in ("import", "list") else cmd_name
         home = {"schema": "validate", "explain": "help"}.get(cmd_name, name)
         command: click.Command = getattr(importlib.import_module(f"mmsync.cli.{home}"), name)
+        _give_color(command)
         return command
 
     def resolve_command(
@@ -99,8 +124,9 @@ class _Lazy(click.Group):
         if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
             import difflib  # noqa: PLC0415 - 3 ms, for a typing error alone
 
-            near = difflib.get_close_matches(args[0], _COMMANDS, 1)
-            hint = _ELSEWHERE.get(args[0]) or (f"did you mean {near[0]}?" if near else "")
+            word = args[0].lower()
+            near = [word] if word in _COMMANDS else difflib.get_close_matches(word, _COMMANDS, 1)
+            hint = _ELSEWHERE.get(word) or (f"did you mean {near[0]}?" if near else "")
             ctx.fail(f"no such command: {printable(args[0], 60)}" + (f" ({hint})" if hint else ""))
         return super().resolve_command(ctx, args)
 
@@ -109,7 +135,16 @@ class _Lazy(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
+def _give_color(command: click.Command) -> None:
+    """Let ``--color`` stand behind a command and behind those inside it too."""
+    if all(param.name != "color" for param in command.params):
+        _color_option(command)
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _give_color(inner)
+
+
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@_color_option
 @click.version_option(__version__, prog_name="mmsync")
 def cli() -> None:
     """GitOps for machine-learning models.
@@ -146,15 +181,32 @@ def _run(args: Sequence[str] | None) -> int:
 
 
 def _hint(error: click.ClickException, words: Sequence[str]) -> str:
-    """Return the pointer for an option that other programs have, or an empty text."""
+    """Return what is most likely meant by what is not understood, or an empty text."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    known = {option for param in context.command.params for option in param.opts} if context else set()
     if not isinstance(error, click.NoSuchOption):
-        return ""
-    found = (_OPTIONS_ELSEWHERE.get(word.partition("=")[0].lstrip("-")) for word in words if word.startswith("-"))
-    return next(filter(None, found), "")
+        manifest = next((word for word in words if word.endswith((".yaml", ".yml"))), "")
+        is_stray = "unexpected extra argument" in error.message and f"({manifest})" in error.message
+        return f"manifests are named with -f: -f {printable(manifest, 300)}" if is_stray and "-f" in known else ""
+    refused = error.option_name
+    # Of -auto-approve the parser refuses the first letter; the word that it stands in tells what was meant.
+    is_letter = len(refused) == len("-x")
+    given = (word.partition("=")[0] for word in words)
+    name = next((name for name in given if name == refused or (is_letter and name.startswith(refused))), refused)
+    if hint := _OPTIONS_ELSEWHERE.get(name.lstrip("-")):
+        return hint
+    if f"-{name}" in known:  # other programs take long options with one dash
+        return f"did you mean -{name}?"
+    called = next((word for word in words if word in _COMMANDS), "")
+    if context is not None and context.command is cli and called and (command := cli.get_command(context, called)):
+        behind = {option for param in command.params for option in param.opts}
+        return f"it stands behind the command: mmsync {called} {name}" if name in behind else ""
+    return ""
 
 
 def _run_command(args: Sequence[str] | None) -> int:
     words = sys.argv[1:] if args is None else list(args)
+    begin_run()
     try:
         code = _call(words)
         sys.stdout.flush()
@@ -177,7 +229,7 @@ def _run_command(args: Sequence[str] | None) -> int:
         if error.filename is None:
             abandon(sys.stdout)  # most likely click could not write its help there
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"Error: {printable(f'{where}{error.strerror or error}', 1000)}", err=True)
+        say_error(printable(f"{where}{error.strerror or error}", 1000))
     except Exception as bug:  # noqa: BLE001 - the boundary: a bug is reported with a trace in a file
         print_internal_error(bug)
     else:

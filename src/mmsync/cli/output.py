@@ -15,6 +15,37 @@ from mmsync.errors import MmsyncError
 from mmsync.printable import harmless, printable
 
 
+class _Run:
+    """The output settings of one run of the command, which commands and the error boundary share."""
+
+    color: str = "auto"  # as --color has it
+    has_explained: bool = False  # whether it was said how to learn what a code means
+
+
+_run = _Run()
+
+
+def begin_run() -> None:
+    """Forget what another run in this process has settled."""
+    _run.color, _run.has_explained = "auto", False
+
+
+def set_color(when: str) -> None:
+    """Take ``auto``, ``always`` or ``never`` for this run."""
+    _run.color = when
+
+
+def color_words() -> list[str]:
+    """Return the option that has another mmsync colour as this one does."""
+    return [] if _run.color == "auto" else ["--color", _run.color]
+
+
+def may_explain() -> bool:
+    """Return whether it is still to be said how to learn what a code means; from then on it is not."""
+    had_explained, _run.has_explained = _run.has_explained, True
+    return not had_explained
+
+
 def prepare_streams() -> None:
     """Make every standard stream usable, whatever the caller left of them.
 
@@ -133,7 +164,18 @@ def confirmed(question: str) -> bool:
 def warn(sentence: str) -> None:
     """Write one warning to stderr."""
     with contextlib.suppress(OSError):  # a full disk behind stderr: commentary may be lost, the work goes on
-        click.echo(f"Warning: {printable(sentence, 1000)}", err=True)
+        _label("Warning:", "1;33", printable(sentence, 1000))
+
+
+def say_error(sentence: str) -> None:
+    """Write one error to stderr."""
+    _label("Error:", "1;31", printable(sentence, 5000))
+
+
+def _label(label: str, style: str, sentence: str) -> None:
+    painted = colour(sys.stderr)
+    start = f"\x1b[{style}m{label}\x1b[0m" if painted else label
+    click.echo(f"{start} {sentence}", err=True, color=painted)
 
 
 def columns(stream: TextIO) -> int:
@@ -150,8 +192,17 @@ def columns(stream: TextIO) -> int:
 
 
 def colour(stream: TextIO) -> bool:
-    """Return whether to colour: on a terminal, unless NO_COLOR (no-color.org) or a dumb terminal says otherwise."""
-    return _is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Return whether to colour: what --color says, else NO_COLOR, else FORCE_COLOR, else on any terminal but a dumb one.
+
+    The variables count where they are not empty (no-color.org, force-color.org); FORCE_COLOR=0 forces nothing.
+    """
+    if _run.color != "auto":
+        return _run.color == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "").lower() not in ("", "0", "false"):
+        return True
+    return _is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
 def _is_terminal(stream: TextIO) -> bool:

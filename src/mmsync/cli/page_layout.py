@@ -13,7 +13,7 @@ from rich.table import Table
 def laid_out(markdown: str, width: int) -> str:
     """Return Markdown as coloured text of at most ``width`` columns."""
     text = StringIO()
-    screen = Console(file=text, width=width, force_terminal=True, legacy_windows=False)
+    screen = Console(file=text, width=width, force_terminal=True, no_color=False, legacy_windows=False)
     screen.print(_Page(markdown, code_theme="ansi_dark", hyperlinks=False))
     return text.getvalue()
 

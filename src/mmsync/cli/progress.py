@@ -15,6 +15,7 @@ from threading import Lock
 from typing import IO, Any
 
 from mmsync.apply.outcome import Downloads, Event, Finished, Outcome, Phase, Progress, Started
+from mmsync.cli.output import colour
 from mmsync.plan import Change
 from mmsync.quantities import counted, human_bytes, human_seconds
 from mmsync.report.layout import display_name
@@ -226,7 +227,9 @@ class _Bars(Sink):
                     yield text.Text(self._notice, "bold")
                 yield from super().get_renderables()
 
-        console = terminal.Console(file=self._stream, force_terminal=True, legacy_windows=False)  # type: ignore[arg-type]  # it writes, flushes and tells its encoding
+        stream: Any = self._stream  # it writes, flushes and tells its encoding, which is all that rich needs
+        plain = not colour(stream)
+        console = terminal.Console(file=stream, force_terminal=True, no_color=plain, legacy_windows=False)
         label = table.Column(no_wrap=True, overflow="ellipsis", max_width=max(console.width // 3, 16))
         self._drawn = Drawn(
             bars.TextColumn("{task.description}", markup=False, table_column=label),

@@ -12,7 +12,7 @@ import click
 from mmsync.cli import options as opt
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
-from mmsync.cli.output import answer
+from mmsync.cli.output import answer, say_error
 from mmsync.cli.progress import progress
 from mmsync.cli.session import connected, manifest_if_any
 from mmsync.cli.settings import ServerOptions, resolve
@@ -65,7 +65,7 @@ def pull(
         Path(folder).mkdir(parents=True, exist_ok=True)
         chosen, missing = choose(names or None, connection.client, Path(folder), exclude=exclude)
         for sentence in missing:
-            click.echo(f"Error: {sentence}", err=True)
+            say_error(sentence)
         with progress(sys.stderr, quiet=quiet) as sink:
             sink.expect("downloading", models=len(chosen))
             done = download(chosen, connection, jobs=jobs, force=force, on_event=sink)
@@ -93,7 +93,7 @@ def _tell(done: Sequence[Download], output_format: str) -> None:
         answer("".join(f"{each.sha256}  {printable(str(each.file.path), 4096)}\n" for each in there))
     for each in done:
         if not each.ok:
-            click.echo(f"Error: {printable(each.file.observed.name)}: {printable(each.message, 1000)}", err=True)
+            say_error(f"{printable(each.file.observed.name)}: {printable(each.message, 1000)}")
     written, there_already = (sum(each.status == status for each in done) for status in ("written", "there"))
     parts = [f"{written:,} downloaded"] + [f"{there_already:,} already there"] * bool(there_already)
     failed = len(done) - written - there_already

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from mmsync.connection import LOCAL, Route, expanded, is_loopback
+from mmsync.connection import Route, expanded, refuse_unchecked
 from mmsync.errors import SettingsError
-from mmsync.printable import masked_url
 
 if TYPE_CHECKING:
     from mmsync.cli.settings import ServerOptions
     from mmsync.client.profile import Profile
 
 _KEYS = ("cacert", "client_cert", "client_key", "proxy", "insecure")
+
+
+def refuse_other_than_address(url: str, origin: str) -> None:
+    """Raise `SettingsError` for what can be no server's address, before anything else is asked for it."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return
+    except ValueError:
+        pass
+    hint = "it looks like https://HOST/mlmodelmanager, without a query; local:FOLDER runs an embedded one"
+    if "$" in url:
+        hint = "variables are not filled in here: give the address itself, or let the shell fill it in"
+    elif url.lower().startswith(LOCAL):
+        hint = f"{LOCAL} is written in lower case"
+    raise SettingsError(f"{origin}: Invalid url: '{masked_url(url)}'", hint)
 
 
 def route_to(url: str, given: ServerOptions, profile: Profile | None, origin: str, *, trusted: bool) -> Route:
@@ -47,7 +61,7 @@ def route_to(url: str, given: ServerOptions, profile: Profile | None, origin: st
     insecure = given.insecure if given.insecure is not None else bool(of_profile.get("insecure"))
     if insecure:
         source = given.source("insecure") if given.insecure is not None else f"insecure in {origin}"
-        _refuse_unless_loopback(url, source)
+        refuse_unchecked(url, source)
         if values["proxy"] is not None:
             why = f"{source} and {sources['proxy']} contradict each other: with a proxy between, the server is not here"
             raise SettingsError(why, "give one of them")
@@ -57,19 +71,6 @@ def route_to(url: str, given: ServerOptions, profile: Profile | None, origin: st
         for key in ("cacert", "client_cert", "client_key")
     }
     return Route(**files, proxy=values["proxy"], insecure=insecure, sources=tuple(sources.items()))
-
-
-def _refuse_unless_loopback(url: str, source: str) -> None:
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        host = ""
-    if url.startswith(LOCAL) or is_loopback(host):
-        return
-    raise SettingsError(
-        f"{source}: certificates go unchecked on this machine alone, and {masked_url(url)} is another",
-        "give the certificate of the server or of its authority as --cacert FILE",
-    )
 
 
 def is_in_working_folder(file: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shlex
 from urllib.parse import urlsplit
 
@@ -13,7 +12,6 @@ from mmsync.cli import options as opt
 from mmsync.cli.output import answer, warn
 from mmsync.cli.settings import ServerOptions, read_token
 from mmsync.connection import is_loopback
-from mmsync.errors import MmsyncError
 
 
 @click.command("serve")
@@ -64,14 +62,9 @@ def serve(
                 err=True,
             )
 
-    try:
-        number = server.serve(
-            folder, host=host, port=port, token=token, generation=generation, prefix=prefix, on_ready=announce
-        )
-    except MmsyncError as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
-            error.hint = "--port 0 takes a free one"
-        raise
+    number = server.serve(
+        folder, host=host, port=port, token=token, generation=generation, prefix=prefix, on_ready=announce
+    )
     return 128 + number
 
 

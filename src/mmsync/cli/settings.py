@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsync.cli import output
-from mmsync.cli.route import is_in_working_folder, route_to
+from mmsync.cli.route import is_in_working_folder, refuse_other_than_address, route_to
 from mmsync.connection import LOCAL, Target, expanded
 from mmsync.errors import SettingsError, TokenSettingsError
 from mmsync.manifest.types import ServerSettings
@@ -154,7 +154,9 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callabl
     if url.startswith(LOCAL):
         if not url.removeprefix(LOCAL):
             raise SettingsError("--url local: needs a folder", "for example --url local:.model-manager")
-    elif not token:
+    else:
+        refuse_other_than_address(url, origins.get("url", "--url"))
+    if not token and not url.startswith(LOCAL):
         hint = "set MMSYNC_TOKEN, or give --token-file or --profile"
         raise TokenSettingsError(f"no token for {masked_url(url)}", hint)
     if token and not named_by_manifest and url not in allowed:

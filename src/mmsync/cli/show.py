@@ -47,7 +47,7 @@ _WIDEST_INPUT = 40  # columns; what is wider stands out of the column of types
 
 
 @click.command("show", epilog=_EXAMPLES)
-@click.argument("name")
+@click.argument("name", shell_complete=opt.complete_models)
 @opt.manifest_options
 @opt.format_option("text", "json")
 @opt.server_options

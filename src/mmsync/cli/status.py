@@ -18,6 +18,7 @@ from mmsync.cli.settings import cache_folder
 from mmsync.errors import MmsyncError
 from mmsync.files.atomic import write_new
 from mmsync.printable import masked_url
+from mmsync.status import Status
 from mmsync.status.document import document
 from mmsync.status.summary import is_well
 from mmsync.status.text import render_status
@@ -46,7 +47,7 @@ def status(url: str | None, *, output_format: str, whole: bool, timeout: float) 
     """
     from mmsync.status.remote import fetch_status  # noqa: PLC0415 - 75 ms for HTTP, not for --help
 
-    found = fetch_status(url or _address(timeout), timeout)
+    found = fetch_status(url, timeout) if url else _of_this_machine(timeout)
     if output_format == "json":
         answer(json.dumps(document(found), indent=2) + "\n")
     else:
@@ -72,22 +73,20 @@ def announced(url: str) -> Iterator[None]:
                 path.unlink()
 
 
-def _address(timeout: float) -> str:
-    """Return the address of this machine's watcher; raises `MmsyncError` where there is none, or more than one."""
+def _of_this_machine(timeout: float) -> Status:
+    """Return what this machine's watcher tells; raises `MmsyncError` where there is none, or more than one."""
     from mmsync.status.remote import WatcherUnreachable, fetch_status  # noqa: PLC0415 - see `status`
 
-    found = []
+    found: dict[str, Status] = {}
     for path in _announcements():
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             url = str(json.loads(path.read_text("utf-8"))["url"])
             try:
-                fetch_status(url, timeout)
+                found[url] = fetch_status(url, timeout)
             except WatcherUnreachable:
                 path.unlink()  # it was killed, and could not remove it
             except MmsyncError:
                 continue
-            else:
-                found.append(url)
     if not found:
         hint = "name its address (mmsync status URL), or start one: mmsync watch --listen 127.0.0.1:8787"
         raise MmsyncError("no watcher of this user on this machine shows its status", hint)
@@ -95,7 +94,7 @@ def _address(timeout: float) -> str:
         raise MmsyncError(
             f"{len(found)} watchers show their status here", f"name one: {', '.join(map(masked_url, found))}"
         )
-    return found[0]
+    return next(iter(found.values()))
 
 
 def _announcements() -> list[Path]:

@@ -14,7 +14,7 @@ from mmsync.cli import options as opt
 from mmsync.cli.collector import collecting_rarely
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
-from mmsync.cli.output import answer, warn
+from mmsync.cli.output import answer, say_error, warn
 from mmsync.cli.progress import progress
 from mmsync.cli.reporting import complain
 from mmsync.cli.settings import in_ci, open_ledger
@@ -85,7 +85,7 @@ def validate(manifest: ManifestOptions, *, no_files: bool, strict: bool, output_
 def _tell(manifest: Manifest | None, errors: int, warnings: int) -> None:
     aside = f", with {counted(warnings, 'warning')}" if warnings else ""
     if errors or manifest is None:
-        click.echo(f"Error: {counted(errors, 'error')}{aside}.", err=True)
+        say_error(f"{counted(errors, 'error')}{aside}.")
         return
     models, files = len(manifest.models), len(manifest.paths)
     verb = "is" if models == 1 else "are"

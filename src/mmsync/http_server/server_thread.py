@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 import threading
@@ -49,8 +50,17 @@ def listening_socket(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise MmsyncError(f"cannot listen on {host} port {port}: {error}") from error
+        said = MmsyncError(f"cannot listen on {host} port {port}: {error}")
+        said.hint = _HINTS.get(error.errno or 0, "correct the host and the port")
+        raise said from error
     return listener
+
+
+_HINTS = {
+    errno.EADDRINUSE: "another program listens there: choose another port, or 0 for a free one",
+    errno.EACCES: "ports below 1024 need a privilege: choose a higher one",
+    errno.EADDRNOTAVAIL: "this machine has no such address: 127.0.0.1 is for itself alone, 0.0.0.0 for all",
+}
 
 
 class ServerThread(uvicorn.Server):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmsync.manifest.entry_style import Style, block_entry, flow_entry
 from mmsync.manifest.layout import BREAK, ROOT, Layout, Span, kind
+from mmsync.manifest.nodes import OWN_KEYS
 from mmsync.manifest.writer import Entry
 from mmsync.manifest.yaml_loader import MAP, SEQ, STR, NotYaml, Unreadable, compose, paused_gc
 
@@ -110,7 +111,11 @@ def _block_style(page: Layout, item: Span, indent: int) -> Style:
     if page.events[item.start].flow_style:
         return _flow_style(page, item)._replace(indent=indent, gap=max(page.start(item) - dash - 1, 1))
     keys = page.events[item.start + 1].start_mark.column
-    columns = {key: page.events[value.start].start_mark for key, value in pairs if key not in ("<<", "description")}
+    columns = {
+        key: page.events[value.start].start_mark
+        for key, value in pairs
+        if key not in ("<<", "description") and not key.startswith(OWN_KEYS)
+    }
     starts, lengths = {mark.column for mark in columns.values()}, {len(key) for key in columns}
     return Style(
         indent=indent,

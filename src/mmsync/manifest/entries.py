@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.engines import EXTENSIONS
 from mmsync.files.allowed_paths import Denial
+from mmsync.files.near_misses import file_hint
 from mmsync.manifest.nodes import (
     MAX_NAME,
     boolean,
@@ -37,6 +38,7 @@ _PLAIN_KEYS = frozenset({"name", "engine", "file", "description", "sha256"})
 _PIN = re.compile("[0-9a-f]{64}")  # a sha256
 _PIN_LENGTH = 64
 _SHOWN = 5
+_MOST_LOOKS = 50  # at what is there in place of missing files
 
 
 class Rules(NamedTuple):
@@ -68,7 +70,7 @@ def read_closely(page: Page, entry: Node, rules: Rules, source: Source) -> Desir
     usual, errors_before = rules.defaults, page.errors
     found = pairs(page, entry, _KEYS, "a model")
     if not found:
-        if entry.tag == MAP and not entry.value:
+        if page.errors == errors_before:
             page.add_error(entry, "missing-key", "the model has neither name nor file", "write name, engine and file")
         return None
     name = required(page, entry, found, "name", "the model", "every model has a name of its own")
@@ -116,6 +118,9 @@ def check_name_and_file(page: Page, rules: Rules, source: Source, at_name: Node 
             page.add_error(at_name, "outside-scope", *outside(name, rules.scope), model=name)
     if at_file is not None and rules.check and (denial := rules.check(in_folder(rules.folder, at_file.value))):
         code, summary, hint = denial
+        # Where nothing is where it should be, each look would cost as much, and tell nothing more.
+        if code == "file-missing" and page.errors < _MOST_LOOKS:
+            hint = printable(file_hint(rules.folder, at_file.value), 400) or hint
         page.add_error(at_file, code, f"{printable(at_file.value, 200)}: {summary}", hint, model=name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mmsync.manifest.surrogates import with_stand_ins
 from mmsync.manifest.yaml_loader import loader_class
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def kind(event: object) -> str:
 
 
 def _read(text: str, what: str) -> Any:
-    loader = loader_class()(text.encode())
+    loader = loader_class()(with_stand_ins(text.encode()))
     check, get = getattr(loader, f"check_{what}"), getattr(loader, f"get_{what}")
     while check():
         yield get()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TypeVar
 
 from mmsync.engines import EXTENSIONS, normalised
-from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, SEQ, STR, Page, nearest
+from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, ODD_SPACES, SEQ, STR, Page, nearest, odd_space
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
@@ -18,11 +18,15 @@ _Value = TypeVar("_Value")
 # The hint where a secret was found.
 KEEP_OUT = "a manifest is shared: give the token with --token-file or MMSYNC_TOKEN, or in a profile"
 
-_SECRET_KEY = re.compile(
+SECRET_KEY = re.compile(
     r"token|passw|passphrase|secret|credential|bearer|authori|\bauth\b|api.?key|private.?key|\bpwd\b|\buser(?:name)?\b",
     re.IGNORECASE,
 )
+_ODD_START = re.compile(rf"-?([{ODD_SPACES}])")
 _WORD = re.compile(r"[a-z][a-z _-]{0,24}", re.IGNORECASE)
+
+# What keys begin with that mean nothing here, as in Docker Compose: a place for YAML anchors and for notes.
+OWN_KEYS = "x-"
 
 _KINDS = {
     SEQ: "a list",
@@ -44,11 +48,20 @@ def described(node: Node) -> str:
     return _KINDS.get(node.tag) or _KINDS.get(node.tag.rpartition(":")[2]) or f"tagged {_tag(node)}"
 
 
-def pairs(page: Page, node: Node, known: Collection[str], what: str, *, secretive: bool = False) -> dict[str, Node]:
+def pairs(
+    page: Page,
+    node: Node,
+    known: Collection[str],
+    what: str,
+    *,
+    secretive: bool = False,
+    extensible: bool = True,
+) -> dict[str, Node]:
     """Return the values of a mapping by its keys, which are among ``known``, merge keys (``<<``) filled in.
 
     What does not fit is noted as an error about ``what``, for example ``a model``. Where it is ``secretive``, people
-    put secrets there: an unknown key that is or names one is not repeated.
+    put secrets there: an unknown key that is or names one is not repeated. Where it is ``extensible``, keys that begin
+    with ``x-`` are the reader's own, whatever their values; one that names a secret is refused all the same.
     """
     if node.tag != MAP or isinstance(node.value, str):
         hint = f"{what} has keys: {', '.join(known)}"
@@ -62,13 +75,17 @@ def pairs(page: Page, node: Node, known: Collection[str], what: str, *, secretiv
             # Of several merged mappings the earlier wins (YAML's merge key).
             for source in value.value if value.tag == SEQ else [value]:
                 if source.tag == MAP:
-                    merged = pairs(page, source, known, what, secretive=secretive) | merged
+                    found_there = pairs(page, source, known, what, secretive=secretive, extensible=extensible)
+                    merged = found_there | merged
                 else:
                     summary = f"`<<` takes a mapping, but this is {described(source)}"
                     page.add_error(source, "wrong-type", summary, "write `<<: *name`")
         elif key.tag == NULL or isinstance(key.value, list):
             summary = f"a key must be text, but this is {described(key)}"
             page.add_error(key, "unknown-key", summary, "write `key: value`")
+        elif extensible and key.value.startswith(OWN_KEYS):
+            if _SECRET_KEY.search(key.value):
+                page.add_error(key, "secret", "a secret does not belong in a manifest", KEEP_OUT)
         elif key.value not in known:
             _unknown(page, key, known, what, secretive=secretive)
         elif key.value in found:
@@ -81,13 +98,16 @@ def pairs(page: Page, node: Node, known: Collection[str], what: str, *, secretiv
 
 
 def _unknown(page: Page, key: Node, known: Collection[str], what: str, *, secretive: bool) -> None:
-    if secretive and _SECRET_KEY.search(key.value):
+    if secretive and SECRET_KEY.search(key.value):
         page.add_error(key, "secret", "a secret does not belong in a manifest", KEEP_OUT)
+        return
+    if odd := _ODD_START.match(key.value):
+        page.add_error(key, *odd_space(odd[1]))
         return
     meant = nearest(key.value, known)
     hint = f"did you mean {meant}?" if meant else f"known keys: {', '.join(known)}"
     shown = "of that name" if secretive and not _WORD.fullmatch(key.value) else repr(printable(key.value, 60))
-    page.add_error(key, "unknown-key", f"{what} has no key {shown}", hint)
+    page.add_error(key, "unknown-key", f"{what} has no key {shown}", hint, is_private=secretive)
 
 
 def text(page: Page, node: Node, what: str, *, secret: bool = False, if_empty: str = "give it a text") -> str | None:

@@ -78,6 +78,7 @@ class _Reading:
         self.server = ServerSettings()
         self.rules: list[DiscoverRule] = []
         self.stats: dict[str, os.stat_result] = {}
+        self.pages: list[Page] = []
         self.extra_folders = tuple(self._models_dir(folder) for folder in models_dirs) if check_files else ()
 
     def read(self, paths: Sequence[str]) -> Manifest:
@@ -89,6 +90,7 @@ class _Reading:
             except Unreadable as error:
                 page.add_error(*error.args)
             self.found += page.found
+            self.pages.append(page)
         if self.check_files and self.rules:
             from mmsync.manifest.discovery import discover  # noqa: PLC0415 - see read_rules
 
@@ -99,16 +101,23 @@ class _Reading:
         # What is wrong with an anchor is wrong wherever it is merged: once is enough.
         self.found = sorted(dict.fromkeys(self.found), key=lambda diagnostic: diagnostic.source or ("", 0, 0))
         if errors := [diagnostic for diagnostic in self.found if diagnostic.severity == "error"]:
-            raise ManifestError(errors)
+            raise ManifestError(self._with_excerpts(errors))
         return Manifest(
             models=tuple(sorted(self.models)),  # names are unique: nothing but the name is compared
             scope=tuple(sorted(self.scope)),
             server=self.server,
             paths=tuple(sorted(files)),
             stats=MappingProxyType(self.stats),
-            warnings=tuple(self.found),
+            warnings=tuple(self._with_excerpts(self.found)),
             discover=tuple(self.rules),
         )
+
+    def _with_excerpts(self, found: list[Diagnostic]) -> list[Diagnostic]:
+        if not found:
+            return found
+        from mmsync.manifest.excerpts import with_excerpts  # noqa: PLC0415 - 2 ms, and most manifests are in order
+
+        return with_excerpts(found, {page.file: (page.text, page.private) for page in self.pages})
 
     def _read_one(self, page: Page) -> None:
         root, rows = read_document(page)

@@ -9,6 +9,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmsync.files.allowed_paths import OPEN_FLAGS
+from mmsync.files.near_misses import manifest_hint, not_expanded
 from mmsync.manifest.nodes import (
     KEEP_OUT,
     boolean,
@@ -75,6 +76,7 @@ def read_document(page: Page) -> Document:
         summary = f"the text is {'UTF-16, not UTF-8' if wide else f'not UTF-8: byte 0x{data[error.start]:02x}'}"
         source = end_of(page, data[: error.start].decode())
         raise Unreadable(source, "encoding", summary, "save the file as UTF-8") from error
+    page.text = decoded
     # Searched for as text first, which is fifty times as quick, and hardly a manifest holds any.
     if any(sign in data for sign in _CONFLICT_SIGNS) and (conflict := _CONFLICT.search(data)):
         source = end_of(page, data[: conflict.start()].decode())
@@ -131,7 +133,8 @@ def _read(page: Page) -> bytes:
                 raise Unreadable(None, "too-large", summary, hint)
             return data
     except FileNotFoundError as error:
-        hint = "name it with -f, or make one with `mmsync init`"
+        near = printable(manifest_hint(page.file), 200)
+        hint = f"did you mean {near}? Name it with -f" if near else "name it with -f, or make one with `mmsync init`"
         raise Unreadable(None, "missing", "there is no such manifest", hint) from error
     except ValueError as error:
         hint = "name the manifest with -f"
@@ -185,7 +188,8 @@ def read_server(page: Page, node: Node) -> ServerSettings:
     if node.tag == NULL:
         page.add_error(node, "wrong-type", "server is empty", "give it a profile or a url, or leave it out")
         return ServerSettings()
-    found = pairs(page, node, SERVER_KEYS, "server", secretive=True)
+    before = len(page.found)
+    found = pairs(page, node, SERVER_KEYS, "server", secretive=True, extensible=False)
     values: dict[str, str] = {}
     for key in SERVER_KEYS:
         value = text(page, found[key], f"server {key}", secret=True) if key in found else None
@@ -195,6 +199,7 @@ def read_server(page: Page, node: Node) -> ServerSettings:
             page.add_error(found[key], *error)
         else:
             values[key] = value
+    page.private.update(diagnostic.source for diagnostic in page.found[before:] if diagnostic.source)
     return ServerSettings(**values, source=page.place(node))
 
 
@@ -205,11 +210,22 @@ def _setting_error(key: str, value: str) -> tuple[str, str, str] | None:
         return "bad-setting", f"server {key} is neither {' nor '.join(_AUTH_TYPES)}", "choose one of them"
     if len(value) > _MAX_URL:
         return "bad-setting", f"server {key} is {len(value):,} characters long", f"at most {_MAX_URL:,} are taken"
+    if key == "url" and _holds_secret(value):
+        return "secret", "the url holds a secret", KEEP_OUT
+    if said := not_expanded(value.removeprefix("local:")):
+        way = (
+            "write it out, or leave it to --url or MMSYNC_URL"
+            if key == "url"
+            else "write it out, or give it as an option"
+        )
+        return "bad-setting", f"server {key}: {said}", way
     if key != "url":
         return None
-    if _holds_secret(value):
-        return "secret", "the url holds a secret", KEEP_OUT
     if not re.match(r"https?://[^/?#\s]+|local:.", value, re.IGNORECASE):
+        scheme = value.partition("://")[0] if "://" in value[:20] else ""
+        if scheme.isalnum():
+            hint = "write https://host/path, or local:DIR for an embedded server"
+            return "bad-setting", f"server url: {scheme}:// is not supported", hint
         return "bad-setting", "server url is not an address", "write https://host/path"
     return None
 

@@ -16,6 +16,7 @@ from itertools import zip_longest
 from time import thread_time
 from typing import TYPE_CHECKING, Any, Literal
 
+from mmsync.manifest.surrogates import half_alone, restored, with_stand_ins
 from mmsync.printable import printable
 from mmsync.types import Diagnostic, Source
 
@@ -68,12 +69,13 @@ def compose(data: bytes, check: Callable[[], None] = lambda: None, *, nodes: int
     """Return the root node of the one document in ``data``, YAML in UTF-8, or None where there is none.
 
     ``check`` is called now and then; what it raises ends the reading. Raises `NotYaml`, or `Unreadable` where the
-    document is nested too deeply, holds too many nodes, with the ``nodes`` of it that are not in ``data``, or has a
-    node whose tag calls it something it is not.
+    document is nested too deeply, holds too many nodes, with the ``nodes`` of it that are not in ``data``, has a
+    node whose tag calls it something it is not, or half a character.
     """
     made = loader_class()
+    given = with_stand_ins(data)
     try:
-        loader = made(data)
+        loader = made(given)
         loader.check = check
         loader.nodes = nodes
         root: Node | None = loader.get_single_node()
@@ -81,7 +83,25 @@ def compose(data: bytes, check: Callable[[], None] = lambda: None, *, nodes: int
         raise NotYaml(error) from error
     if root is not None and any(sign in data for sign in _TAG_SIGNS):
         _check_tags(root, check)
+    if root is not None and given is not data:
+        _restore_characters(root, data, check)
     return root
+
+
+def _restore_characters(root: Node, data: bytes, check: Callable[[], None]) -> None:
+    """Make of the stand-ins what they stand for; `Unreadable` where that is half a character."""
+    for node in _nodes(root, check):
+        if node.id != "scalar":
+            continue
+        value = restored(node.value, unescaped=node.style == '"')
+        if value is None:
+            mark = node.start_mark
+            found = half_alone(_lines(data.decode()), mark.line, mark.column)
+            line, column, shown = found or (mark.line, mark.column, "this")
+            at = type(node)(node.tag, "", type(mark)("", 0, line, column, None, 0))
+            hint = r"write both halves, such as \ud83d\udca5, or the character itself"
+            raise Unreadable(at, "syntax", f"{shown} is half a character, without its other half", hint)
+        node.value = value
 
 
 # YAML's own tags cannot be written without one of these.
@@ -95,6 +115,14 @@ _KINDS = {"sequence": "a list", "mapping": "a mapping", "scalar": "a value"}
 
 def _check_tags(root: Node, check: Callable[[], None]) -> None:
     """Raise `Unreadable` where a tag calls a node something it is not (``!!seq {a: b}``): tags are relied on."""
+    for node in _nodes(root, check):
+        if node.id != _ID_BY_TAG.get(node.tag, node.id):
+            summary = f"{_KINDS[node.id]} is tagged {node.tag.replace(_PREFIX, '!!')}"
+            raise Unreadable(node, "wrong-type", summary, "remove the tag")
+
+
+def _nodes(root: Node, check: Callable[[], None]) -> Iterator[Any]:
+    """Yield every node once, in the order of the text."""
     waiting: list[Any] = [root]  # of the nodes; the stubs leave out their id
     seen: set[int] = set()
     while waiting:
@@ -104,9 +132,7 @@ def _check_tags(root: Node, check: Callable[[], None]) -> None:
         seen.add(id(node))
         if not len(seen) & 0xFFF:
             check()
-        if node.id != _ID_BY_TAG.get(node.tag, node.id):
-            summary = f"{_KINDS[node.id]} is tagged {node.tag.replace(_PREFIX, '!!')}"
-            raise Unreadable(node, "wrong-type", summary, "remove the tag")
+        yield node
         if node.id == "mapping":
             waiting += (part for pair in reversed(node.value) for part in reversed(pair))
         elif node.id == "sequence":
@@ -237,6 +263,8 @@ class Page:
         self.confined = confined  # whether no link may lead outside
         self.found: list[Diagnostic] = []
         self.errors = 0  # how many of them are errors
+        self.text = ""  # what the file holds, once it is read
+        self.private: set[Source] = set()  # the places whose lines, a key aside, may hold a secret
         self._lines: list[tuple[int, int]] | None = None
 
     def number_lines(self, text: str) -> None:
@@ -273,10 +301,13 @@ class Page:
         *,
         severity: Literal["error", "warning"] = "error",
         model: str = "",
+        is_private: bool = False,
     ) -> None:
-        """Note an error; ``code`` is without the room's name."""
+        """Note an error; ``code`` is without the room's name. Where it ``is_private``, no value of its line is shown."""
         self.errors += severity == "error"
         source = at if isinstance(at, Source) else self.place(at)
+        if is_private or at is None:
+            self.private.add(source)
         self.found.append(Diagnostic(severity, f"manifest/{code}", summary, detail, source, printable(model)))
 
     def add_warning(self, at: Node | Source | None, code: str, summary: str, detail: str, *, model: str = "") -> None:
@@ -337,11 +368,14 @@ def explained(page: Page, error: YAMLError, text: str) -> Unreadable:
         return Unreadable(source, "several-documents", "a second YAML document", hint)
     if "nesting depth" in words:  # PyYAML 6.0.4's own limit, met while it looks ahead of ours
         return Unreadable(source, *TOO_DEEP)
+    begun_at = getattr(error, "context_mark", None) or mark
+    if (odd := _odd_space(_lines(text), {mark.line, mark.line - 1, begun_at.line})) is not None:
+        return Unreadable(page.at(odd[0], odd[1]), *odd_space(odd[2]))
     if "cannot start any token" in words:
         lines = _lines(text)
         character = lines[mark.line][mark.column : mark.column + 1] if mark.line < len(lines) else ""
         if character == "\t":
-            return Unreadable(source, "tab", "a tab where YAML allows only spaces", "indent with spaces")
+            return Unreadable(source, *odd_space(character))
         shown = f"`{character}`" if character.isprintable() else f"U+{ord(character):04X}"
         return Unreadable(source, "syntax", f"a text cannot start with {shown}", "put it in quotes")
     for fragment, at_start, summary, hint in _WORDS:
@@ -350,6 +384,28 @@ def explained(page: Page, error: YAMLError, text: str) -> Unreadable:
             return Unreadable(_source(page, text, begun or mark), "syntax", summary, hint)
     plain = re.sub(r"\s*'.*|\W+$", "", words) or "not YAML"
     return Unreadable(source, "syntax", plain, "check indentation, quotes and brackets")
+
+
+# Spaces that look like one and are none to YAML, and where they are no part of a text: before it.
+ODD_SPACES = "\t\xa0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff"
+_ODD_SPACE = re.compile(rf"(?:[ -]*|[^'\"#]*?\w:)([{ODD_SPACES}])[ {ODD_SPACES}]*[^\s#]")
+
+
+def _odd_space(lines: list[str], numbers: set[int]) -> tuple[int, int, str] | None:
+    """Return the first space in these lines that is none to YAML: its line and column, from 0, and itself."""
+    for number in sorted(numbers):
+        found = _ODD_SPACE.match(lines[number]) if 0 <= number < len(lines) else None
+        if found:
+            return number, found.start(1), found[1]
+    return None
+
+
+def odd_space(character: str) -> tuple[str, str, str]:
+    """Return code, summary and hint for a space that is none to YAML."""
+    if character == "\t":
+        return "tab", "a tab where YAML allows only spaces", "indent with spaces"
+    name = "a no-break space" if character == "\xa0" else "a space of another kind"
+    return "syntax", f"{name}, U+{ord(character):04X}, where YAML allows only plain spaces", "replace it with spaces"
 
 
 def _source(page: Page, text: str, mark: Mark) -> Source:

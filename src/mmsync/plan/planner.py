@@ -86,7 +86,7 @@ def compare(
             if content.lfs and changes[-1].uploads:
                 what = f"{printable(desired.file)} is a Git LFS pointer; apply will need the model itself"
                 hint = f"before applying: {pull_command(desired.path)}"
-                diagnostics.append(_of_entry(desired, "warning", "plan/lfs-pointer", what, hint))
+                diagnostics.append(_of_entry(desired, "warning", "file/lfs-pointer", what, hint))
         else:
             unchanged.append(Sides(desired, content, there, evidence))
         if evidence and evidence.verdict == "unknown":

@@ -1,14 +1,30 @@
-"""Diagnostics as lines: ``file:line:col: message (what to do)``, so that editors and terminals can open the place."""
+"""Diagnostics as lines: ``file:line:col: message (what to do) [code]``, and under them the line they point into.
+
+Editors and terminals can open the place; ``mmsync explain`` knows the code.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Literal
 
 from mmsync.plan.model import Plan
 from mmsync.printable import printable
-from mmsync.report.layout import Paint, Piece, Style, display_name, display_path, flow, heading, painter, words
-from mmsync.types import Diagnostic
+from mmsync.report.layout import (
+    Paint,
+    Piece,
+    Style,
+    cell,
+    columns,
+    display_name,
+    display_path,
+    flow,
+    heading,
+    painter,
+    words,
+)
+from mmsync.types import Diagnostic, Excerpt
 
 _LABELS: dict[Literal["error", "warning", "info"], tuple[str, Style]] = {
     "error": ("error:", "error"),
@@ -17,12 +33,33 @@ _LABELS: dict[Literal["error", "warning", "info"], tuple[str, Style]] = {
 }
 
 
-def render_diagnostics(diagnostics: Iterable[Diagnostic], *, width: int = 80, colour: bool = False) -> str:
-    """Return the diagnostics, each as ``file:line:col: message (what to do)``, in the order given.
+def render_diagnostics(
+    diagnostics: Iterable[Diagnostic], *, width: int = 80, colour: bool = False, explain: bool = False
+) -> str:
+    """Return the diagnostics, each as ``file:line:col: message (what to do) [code]``, in the order given.
 
-    Warnings and notes say so after their place; an error without a place begins with ``error:``.
+    Warnings and notes say so after their place; an error without a place begins with ``error:``. With ``explain`` a
+    last line says how to learn what a code means.
     """
-    return joined([diagnostic_lines(diagnostics, width, painter(colour=colour))])
+    shown, paint = list(diagnostics), painter(colour=colour)
+    return joined([diagnostic_lines(shown, width, paint) + (explain_lines(shown, width, paint) if explain else [])])
+
+
+def explain_lines(diagnostics: Iterable[Diagnostic], width: int, paint: Paint) -> list[str]:
+    """Return the line that says how to learn what the first of the codes means; none where there are but notes."""
+    code = next((diagnostic.code for diagnostic in diagnostics if diagnostic.severity != "info"), "")
+    return explain_line(code, width, paint) if code else []
+
+
+def explain_line(code: str, width: int, paint: Paint) -> list[str]:
+    """Return the line that says how to learn what a code means."""
+    command = Piece(f"mmsync explain {paint(printable(code), 'code')}")
+    return flow([*words("What a code means:"), command], width, rest="  ")
+
+
+def code_piece(code: str, paint: Paint) -> Piece:
+    """Return a code as it stands behind a message."""
+    return Piece(paint(f"[{printable(code)}]", "code"))
 
 
 def joined(blocks: Iterable[Sequence[str]]) -> str:
@@ -38,12 +75,13 @@ def diagnostic_lines(diagnostics: Iterable[Diagnostic], width: int, paint: Paint
     """
     indent = "    " if under else ""
     lines: list[str] = []
-    for diagnostic in diagnostics:
+    each = list(diagnostics)
+    for diagnostic, following in zip_longest(each, each[1:]):
         keep = [display_name(diagnostic.model)] if diagnostic.model else []
         pieces = []
         if diagnostic.source:
             file = display_path(diagnostic.source.file)
-            pieces.append(Piece(f"{file}:{diagnostic.source.line}:{diagnostic.source.column}:"))
+            pieces.append(Piece(paint(f"{file}:{diagnostic.source.line}:{diagnostic.source.column}:", "name")))
             keep.append(file)
         if diagnostic.severity != "error" or not diagnostic.source:
             label, style = _LABELS[diagnostic.severity]
@@ -52,8 +90,54 @@ def diagnostic_lines(diagnostics: Iterable[Diagnostic], width: int, paint: Paint
         pieces += words(summary, keep)
         if diagnostic.detail:
             pieces += words(f"({diagnostic.detail})", keep)
+        if diagnostic.code:
+            pieces.append(code_piece(diagnostic.code, paint))
         lines += flow(pieces, width, first=indent, rest=indent + "  ")
+        # Under the last of several about the same place.
+        if diagnostic.excerpt and diagnostic.source and (following is None or following.source != diagnostic.source):
+            style = _LABELS[diagnostic.severity][1]
+            lines += _excerpt_lines(diagnostic.excerpt, diagnostic.source.line, width, paint, style, indent + "  ")
     return lines
+
+
+_TAB = 4  # columns: of a tab nothing is to be seen but that what follows stands further right
+_LEAST_ROOM = 10
+
+
+def _excerpt_lines(excerpt: Excerpt, number: int, width: int, paint: Paint, style: Style, indent: str) -> list[str]:
+    """Return a source line with its number, and a caret under the place; a long line is cut around that."""
+    gutter = f"{number} |"
+    room = max(width - len(indent) - len(gutter) - 1, _LEAST_ROOM)
+    text, before = _cut_around(excerpt, room)
+    bar = " " * len(str(number)) + " |"
+    return [
+        f"{indent}{paint(gutter, 'faint')} {text}".rstrip(),
+        f"{indent}{paint(bar, 'faint')} {' ' * before}{paint('^', style)}",
+    ]
+
+
+def _cut_around(excerpt: Excerpt, room: int) -> tuple[str, int]:
+    """Return as much of a line around the caret as takes ``room`` columns, safe to print, and the caret's column."""
+    parts: list[str] = []  # what each character looks like
+    starts = [0]  # the column where it stands, and that where the last one ends
+    for char in excerpt.text:
+        seen = " " * (_TAB - starts[-1] % _TAB) if char == "\t" else printable(char)
+        parts.append(seen)
+        starts.append(starts[-1] + (cell(seen) if len(seen) == 1 else len(seen)))
+    caret = excerpt.caret
+    starts.append(starts[-1] + 1)  # the caret may stand behind the end
+    first, last = 0, len(parts)
+    is_cut = not (excerpt.begins and excerpt.ends) or starts[max(last, caret + 1)] > room
+    if is_cut:
+        room -= 2  # for an ellipsis on either side
+        if starts[caret + 1] > room:
+            first = next(i for i in range(caret + 1) if starts[caret + 1] - starts[i] <= room // 2 or i == caret)
+        last = max(caret, first)
+        while last < len(parts) and starts[last + 1] - starts[first] <= room:
+            last += 1
+    left = "…" if first or not excerpt.begins else ""
+    right = "…" if last < len(parts) or not excerpt.ends else ""
+    return f"{left}{''.join(parts[first:last])}{right}", columns(left) + starts[caret] - starts[first]
 
 
 # A list of mere names is cut here, with a count of the rest, unless everything was asked for.

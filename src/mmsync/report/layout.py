@@ -17,7 +17,7 @@ from mmsync.printable import printable
 from mmsync.quantities import human_bytes
 from mmsync.types import Source
 
-Style = Literal["add", "change", "delete", "none", "error", "warning", "name", "faint"]
+Style = Literal["add", "change", "delete", "none", "error", "warning", "name", "code", "faint"]
 Paint = Callable[[str, Style], str]
 
 _CODES: dict[Style, str] = {
@@ -26,8 +26,9 @@ _CODES: dict[Style, str] = {
     "delete": "31",
     "none": "2",
     "error": "1;31",
-    "warning": "33",
+    "warning": "1;33",
     "name": "1",
+    "code": "36",
     "faint": "2",
 }
 _SGR = re.compile("\x1b\\[[0-9;]*m")
@@ -50,7 +51,8 @@ def painter(*, colour: bool) -> Paint:
 
 
 @lru_cache(maxsize=4096)
-def _cell(char: str) -> int:
+def cell(char: str) -> int:
+    """Return how many terminal columns a printable character takes."""
     if unicodedata.category(char) in ("Mn", "Me", "Cf") or "\u1160" <= char <= "\u11ff":
         return 0  # marks, and Hangul vowels and finals, join the character before them
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
@@ -59,7 +61,7 @@ def _cell(char: str) -> int:
 def columns(text: str) -> int:
     """Return how many terminal columns ``text`` takes: two for wide characters, none for marks and colours."""
     plain = _SGR.sub("", text) if "\x1b" in text else text
-    return len(plain) if plain.isascii() else sum(map(_cell, plain))
+    return len(plain) if plain.isascii() else sum(map(cell, plain))
 
 
 def flow(pieces: Iterable[Piece], width: int, first: str = "", rest: str = "") -> list[str]:
@@ -112,7 +114,7 @@ def prose(text: str, room: int) -> list[Piece]:
 def _cut(word: str, room: int) -> list[Piece]:
     parts, used = [""], 0
     for char in word:
-        size = _cell(char)
+        size = cell(char)
         if size and used + size > room:
             parts.append("")
             used = 0

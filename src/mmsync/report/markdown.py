@@ -138,10 +138,15 @@ def render(
 
 
 def render_summary(
-    plan: Plan, outcomes: Iterable[Outcome] | None = None, *, digest: str = "", limit: int = SUMMARY_LIMIT
+    plan: Plan,
+    outcomes: Iterable[Outcome] | None = None,
+    *,
+    digest: str = "",
+    limit: int = SUMMARY_LIMIT,
+    undo: str = "",
 ) -> str:
-    """Return the report for a step's summary, always shorter than ``limit`` bytes."""
-    return _render(plan, outcomes, digest, limit - 1, _utf8_size)
+    """Return the report for a step's summary, always shorter than ``limit`` bytes; ``undo`` is as for `render`."""
+    return _render(plan, outcomes, digest, limit - 1, _utf8_size, undo)
 
 
 def _utf8_size(text: str) -> int:

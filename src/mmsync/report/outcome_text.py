@@ -9,8 +9,8 @@ from typing import NamedTuple
 from mmsync.apply.outcome import Outcome
 from mmsync.plan.model import Action, Plan
 from mmsync.quantities import human_bytes, human_seconds
-from mmsync.report.diagnostics import blocked_blocks, by_model, joined
-from mmsync.report.layout import Paint, Piece, display_name, display_path, flow, heading, painter, signed, words
+from mmsync.report.diagnostics import blocked_blocks, by_model, code_piece, explain_line, explain_lines, joined
+from mmsync.report.layout import Paint, Piece, Style, display_name, display_path, flow, painter, signed, words
 from mmsync.report.plan_text import unchanged_sentence
 from mmsync.types import Source
 
@@ -72,8 +72,13 @@ def render_outcomes(
         blocks.append([line for outcome, lines in left if not outcome.message for line in lines])
     blocks.append([line for outcome in ranked if outcome.ok for line in _done_lines(outcome, width, paint)])
     blocks += [[f"Undo: {undo}"]] if undo else []
+    closing: list[str] = []
+    # Where the plan had something to explain, it stands above and has said how.
+    code = next((outcome.code for outcome in ranked if outcome.status == "failed" and outcome.code), "")
+    if code and not explain_lines(plan.diagnostics, width, paint):
+        closing = explain_line(code, width, paint)
     *clauses, last = applied_sentence(plan, tally(plan, ranked)).split("; ")  # broken at its semicolons only
-    blocks.append(flow([*(Piece(f"{clause};") for clause in clauses), Piece(last)], width, rest="         "))
+    blocks.append(closing + flow([*(Piece(f"{clause};") for clause in clauses), Piece(last)], width, rest="         "))
     return joined(blocks)
 
 
@@ -93,8 +98,10 @@ def applied_sentence(plan: Plan, counts: Tally) -> str:
 
 def _left_lines(outcome: Outcome, width: int, paint: Paint) -> list[str]:
     failed = outcome.status == "failed"
-    what = left_clause(outcome) + (f" ({outcome.code})" if outcome.code else "")
-    lines = heading("error" if failed else "warning", outcome.change.name, what, width, paint)
+    style: Style = "error" if failed else "warning"
+    pieces = [signed(style, outcome.change.name, paint), Piece(paint(left_clause(outcome), style), gap=2)]
+    pieces += [code_piece(outcome.code, paint)] if outcome.code else []
+    lines = flow(pieces, width, rest="  ")
     return lines + _message_lines(outcome, width, outcome.change.source if failed else None)
 
 

@@ -9,7 +9,15 @@ from mmsync.plan.guards import CHANGED
 from mmsync.plan.model import Before, Change, Plan, Signatures
 from mmsync.printable import printable
 from mmsync.quantities import counted, human_bytes
-from mmsync.report.diagnostics import NAMES_SHOWN, blocked_blocks, by_model, diagnostic_lines, joined, unknown_blocks
+from mmsync.report.diagnostics import (
+    NAMES_SHOWN,
+    blocked_blocks,
+    by_model,
+    diagnostic_lines,
+    explain_lines,
+    joined,
+    unknown_blocks,
+)
 from mmsync.report.format import diff_texts, quoted
 from mmsync.report.layout import (
     EVIDENCE,
@@ -61,7 +69,9 @@ def change_block(change: Change, width: int, paint: Paint) -> list[str]:
         if beside[0].startswith(margin):
             beside[0] = _INDENT + paint(label.ljust(_LABEL), "faint") + beside[0][len(margin) :]
         else:  # what is too wide to stand beside the label stands below it
-            beside.insert(0, _INDENT + paint(label, "faint"))
+            if style:  # with a sign: at the margin it would be taken for a model
+                beside = [line if line.startswith(margin) else _INDENT + line.lstrip() for line in beside]
+            beside[:0] = [_INDENT + paint(label, "faint")] if label else []
         lines += beside
     return lines
 
@@ -152,8 +162,10 @@ def render_plan(plan: Plan, *, digest: str = "", width: int = 80, colour: bool =
     blocks += blocked_blocks(plan, of_model, width, paint)
     blocks += unknown_blocks(plan, of_model, width, paint, show_all=show_all)
     blocks.append(_orphan_lines(plan, width, show_all=show_all))
-    blocks.append(diagnostic_lines([diagnostic for diagnostic in others if diagnostic.code != CHANGED], width, paint))
-    blocks.append(_closing_lines(plan, digest, width))
+    last = [diagnostic for diagnostic in others if diagnostic.code != CHANGED]
+    blocks.append(diagnostic_lines(last, width, paint))
+    shown = [*first, *(each for name in (*plan.blocked, *plan.unknown) for each in of_model[name]), *last]
+    blocks.append(explain_lines(shown, width, paint) + _closing_lines(plan, digest, width))
     return joined(blocks)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmsync.errors import MmsyncError
+from mmsync.http_server import INSTALL_HINT
 from mmsync.server.schemas import Generation, Settings
 
 _TICK = 0.5  # seconds
@@ -93,7 +94,7 @@ def running(
     except ImportError as error:
         raise MmsyncError(
             f"the embedded server is not installed ({error})",
-            "install the extra server: pip install '.[server]' in a checkout, or a release's wheel with [server] behind it",
+            INSTALL_HINT,
         ) from error
 
     with contextlib.ExitStack() as stack:

@@ -32,7 +32,7 @@ def render_status(status: Status, *, width: int, colour: bool, whole: bool = Fal
     lines += ["", *_facts(status, width)]
     of_whole = [one for one in attention(status) if one.kind not in OF_MODELS]
     for one in (*of_whole, *(one for one in status.conditions if one.level == "info")):
-        lines += ["", *_say(f"{one.level}: {one.message}", width, "", "  ")]
+        lines += ["", *_say(f"{one.level}: {one.message}{_coded(one.code)}", width, "", "  ")]
         lines += _say(one.hint, width, "  → ", "    ") if one.hint else []
         lines += [f"  since {_moment(one.since)}"]
     shown = sorted(status.models, key=lambda model: (STATE_ORDER.index(model.state), model.name))
@@ -51,7 +51,7 @@ def render_status(status: Status, *, width: int, colour: bool, whole: bool = Fal
         for made in of_note:
             lines += _reconcile(made, width, paint)
     for found in status.diagnostics:
-        lines += ["", *_say(str(found), width, "", "  ")]
+        lines += ["", *_say(f"{found}{_coded(found.code)}", width, "", "  ")]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -110,6 +110,10 @@ def _reconcile(one: Reconcile, width: int, paint: Paint) -> Iterable[str]:
 def _say(text: str, width: int, first: str, rest: str) -> list[str]:
     """Return lines of text from elsewhere, the first after ``first``, the others after ``rest``."""
     return flow(words(text), width, first, rest)
+
+
+def _coded(code: str) -> str:
+    return f" [{code}]" if code else ""
 
 
 def _moment(at: float) -> str:

@@ -31,7 +31,7 @@ def parse_command(text: str) -> tuple[str, ...]:
     except ValueError as error:
         raise SettingsError(f"--on-change: {error}", "quote the command as for a shell") from error
     if not words:
-        raise SettingsError("--on-change: the command is empty")
+        raise SettingsError("--on-change: the command is empty", "name a program, or leave --on-change out")
     return words
 
 

@@ -248,6 +248,7 @@ class Log:
             line = json.dumps(record | kept, default=str)
         else:
             mark = {"info": "", "warning": "warning: ", "error": "error: "}[level]
-            line = f"{moment:%Y-%m-%d %H:%M:%SZ} {event}: {mark}{printable(message, 2000)}"
+            code = f" [{printable(str(kept['code']))}]" if "code" in kept else ""
+            line = f"{moment:%Y-%m-%d %H:%M:%SZ} {event}: {mark}{printable(message, 2000)}{code}"
         with contextlib.suppress(OSError, ValueError):  # ValueError: the stream was closed
             self._write(line + "\n")
