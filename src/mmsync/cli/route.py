@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from mmsync.connection import Route, expanded, refuse_unchecked
+from mmsync.connection import LOCAL, Route, expanded, refuse_unchecked
 from mmsync.errors import SettingsError
+from mmsync.printable import masked_url
 
 if TYPE_CHECKING:
     from mmsync.cli.settings import ServerOptions

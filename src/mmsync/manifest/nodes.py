@@ -84,7 +84,7 @@ def pairs(
             summary = f"a key must be text, but this is {described(key)}"
             page.add_error(key, "unknown-key", summary, "write `key: value`")
         elif extensible and key.value.startswith(OWN_KEYS):
-            if _SECRET_KEY.search(key.value):
+            if SECRET_KEY.search(key.value):
                 page.add_error(key, "secret", "a secret does not belong in a manifest", KEEP_OUT)
         elif key.value not in known:
             _unknown(page, key, known, what, secretive=secretive)
