@@ -34,6 +34,8 @@ def test_v_shows_steps_alone_and_the_variable_does_the_same(desk):
     ran = desk("plan", "-v")
     assert "the server is http://127.0.0.1:" in ran.err
     assert "GET /" not in ran.err
+    assert desk("-v", "plan").err == ran.err
+    assert "GET /" in desk("-v", "plan", "-v").err
     desk.environment.setenv("MMSYNC_LOG", "info")
     assert desk("plan").err == ran.err
     desk.environment.setenv("MMSYNC_LOG", "DEBUG")

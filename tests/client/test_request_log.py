@@ -117,6 +117,7 @@ def test_a_server_that_never_answers_times_out_as_before(caplog, monkeypatch):
 
 
 def test_nobody_is_told_unless_they_ask(caplog):
+    caplog.set_level(logging.WARNING, "mmsync.client")
     with Wire(lambda _request: LIST) as wire:
         client(wire.url).get_models()
     assert said(caplog) == []

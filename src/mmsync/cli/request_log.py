@@ -22,12 +22,12 @@ _LEVELS = {"info": 1, "debug": 2}
 def start(ctx: click.Context, verbosity: int) -> None:
     """Say so much of requests until the command ends: 0 for waits alone, 1 for steps, 2 for every request.
 
-    ``MMSYNC_LOG`` may ask for more. Raises a usage error where it says something else.
+    ``-v`` before the command counts as well, and ``MMSYNC_LOG`` may ask for more. Raises a usage error where it says something else.
     """
     variable = os.environ.get("MMSYNC_LOG", "").strip()
     if variable and variable.lower() not in _LEVELS:
         raise click.UsageError(f"MMSYNC_LOG is {printable(variable, 40)!r}: it may be debug or info", ctx)
-    verbosity = max(verbosity, _LEVELS.get(variable.lower(), 0))
+    verbosity = max(verbosity + ctx.meta.get("mmsync.verbosity", 0), _LEVELS.get(variable.lower(), 0))
     handler = _Handler(ctx, verbosity)
     log = logging.getLogger("mmsync.client")
     before = log.level, log.propagate
