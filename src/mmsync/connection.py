@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import os
 import tempfile
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from mmsync.errors import SettingsError
-from mmsync.printable import masked_url
+from mmsync.printable import masked_url, printable
 from mmsync.types import ServerName
 
 if TYPE_CHECKING:
@@ -159,6 +160,10 @@ def open_client(
             http.LegacyClient(url, target.domain, auth, **settings)
             if target.domain
             else http.Client(url, auth, **settings)
+        )
+        generation = "before 2.4.0, with domains" if target.domain else "2.4.0 or later"
+        logging.getLogger("mmsync.client").info(
+            "the server is %s (generation %s)", name or printable(masked_url(url), 300), generation
         )
         yield stack.enter_context(made), ServerName(name or http.normalise_url(url), target.domain or "")
 

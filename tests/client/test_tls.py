@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
+import threading
 
 import pytest
 
 from mmsync.client import create_client_from_profile
+from mmsync.client._request_log import NOTICE
 from mmsync.client.error import ModelManagerError, ProfileError, TransportError
 from mmsync.server import running
 from support.clients import TOKEN, client_of
@@ -327,3 +330,31 @@ def test_a_handshake_that_is_broken_off_is_no_certificates_fault():
         assert "certificate" not in str(error_of(broken.url.replace("http:", "https:")))
     finally:
         broken.close()
+
+
+def test_a_slow_answer_over_tls_is_said_while_it_is_waited_for(caplog, monkeypatch, wire, authority):
+    monkeypatch.setattr("mmsync.client._connection_pool.SILENCE", 0.05)
+    told, seen = threading.Event(), []
+
+    def slow(connection):
+        assert told.wait(30)
+        connection.sendall(answer(body=[{"name": "a"}]))
+
+    def count(record):
+        seen.append(record.getMessage())
+        if len(seen) == 3:
+            told.set()
+        return True
+
+    caplog.set_level(NOTICE, "mmsync.client")
+    log = logging.getLogger("mmsync.client")
+    log.addFilter(count)
+    try:
+        with (
+            TlsFront(wire(lambda _request: slow).port, authority.issue("server", "127.0.0.1")) as front,
+            client_of(front.url, verify=authority.pem) as client,
+        ):
+            assert [model["name"] for model in client.get_models()] == ["a"]
+    finally:
+        log.removeFilter(count)
+    assert seen[0].startswith("still waiting for the server's answer to GET /models (")

@@ -143,9 +143,21 @@ def _give_color(command: click.Command) -> None:
         _give_color(inner)
 
 
+def _keep_verbosity(ctx: click.Context, _param: click.Parameter, verbosity: int) -> None:
+    ctx.meta["mmsync.verbosity"] = verbosity  # for `mmsync.cli.request_log`, which the command starts
+
+
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @_color_option
 @click.version_option(__version__, prog_name="mmsync")
+@click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    expose_value=False,
+    callback=_keep_verbosity,
+    help="As after the command: say what is done; -vv: every request.",
+)
 def cli() -> None:
     """GitOps for machine-learning models.
 

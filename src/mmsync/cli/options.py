@@ -88,7 +88,7 @@ def group(name: str, make: Callable[..., object], *options: Decorator) -> Decora
 
         # Reversed, so that they stand in the help in the order written.
         decorated: Any = functools.reduce(lambda inner, option: option(inner), reversed(options), run)
-        names = {param.name for param in decorated.__click_params__} - before
+        names = {param.name for param in decorated.__click_params__ if param.expose_value} - before
         return decorated
 
     return decorate
@@ -243,6 +243,14 @@ def is_flag(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
+def _start_log(ctx: click.Context, _param: click.Parameter, verbosity: int) -> None:
+    if ctx.resilient_parsing:
+        return
+    from mmsync.cli import request_log  # noqa: PLC0415 - logging, for commands that send requests alone
+
+    request_log.start(ctx, verbosity)
+
+
 server_options = group(
     "server",
     _server,
@@ -287,6 +295,14 @@ server_options = group(
         type=click.IntRange(min=1),
         metavar="N",
         help="The longest list of models to read; 64 MiB if not given.",
+    ),
+    click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        expose_value=False,
+        callback=_start_log,
+        help="Say on stderr what is done and tried again; -vv: every request. Also MMSYNC_LOG=info or debug.",
     ),
 )
 

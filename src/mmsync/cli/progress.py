@@ -7,6 +7,7 @@ of it and does not even load what draws.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -42,7 +43,26 @@ def progress(
     if interactive is None:
         interactive = safe.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
     with closing(_Bars(safe, clock) if interactive and not quiet else Sink(safe, clock)) as sink:
-        yield sink
+        if not quiet:
+            _displays.append(sink)
+        try:
+            yield sink
+        finally:
+            if not quiet:
+                _displays.remove(sink)
+
+
+_displays: list[Sink] = []  # what is on stderr right now
+
+
+def announce(sentence: str) -> None:
+    """Write a line to stderr, above what is drawn there; from any thread, and whatever becomes of it."""
+    with suppress(IndexError):
+        _displays[-1].announce(sentence)
+        return
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
 
 
 @dataclass(slots=True)
@@ -114,6 +134,11 @@ class Sink:
         with self._lock:
             totals = self._phases.setdefault(phase, _Totals(phase))
             totals.expected_models, totals.expected_bytes = models, total_bytes
+
+    def announce(self, sentence: str) -> None:
+        """Write a line, above what is drawn."""
+        with self._lock:
+            self._announce(sentence)
 
     def notice(self, sentence: str) -> bool:
         """Show a sentence above what is drawn, until that is taken away; return False where nothing is drawn.

@@ -19,6 +19,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from mmsync.client._request_log import LOG, NOTICE, SILENCE, current
+
 if TYPE_CHECKING:
     from requests import PreparedRequest
 
@@ -61,19 +63,42 @@ class _Pace:
 class _PacedReader(io.RawIOBase):
     """The reading end of a connection that watches the pace."""
 
-    def __init__(self, raw: io.RawIOBase, pace: _Pace) -> None:
+    def __init__(self, raw: io.RawIOBase, pace: _Pace, sock: socket.socket) -> None:
         self._raw = raw
         self._pace = pace
+        self._socket = sock
+        self.awaits_head = True
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
         began = time.monotonic()
-        count = self._raw.readinto(buffer)
+        count = self._received(buffer) if self.awaits_head else self._raw.readinto(buffer)
         if count:
             self._pace.add(time.monotonic() - began, count)
         return count
+
+    def _received(self, buffer: Any) -> int | None:
+        """Read the first bytes of an answer, and say now and then that they are waited for."""
+        self.awaits_head = False
+        limit = self._socket.gettimeout()
+        if (limit is not None and limit <= SILENCE) or not LOG.isEnabledFor(NOTICE):
+            return self._raw.readinto(buffer)
+        waited = 0.0
+        try:
+            while True:
+                left = SILENCE if limit is None else min(SILENCE, limit - waited)
+                self._socket.settimeout(left)
+                try:
+                    return self._socket.recv_into(buffer)
+                except TimeoutError:
+                    waited += left
+                    if limit is not None and waited >= limit:
+                        raise
+                    LOG.log(NOTICE, "still waiting for the server's answer to %s (%.0f s) …", current.request, waited)
+        finally:
+            self._socket.settimeout(limit)
 
     def close(self) -> None:
         self._raw.close()
@@ -94,7 +119,7 @@ class _Response(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self._pace = _Pace(sock, "the head of the answer")
-        self.fp = self._lines = _Lines(_PacedReader(self.fp.detach(), self._pace))
+        self.fp = self._lines = _Lines(_PacedReader(self.fp.detach(), self._pace, sock))
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(_MAX_INTERIM):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from mmsync.client._request_log import end
 from mmsync.client._tls import CERT_OPTION
 from mmsync.client._transport import translated
 from mmsync.client.error import EndpointNotFound, ModelManagerError, UnexpectedResponse, UnknownEngine
@@ -135,6 +136,13 @@ def body_chunks(response: requests.Response, limit: int, hint: str = "", *, size
     Raises `UnexpectedResponse` if it is longer than ``limit`` bytes, with ``hint``, or far longer than what came on
     the wire; `TransportError` if it was cut short, or came too slowly.
     """
+    try:
+        yield from _body_chunks(response, limit, hint, size)
+    finally:
+        end(response)
+
+
+def _body_chunks(response: requests.Response, limit: int, hint: str, size: int) -> Iterator[bytes]:
     done = 0
     chunks = response.iter_content(size)
     while True:

@@ -21,6 +21,7 @@ from requests.utils import select_proxy
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
 
 from mmsync._version import __version__
+from mmsync.client import _request_log
 from mmsync.client._connection_pool import Adapter, TooSlow
 from mmsync.client._multipart import FileForm, FormAborted
 from mmsync.client._tls import Tls, explained, tls_of
@@ -219,20 +220,42 @@ class Transport:
         for _ in range(_MAX_REDIRECTS + 1):
             with translated(url):
                 settings, route = self._settings_for(url, options)
-            with translated(url, form, route):
-                response = self.session.send(
-                    self._prepared(method, url, options, form),
-                    stream=True,
-                    allow_redirects=False,
-                    timeout=options.get("timeout"),
-                    **settings,
-                )
+            response = self._sent(method, url, options, form, settings, route)
             location = response.headers.get("Location")
             if response.status_code not in _REDIRECTS or not location or not options.get("allow_redirects", True):
                 return response
             response.close()
+            _request_log.end(response)
             url = _followed(method, url, location, response.status_code)
         raise RedirectRefused(msg=f"More than {_MAX_REDIRECTS} redirects", status=response.status_code)
+
+    def _sent(
+        self,
+        method: str,
+        url: str,
+        options: Mapping[str, Any],
+        form: FileForm | None,
+        settings: dict[str, Any],
+        route: Route,
+    ) -> requests.Response:
+        """Send one request and return its answer, which keeps the record of the request where there is one."""
+        record = None
+        _request_log.current.request = f"{method.upper()} {urlsplit(url).path}"
+        try:
+            with translated(url, form, route):
+                request = self._prepared(method, url, options, form)
+                record = _request_log.begin(method, request.url or url)
+                response = self.session.send(
+                    request, stream=True, allow_redirects=False, timeout=options.get("timeout"), **settings
+                )
+        except Exception as error:
+            if record is not None:
+                record.failed(error)
+            raise
+        if record is not None:
+            record.sent = int(request.headers.get("Content-Length") or 0)
+            response.mmsync_record = record  # type: ignore[attr-defined]  # it goes with the answer, to its last byte
+        return response
 
     def _prepared(
         self, method: str, url: str, options: Mapping[str, Any], form: FileForm | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar
 
+from mmsync.client._request_log import LOG, LONG_WAIT, NOTICE, current
 from mmsync.client.error import ModelManagerError, TransportError
+from mmsync.printable import printable
 
 __all__ = ["RetryPolicy"]
 
@@ -87,7 +90,11 @@ class RetryPolicy:
         while True:
             began = self.monotonic()
             try:
-                return attempt()
+                current.attempt = tried + 1
+                try:
+                    return attempt()
+                finally:
+                    current.attempt = 1
             except ModelManagerError as error:
                 tried += 1
                 lost = error if isinstance(error, TransportError) else None
@@ -105,8 +112,18 @@ class RetryPolicy:
                     raise
                 last = error
             if again:
+                _log_wait(wait, f"attempt {tried + 1} of {limit}", last)
                 self.sleep(wait)
             if settled and may_have_arrived and (answer := settled(last)) is not None:
                 return answer
             if not again:
                 raise last
+
+
+def _log_wait(seconds: float, attempt: str, error: ModelManagerError) -> None:
+    """Log a wait before a further attempt: one that is felt for everybody, a short one for those who ask."""
+    level = NOTICE if seconds >= LONG_WAIT else logging.INFO
+    if not LOG.isEnabledFor(level):
+        return
+    why = f"the server asks for it ({error.status}, Retry-After)" if error.retry_after is not None else str(error)
+    LOG.log(level, "waiting %.2g s before %s: %s …", seconds, attempt, printable(why, 300))
