@@ -14,6 +14,7 @@ import requests
 
 from support.fault_proxy import FaultProxy
 from support.watching import PATIENCE, json_model, write_manifest
+from support.wire import Wire
 
 
 def shown(process):
@@ -162,6 +163,39 @@ def test_the_command_finds_the_watcher_of_this_machine(root, watch, server, tmp_
     assert process.stop() == 143
     assert not list(Path(environment["MMSYNC_CACHE_DIR"], "watchers").iterdir())
     assert command(["status", url], environment).returncode == 1
+
+
+def test_a_watcher_that_is_slow_is_not_forgotten(root, watch, server, tmp_path):
+    write_manifest(root)
+    environment = {"MMSYNC_CACHE_DIR": str(tmp_path / "cache")}
+    process = watch("--listen", "127.0.0.1:0", env=environment)
+    url = shown(process)
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        slow = command(["status", "--timeout", "0.2"], environment)
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    assert (slow.returncode, slow.stdout) == (1, "")
+    assert slow.stderr.startswith(f"Error: {url} does not answer within 0.2 s\n")
+    until(lambda: command(["status"], environment).returncode == 0)
+
+
+@pytest.mark.parametrize(
+    "then", [lambda connection: None, lambda connection: connection.recv(1)], ids=["end", "silence"]
+)
+def test_a_status_that_breaks_off_is_told(then):
+    def reply(_):
+        def begin(connection):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+            then(connection)
+
+        return begin
+
+    with Wire(reply) as wire:
+        done = command(["status", wire.url, "--timeout", "0.2"], {})
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"Error: the answer of {wire.url} broke off: ")
+        assert done.stderr.endswith("\n  ask again\n")
 
 
 def test_it_ends_as_ever_while_clients_listen(root, watch, server):

@@ -34,8 +34,10 @@ def fetch_status(url: str, timeout: float) -> Status:
         with requests.Session() as session:
             session.trust_env = False  # a watcher is not behind a proxy, and .netrc is none of its business
             with session.get(f"{base}/api/status", timeout=timeout, stream=True, allow_redirects=False) as answer:
-                body = answer.raw.read(_MOST + 1, decode_content=True)
-    except (requests.ConnectionError, requests.Timeout) as error:
+                body = _body(answer, where)
+    except requests.Timeout as error:
+        raise MmsyncError(f"{where} does not answer within {timeout:g} s", "give it longer: --timeout") from error
+    except requests.ConnectionError as error:
         hint = "it is the address that mmsync watch --listen HOST:PORT says in its log"
         raise WatcherUnreachable(f"no watcher answers at {where}: {_reason(error)}", hint) from error
     except (requests.RequestException, ValueError) as error:
@@ -50,8 +52,19 @@ def fetch_status(url: str, timeout: float) -> Status:
         raise MmsyncError(f"{where} answered something else than a status", why) from error
 
 
+def _body(answer: requests.Response, where: str) -> bytes:
+    """Return what is answered; more than any status is read no further, and is none."""
+    body = bytearray()
+    try:
+        for piece in answer.iter_content(1 << 16):
+            body += piece
+            if len(body) > _MOST:
+                break
+    except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+        raise MmsyncError(f"the answer of {where} broke off: {_reason(error)}", "ask again") from error
+    return bytes(body)
+
+
 def _reason(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
-        return "it is too slow"
     text = str(error)
     return "connection refused" if "refused" in text else printable(text.rpartition(": ")[2].strip("\"'()"), 120)
