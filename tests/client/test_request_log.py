@@ -58,16 +58,16 @@ def test_an_upload_says_its_bytes_and_neither_token_nor_values_nor_user_are_told
 
 def test_attempts_are_counted_and_waits_told(caplog):
     caplog.set_level(logging.DEBUG, "mmsync.client")
-    answers = [answer(503, headers={"Retry-After": "7"}), answer(502), LIST]
+    answers = [answer(503, headers={"Retry-After": "120"}), answer(502), LIST]
     waits = []
     with Wire(lambda _request: answers.pop(0)) as wire:
         client(wire.url, retry=RetryPolicy(sleep=waits.append)).get_models()
     lines = said(caplog)
     assert [line.rpartition(", ")[2] for line in lines[::2]] == ["attempt 1", "attempt 2", "attempt 3"]
-    assert lines[1] == "waiting 7 s before attempt 2 of 5: the server asks for it (503, Retry-After) …"
+    assert lines[1] == "waiting 2 min 0 s before attempt 2 of 5: the server asks for it (503, Retry-After) …"
     levels = [record.levelno for record in caplog.records if record.name == "mmsync.client"]
     assert levels == [logging.DEBUG, NOTICE, logging.DEBUG, logging.INFO, logging.DEBUG]
-    assert waits[0] == 7
+    assert waits[0] == 120
 
 
 def test_what_never_was_answered_is_told(caplog):

@@ -20,6 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from mmsync.client._request_log import LOG, NOTICE, SILENCE, current
+from mmsync.quantities import human_seconds
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -96,7 +97,8 @@ class _PacedReader(io.RawIOBase):
                     waited += left
                     if limit is not None and waited >= limit:
                         raise
-                    LOG.log(NOTICE, "still waiting for the server's answer to %s (%.0f s) …", current.request, waited)
+                    what = "still waiting for the server's answer to %s (%s) …"
+                    LOG.log(NOTICE, what, current.request, human_seconds(waited))
         finally:
             self._socket.settimeout(limit)
 

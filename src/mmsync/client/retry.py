@@ -14,6 +14,7 @@ from typing import TypeVar
 from mmsync.client._request_log import LOG, LONG_WAIT, NOTICE, current
 from mmsync.client.error import ModelManagerError, TransportError
 from mmsync.printable import printable
+from mmsync.quantities import human_seconds
 
 __all__ = ["RetryPolicy"]
 
@@ -126,4 +127,4 @@ def _log_wait(seconds: float, attempt: str, error: ModelManagerError) -> None:
     if not LOG.isEnabledFor(level):
         return
     why = f"the server asks for it ({error.status}, Retry-After)" if error.retry_after is not None else str(error)
-    LOG.log(level, "waiting %.2g s before %s: %s …", seconds, attempt, printable(why, 300))
+    LOG.log(level, "waiting %s before %s: %s …", human_seconds(seconds), attempt, printable(why, 300))
