@@ -64,10 +64,10 @@ def test_attempts_are_counted_and_waits_told(caplog):
         client(wire.url, retry=RetryPolicy(sleep=waits.append)).get_models()
     lines = said(caplog)
     assert [line.rpartition(", ")[2] for line in lines[::2]] == ["attempt 1", "attempt 2", "attempt 3"]
-    assert lines[1] == "waiting 2 min 0 s before attempt 2 of 5: the server asks for it (503, Retry-After) …"
+    assert lines[1] == "waiting 30 s before attempt 2 of 5: the server asks for 2 min 0 s (503, Retry-After) …"
     levels = [record.levelno for record in caplog.records if record.name == "mmsync.client"]
     assert levels == [logging.DEBUG, NOTICE, logging.DEBUG, logging.INFO, logging.DEBUG]
-    assert waits[0] == 120
+    assert waits[0] == 30
 
 
 def test_what_never_was_answered_is_told(caplog):

@@ -126,5 +126,8 @@ def _log_wait(seconds: float, attempt: str, error: ModelManagerError) -> None:
     level = NOTICE if seconds >= LONG_WAIT else logging.INFO
     if not LOG.isEnabledFor(level):
         return
-    why = f"the server asks for it ({error.status}, Retry-After)" if error.retry_after is not None else str(error)
+    why = str(error)
+    if error.retry_after is not None:  # more than a policy waits is not waited for
+        asked = "it" if error.retry_after <= seconds else human_seconds(error.retry_after)
+        why = f"the server asks for {asked} ({error.status}, Retry-After)"
     LOG.log(level, "waiting %s before %s: %s …", human_seconds(seconds), attempt, printable(why, 300))
