@@ -6,6 +6,7 @@ import http.server
 import inspect
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -589,3 +590,17 @@ def test_it_follows_files_outside_only_where_they_are_admitted(root, watch, serv
     assert server.holds(contents)
     shutil.rmtree(outside)
     assert os.path.lexists(root / "a.json")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_requests_are_in_the_log_where_asked_for(root, watch, server, form):
+    one(root)
+    process = watch("-vv", "--once", "--log-format", form)
+    assert process.wait() == 0
+    request = r"POST \S+/images/upload: 200 in \d+ ms, sent [\d,]+ bytes, received [\d,]+ bytes, attempt 1"
+    if form == "json":
+        said = process.of("request_log")
+        assert any(re.fullmatch(request, event["message"]) for event in said)
+        assert {event["level"] for event in said} == {"info"}
+    else:
+        assert any(re.fullmatch(rf"\S+ \S+Z request_log: {request}", line) for line in process.other)

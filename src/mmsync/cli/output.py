@@ -210,3 +210,9 @@ def _is_terminal(stream: TextIO) -> bool:
         return stream.isatty()
     except ValueError:  # a closed stream
         return False
+
+
+def write_to_log(line: str) -> None:
+    """Write a line of the log to stderr at once; raises `OSError` where it cannot be written."""
+    sys.stderr.write(line)
+    sys.stderr.flush()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import sys
-from contextlib import suppress
-from datetime import UTC, datetime
 
 import click
 
+from mmsync.cli.output import write_to_log
 from mmsync.cli.progress import announce
 from mmsync.printable import printable
 
@@ -53,22 +50,13 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         given = self._ctx.params
-        # A watcher has a log of its own, and says in it what it waits for as conditions.
-        if not self._verbosity and (given.get("quiet") or "log_format" in given):
-            return
         sentence = printable(record.getMessage(), 1000)
-        if "log_format" not in given:
+        if "log_format" in given:
+            # A watcher has a log of its own, and says in it what it waits for as conditions.
+            if self._verbosity:
+                from mmsync.watch.reporting import Log  # noqa: PLC0415 - watch's own, loaded by it alone
+
+                log = Log(write_to_log, lambda: record.created, as_json=given["log_format"] == "json")
+                log("request_log", sentence)
+        elif self._verbosity or not given.get("quiet"):
             announce(sentence)
-            return
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC)
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z"),
-            "level": record.levelname.lower() if record.levelno != _NOTICE else "info",
-            "event": "request_log",
-            "message": sentence,
-        }
-        text = json.dumps(line) if given["log_format"] == "json" else sentence
-        with suppress(OSError, ValueError):
-            sys.stderr.write(f"{text}\n")
-            sys.stderr.flush()

@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from mmsync.cli.backup import backup_option, check_backup, open_backup
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.listen import Address, allow_host_option, listen_option, listening
 from mmsync.cli.options import ManifestOptions
+from mmsync.cli.output import write_to_log
 from mmsync.cli.session import PersistentConnection
 from mmsync.cli.settings import ServerOptions, lock_folder
 from mmsync.connection import expanded
@@ -110,7 +110,7 @@ def watch(
     words = None if on_change is None else parse_command(on_change)
     record = open_audit(audit, [("a manifest", path) for path in manifest.paths])
     check_backup(backup)
-    log = Log(_write_line, time.time, as_json=log_format == "json")
+    log = Log(write_to_log, time.time, as_json=log_format == "json")
     board = StatusBoard(
         manifest.paths, interval, wall=time.time, monotonic=time.monotonic, keeps_models=listen is not None
     )
@@ -223,8 +223,3 @@ def _signals(outside: Dependencies) -> Iterator[None]:
         return
     for number, former in before.items():
         signal.signal(number, former)
-
-
-def _write_line(line: str) -> None:
-    sys.stderr.write(line)
-    sys.stderr.flush()

@@ -179,6 +179,7 @@ EVENTS = {
     "listening": "the status is shown at an address",
     "server_reached": "the server that is kept in step",
     "reconcile_asked": "SIGHUP: everything is looked at and tried anew",
+    "request_log": "a request, retry or wait; only where -v or MMSYNC_LOG asks for it",
     "model_unlisted": "a model's file is gone, so nothing lists it any more",
     "model_listed": "a file was found that makes a model",
     "reconciled": "the server was changed, or looked at anew after trouble",
