@@ -116,7 +116,7 @@ def test_a_line_is_there_before_its_worker_sends_anything_more(site, audit, path
 
 
 def test_what_was_not_done_has_a_line_that_says_why_and_what_was_not_tried_none(site, audit, path, proxy, view):
-    site.model("broken", json_bytes("broken"), engine="NOSUCH")
+    site.model("broken", json_bytes("broken"), engine="NOSUCH", inspect=False)
     site.model("late", json_bytes("late"))
     site.model("never", json_bytes("never"))
     outcomes = site.apply(
@@ -181,7 +181,7 @@ def test_no_token_is_in_it(site, path):
     site.model("b", json_bytes("b"), engine=site.token)
     url = site.url.replace("http://", "http://user:pa55w0rd@")
     env = {"CI_JOB_URL": "https://me:s3cret@ci.example/7", "GITLAB_CI": "true", "GITLAB_USER_LOGIN": "me"}
-    site.entries["b"]["engine"] = "NOSUCH"
+    site.entries["b"] |= {"engine": "NOSUCH", "inspect": False}
     site.run("apply", "--audit", str(path), env={"MMSYNC_URL": url, **env})
     text = path.read_text()
     assert len(lines(path, "change")) == 2

@@ -123,7 +123,7 @@ def test_every_byte_and_every_name_is_synced_before_the_first_write(site, proxy,
 
 def assert_only_the_small_one_was_replaced(done, folder, site, view, was):
     assert done.returncode == 1
-    assert "large  to change, skipped (backup)" in done.stdout
+    assert "large  to change, skipped [backup]" in done.stdout
     assert "nothing was written, as it could not be backed up" in " ".join(done.stdout.split())
     assert "Traceback" not in done.stderr
     assert view.digests() == {"large": was["large"], "small": site.digests()["small"]}

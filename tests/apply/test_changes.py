@@ -345,7 +345,7 @@ def test_a_file_that_is_only_touched_is_uploaded(site, view):
 def test_what_the_server_refuses_is_that_models_and_permanent(site, view):
     site.model("bad", b"not json", inspect=False)
     site.model("good", json_bytes("good"))
-    site.model("odd", json_bytes("odd"), engine="NOSUCH")
+    site.model("odd", json_bytes("odd"), engine="NOSUCH", inspect=False)
     bad, good, odd = site.apply()
     assert (bad.status, bad.code, bad.permanent) == ("failed", "refused", True)
     assert "JSON" in bad.message

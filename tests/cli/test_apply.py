@@ -174,7 +174,7 @@ def signature(desk):
 
 def engine_unknown(desk):
     two(desk)
-    desk.manifest("a NOSUCH a.json")
+    desk.manifest("a NOSUCH a.json  inspect: false")
     return ["apply"]
 
 
@@ -199,7 +199,7 @@ def hidden_in_the_way(desk):
 
 def fail_fast(desk):
     two(desk)
-    desk.manifest("a NOSUCH a.json\nb BIGML a.json\nc BIGML a.json")
+    desk.manifest("a NOSUCH a.json  inspect: false\nb BIGML a.json\nc BIGML a.json")
     return ["apply", "--fail-fast", "--jobs", "1"]
 
 
@@ -566,7 +566,7 @@ def test_nobody_is_asked_where_nothing_is_to_be_done(desk):
 
 def test_events_are_one_json_object_a_line_in_order(desk):
     two(desk)
-    desk.manifest("a BIGML a.json\nb NOSUCH b.cbm")
+    desk.manifest("a BIGML a.json\nb NOSUCH b.cbm  inspect: false")
     ran = desk("apply", "--format", "json")
     assert ran.code == 1
     events = [json.loads(line) for line in ran.out.splitlines()]

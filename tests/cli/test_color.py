@@ -95,7 +95,7 @@ def test_it_is_said_once_what_explains_a_code(words, desk):
 
 def test_the_plan_says_it_and_the_outcomes_do_not_say_it_again(desk):
     desk.file("a.json", b"{}")
-    desk.manifest("a NOSUCH a.json")
+    desk.manifest("a NOSUCH a.json  inspect: false")
     ran = desk("apply", "-y")
     assert (ran.code, ran.out.count("mmsync explain")) == (1, 1)
     assert "! a  to add, failed [unknown-engine]\n" in ran.out

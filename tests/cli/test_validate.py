@@ -55,7 +55,7 @@ def test_every_fault_is_told_with_its_place_and_counted(shell):
         ("m.onnx", "ONNX", catboost(), "it is a CatBoost model, not an ONNX model"),
         ("m.cbm", "CATBOOST", b"no model", "it is no CatBoost model"),
         ("m.json", "BIGML", b'{"a": ', "it is no whole JSON text (cut off)"),
-        ("m.bin", "NEWENGINE", b"<!DOCTYPE html><html>sign in</html>", "an HTML page"),
+        ("m.bin", "MLSTATS", b"<!DOCTYPE html><html>sign in</html>", "an HTML page"),
     ],
 )
 def test_a_file_that_no_reader_of_its_engine_can_read_is_a_fault(shell, file, engine, content, said):

@@ -154,7 +154,9 @@ def _(desk):
 def _(desk):
     desk.file("m.onnx", regression_onnx())
     desk.manifest("m ONXX m.onnx")
-    return told(desk("apply"))
+    refused = told(desk("apply"))
+    desk.manifest("m ONXX m.onnx  inspect: false")
+    return refused + told(desk("apply"))
 
 
 @symptom("A secret in the manifest")

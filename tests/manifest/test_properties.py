@@ -130,7 +130,7 @@ words = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_si
 )
 entries = st.lists(
     st.fixed_dictionaries(
-        {"name": words, "engine": st.sampled_from(["ONNX", "H2O", "onnx", "OTHER"]), "file": words},
+        {"name": words, "engine": st.sampled_from(["ONNX", "H2O", "onnx", "MLSTATS"]), "file": words},
         optional={
             "description": st.text(st.characters(exclude_categories=["C", "N"]), max_size=20),
             "sha256": st.text("0123456789abcdef", min_size=64, max_size=64),

@@ -202,25 +202,56 @@ def test_doubts_are_warnings_and_do_not_stop(folder):
     path = folder.manifest("""\
 models:
   - {name: a, engine: onnx, file: a.onnx}
-  - {name: b, engine: CATBOST, file: a.cbm}
-  - {name: c, engine: TENSORFLOW2, file: a.pb}
+  - {name: b, engine: TENSORFLOW2, file: a.pb, inspect: false}
   - {name: d, engine: ONNX, file: d.pkl}
   - {name: e, engine: CATBOOST, file: e.cmb}
   - {name: f, engine: MLSTATS, file: f}
 """)
     manifest = read_manifest([path], check_files=False)
-    assert [model.engine for model in manifest.models][:3] == ["ONNX", "CATBOST", "TENSORFLOW2"]
-    engines = "BIGML, CATBOOST, DT, H2O, IDA, MLSTATS, MUA, ONNX, UNICODE, WORKFLOWS"
+    assert [model.engine for model in manifest.models][:2] == ["ONNX", "TENSORFLOW2"]
     assert warnings_of(manifest) == [
         ("version", "the manifest does not say its version; it is read as 1 (write `version: 1`)"),
         ("engine-case", "the engine onnx is spelt ONNX (write ONNX; it is read so)"),
-        ("unknown-engine", "the engine CATBOST is not a known one; the server may refuse it (did you mean CATBOOST?)"),
-        (
-            "unknown-engine",
-            f"the engine TENSORFLOW2 is not a known one; the server may refuse it (known engines: {engines})",
-        ),
         ("extension", "an ONNX model usually ends in .onnx (check engine and file)"),
     ]
+
+
+def test_an_engine_that_there_is_not_is_refused_unless_the_file_goes_as_it_is(folder):
+    path = folder.manifest("""
+version: 1
+models:
+  - {name: b, engine: CATBOST, file: a.cbm}
+  - {name: c, engine: TENSORFLOW2, file: a.pb}
+  - {name: d, engine: TENSORFLOW2, file: a.pb, inspect: false}
+discover:
+  - {glob: "*.pb", engine: TENSORFLOW2, name: "{stem}"}
+""")
+    with pytest.raises(ManifestError) as refused:
+        read_manifest([path], check_files=False)
+    engines = "BIGML, CATBOOST, DT, H2O, IDA, MLSTATS, MUA, ONNX, UNICODE, WORKFLOWS"
+    other = (
+        f"there is no engine TENSORFLOW2 (known engines: {engines}; where the server does have it, set inspect: false)"
+    )
+    assert [
+        (found.source.line, found.code, f"{found.summary} ({found.detail})") for found in refused.value.diagnostics
+    ] == [
+        (
+            4,
+            "manifest/unknown-engine",
+            "there is no engine CATBOST (write CATBOOST; where the server does have it, set inspect: false)",
+        ),
+        (5, "manifest/unknown-engine", other),
+        (8, "manifest/unknown-engine", other.replace("false)", "false under defaults)")),
+    ]
+    path = folder.manifest("""
+version: 1
+defaults: {engine: TENSORFLOW2, inspect: false}
+models:
+  - {name: c, file: a.pb}
+discover:
+  - {glob: "*.pb", engine: TENSORFLOW2, name: "{stem}"}
+""")
+    assert warnings_of(read_manifest([path], check_files=False)) == []
 
 
 def test_several_manifests_are_read_as_one(folder):

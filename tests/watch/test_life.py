@@ -199,6 +199,7 @@ def test_a_server_that_is_away_is_waited_for(root, watch, tmp_path):
         view = ServerView(address)
         process.send(signal.SIGHUP)
         process.until(lambda: view.holds(contents))
+        process.until(lambda: len(process.of("server_recovered")) == 1)
         view.close()
     contents["a"] = json_model(3)
     (root / "a.json").write_bytes(contents["a"])
@@ -207,6 +208,7 @@ def test_a_server_that_is_away_is_waited_for(root, watch, tmp_path):
         view = ServerView(address)
         # No signal this time: it tries again by itself.
         process.until(lambda: view.holds(contents))
+        process.until(lambda: len(process.of("server_recovered")) == 2)
         view.close()
     assert [event for event in process.events() if event in ("server_failed", "server_recovered")] == [
         "server_failed",

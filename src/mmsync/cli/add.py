@@ -18,6 +18,7 @@ from mmsync.engines import EXTENSIONS, normalised
 from mmsync.errors import MmsyncError, SettingsError
 from mmsync.files.atomic import write_new
 from mmsync.files.inspection import guess_engine, mistaken_kind
+from mmsync.manifest.nodes import unknown_engine
 from mmsync.manifest.writer import Entry
 from mmsync.printable import printable
 from mmsync.quantities import counted
@@ -54,6 +55,8 @@ def add(
     for flag, value in (("--name", name), ("--engine", engine)):
         opt.refuse_empty(flag, value)
     folder = os.path.dirname(path)  # noqa: PTH120 - as the reader of manifests has it
+    if engine is not None and (error := unknown_engine(normalised(engine))):
+        raise SettingsError(f"--engine: {error[1]}; nothing was written", error[2].partition(";")[0])
     entries = [_entry(file, folder, name, engine, description) for file in files]
     if folder and not Path(folder).is_dir():
         raise SettingsError(f"{printable(folder, 4096)}: there is no such folder; nothing was written", "make it first")

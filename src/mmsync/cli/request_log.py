@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 
 import click
 
@@ -14,6 +15,7 @@ from mmsync.printable import printable
 # As the client has it (`mmsync.client`, which takes too long to load for a look): between INFO and WARNING.
 _NOTICE = 25
 _LEVELS = {"info": 1, "debug": 2}
+_ends: list[Callable[[], None]] = []  # of the command before, where it was refused before it began
 
 
 def start(ctx: click.Context, verbosity: int) -> None:
@@ -25,6 +27,8 @@ def start(ctx: click.Context, verbosity: int) -> None:
     if variable and variable.lower() not in _LEVELS:
         raise click.UsageError(f"MMSYNC_LOG is {printable(variable, 40)!r}: it may be debug or info", ctx)
     verbosity = max(verbosity + ctx.meta.get("mmsync.verbosity", 0), _LEVELS.get(variable.lower(), 0))
+    while _ends:
+        _ends.pop()()
     handler = _Handler(ctx, verbosity)
     log = logging.getLogger("mmsync.client")
     before = log.level, log.propagate
@@ -37,6 +41,7 @@ def start(ctx: click.Context, verbosity: int) -> None:
         log.level, log.propagate = before
         log.setLevel(before[0])  # also forgets what was worked out for the level
 
+    _ends.append(stop)
     ctx.call_on_close(stop)
 
 

@@ -14,7 +14,7 @@ from mmsync.manifest.entry_style import Style, block_entry, flow_entry
 from mmsync.manifest.layout import BREAK, ROOT, Layout, Span, kind
 from mmsync.manifest.nodes import OWN_KEYS
 from mmsync.manifest.writer import Entry
-from mmsync.manifest.yaml_loader import MAP, SEQ, STR, NotYaml, Unreadable, compose, paused_gc
+from mmsync.manifest.yaml_loader import BOOL, MAP, SEQ, STR, NotYaml, Unreadable, compose, paused_gc
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -249,4 +249,5 @@ def _is_extended(before: _Plain, after: _Plain, entries: Sequence[Entry]) -> boo
 
 def _entry(entry: Entry) -> _Plain:
     pairs = [((STR, key), (STR, value)) for key, value in entry._asdict().items() if isinstance(value, str)]
+    pairs += [] if entry.inspect else [((STR, "inspect"), (BOOL, "false"))]
     return MAP, sorted(pairs)

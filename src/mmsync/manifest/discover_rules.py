@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from mmsync.manifest.nodes import (
     boolean,
     engine_of,
-    engine_warning,
     extension_warning,
     given,
     items,
     pairs,
     required,
     text,
+    unknown_engine,
 )
 from mmsync.manifest.types import DiscoverRule
 from mmsync.manifest.yaml_loader import Page
@@ -97,7 +97,10 @@ def _engine(page: Page, item: Node, found: dict[str, Node], defaults: Defaults, 
     engine = engine_of(page, item, found, "the rule", defaults.engine)
     if engine is not None and "engine" in found:
         suffix = re.search(r"\.\w+\Z", glob or "")
-        if warning := engine_warning(engine) or (extension_warning(engine, suffix[0]) if suffix else None):
+        if error := unknown_engine(engine, " under defaults"):
+            if defaults.inspect:
+                page.add_error(found["engine"], *error)
+        elif suffix and (warning := extension_warning(engine, suffix[0])):
             page.add_warning(found["engine"], *warning)
     return engine
 

@@ -14,7 +14,6 @@ from mmsync.manifest.nodes import (
     boolean,
     description_text,
     engine_of,
-    engine_warning,
     extension_warning,
     given,
     items,
@@ -22,6 +21,7 @@ from mmsync.manifest.nodes import (
     pairs,
     required,
     text,
+    unknown_engine,
 )
 from mmsync.manifest.plain_entries import Row
 from mmsync.manifest.yaml_loader import MAP, STR, Page
@@ -83,14 +83,15 @@ def read_closely(page: Page, entry: Node, rules: Rules, source: Source) -> Desir
         page.add_error(found["file"], "bad-file", summary, "name the model file, relative to the manifest")
         file = None
     engine = engine_of(page, entry, found, label, usual.engine)
-    if engine is not None and (warning := engine_warning(engine)):
-        page.add_warning(found.get("engine", entry), *warning, model=label)
+    inspect = given(page, found, "inspect", boolean, usual.inspect)
+    if engine is not None and (unknown := unknown_engine(engine)):
+        if inspect:
+            page.add_error(found.get("engine", entry), *unknown, model=label)
     elif engine and file and (warning := extension_warning(engine, file)):
         page.add_warning(found["file"], *warning, model=label)
     description = given(page, found, "description", description_text, usual.description)
     sha256 = given(page, found, "sha256", _pin, None)
     may_change = given(page, found, "allow_signature_change", boolean, usual.allow_signature_change)
-    inspect = given(page, found, "inspect", boolean, usual.inspect)
     protect = given(page, found, "protect", boolean, usual.protect)
     at_name = found["name"] if name is not None else None
     check_name_and_file(page, rules, source, at_name, found["file"] if file is not None else None)

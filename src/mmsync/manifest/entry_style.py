@@ -8,6 +8,7 @@ from typing import NamedTuple
 from mmsync.manifest.writer import Entry, prose, quoted, scalar
 
 _KEYS = ("name", "engine", "file", "description", "sha256")
+_NOT_INSPECTED = ("inspect", "false")
 
 
 class Style(NamedTuple):
@@ -47,7 +48,7 @@ def flow_entry(entry: Entry, style: Style) -> str:
     """Return a mapping in braces, over several lines where its style is; without a line end behind it."""
     pairs = _pairs(entry, style.order)
     if style.is_json:
-        parts = [f'"{key}": {json.dumps(value, ensure_ascii=False)}' for key, value in pairs]
+        parts = [f'"{key}": {_json_value(key, value)}' for key, value in pairs]
     else:
         parts = [f"{key}: {_flow_value(key, value, style.quote)}" for key, value in pairs]
     if style.inner_margin is None:
@@ -58,11 +59,14 @@ def flow_entry(entry: Entry, style: Style) -> str:
 
 def _pairs(entry: Entry, order: tuple[str, ...]) -> list[tuple[str, str]]:
     found = [(key, value) for key in _KEYS if (value := getattr(entry, key)) is not None]
+    found += [] if entry.inspect else [_NOT_INSPECTED]
     # As the others have them; what none of them has, behind.
     return sorted(found, key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
 
 
 def _value(key: str, value: str, quote: str) -> str:
+    if (key, value) == _NOT_INSPECTED:
+        return value
     if key == "sha256":
         return quoted(value)  # all digits would be a number
     if key in ("name", "file"):
@@ -71,6 +75,10 @@ def _value(key: str, value: str, quote: str) -> str:
         if quote == "'" and value.isprintable() and value.isascii():
             return "'" + value.replace("'", "''") + "'"
     return scalar(value)
+
+
+def _json_value(key: str, value: str) -> str:
+    return value if (key, value) == _NOT_INSPECTED else json.dumps(value, ensure_ascii=False)
 
 
 def _flow_value(key: str, value: str, quote: str) -> str:

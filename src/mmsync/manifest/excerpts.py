@@ -28,7 +28,7 @@ _IS_MANIFEST = re.compile(r"""^[ {]*["']?(?:version|scope|defaults|models|discov
 
 # Whatever stands under it is not repeated by the messages either.
 _SERVER = re.compile(r"""\s*["']?server\b""")
-_KEY = re.compile(r"""\s*(?:- +)*["']?[A-Za-z][A-Za-z _-]{0,24}["']?\s*:(?=\s|\Z)""")
+_KEY = re.compile(r"""[\s-]*["']?[A-Za-z][A-Za-z _-]{0,24}["']?\s*:(?=\s|\Z)""")
 _HARMLESS = re.compile(r"\s*(?:[0-9]{1,3}|true|false|[|>\[{])?\s*\Z")
 
 # An address, suspicious with a user, a query or a fragment; the beginnings of well-known tokens; a word as long as one.

@@ -244,20 +244,25 @@ def pattern_error(glob: str) -> tuple[str, str] | None:
 
 
 def engine_error(engine: str) -> tuple[str, str] | None:
-    """Return what is wrong with an engine's code and the hint, or None; an unknown one is no error."""
+    """Return what is wrong with the text of an engine's code and the hint, or None."""
     if not engine.strip() or _HIDDEN.search(engine) or engine != engine.strip():
         return "the engine is empty or holds stray spaces or control characters", "name an engine, for example ONNX"
     return None
 
 
-def engine_warning(engine: str) -> tuple[str, str, str] | None:
-    """Return code, summary and hint where the engine is not one that is known of, or None."""
+def unknown_engine(engine: str, place: str = "") -> tuple[str, str, str] | None:
+    """Return code, summary and hint where the engine is not one that is known of, or None.
+
+    A server refuses those that it does not know only once the file was uploaded; that is told before. It may know
+    others than we do: for those there is ``inspect: false``, which sends what we cannot judge; ``place`` says where
+    that stands if not beside the engine.
+    """
     if engine in EXTENSIONS:
         return None
-    shown = printable(engine, 60)
     meant = nearest(engine, EXTENSIONS)
-    hint = f"did you mean {meant}?" if meant else f"known engines: {', '.join(EXTENSIONS)}"
-    return "unknown-engine", f"the engine {shown} is not a known one; the server may refuse it", hint
+    hint = f"write {meant}" if meant else f"known engines: {', '.join(EXTENSIONS)}"
+    hint += f"; where the server does have it, set inspect: false{place}"
+    return "unknown-engine", f"there is no engine {printable(engine, 60)}", hint
 
 
 def extension_warning(engine: str, file: str) -> tuple[str, str, str] | None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from mmsync.manifest.nodes import engine_error, name_error
+from mmsync.manifest.nodes import engine_error, name_error, unknown_engine
 
 # What is text to YAML 1.1 and 1.2 without quotes, as long as it is none of the words below.
 _PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_ ./,()'?!+%;&=-]*[A-Za-z0-9_./,()'?!+%;&=-])?", re.ASCII)
@@ -36,6 +36,11 @@ class Entry(NamedTuple):
     description: str | None = None
     sha256: str | None = None
     as_it_is: bool = False  # whether it is to be sent whatever its signature, and whatever it looks like
+
+    @property
+    def inspect(self) -> bool:
+        """Whether the file can be looked into: not if it is to be sent as it is, nor for an engine not known of."""
+        return not self.as_it_is and (self.engine is None or unknown_engine(self.engine) is None)
 
 
 def unlistable(name: str, engine: str | None) -> str | None:
@@ -111,7 +116,9 @@ def _entry(entry: Entry) -> str:
     if entry.sha256 is not None:
         lines.append(f'    sha256: "{entry.sha256}"\n')  # all digits would be a number
     if entry.as_it_is:
-        lines.append("    allow_signature_change: true\n    inspect: false\n")
+        lines.append("    allow_signature_change: true\n")
+    if not entry.inspect:
+        lines.append("    inspect: false\n")
     return "".join(lines)
 
 

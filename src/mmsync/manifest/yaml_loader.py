@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "tag:yaml.org,2002:"
 STR = _PREFIX + "str"
+BOOL = _PREFIX + "bool"
 SEQ = _PREFIX + "seq"
 MAP = _PREFIX + "map"
 MERGE = _PREFIX + "merge"
