@@ -262,7 +262,7 @@ def read_server(
             "Written by `mmsync import` from what the server held. Edit it, and `mmsync apply` it.",
         ],
         server=settings,
-        scope_hint=scope_for([model.name for model in models]),
+        scope_hint=scope_for([model.name for model in models]) or ["fraud_*"],
     )
     return ServerManifest(models, entries, files, text, left_out, bool(settings))
 

@@ -80,6 +80,8 @@ def test_what_the_manifest_lists_and_the_server_lacks_is_missing(shell):
         assert [model["name"] for model in document["models"]] == ["a", "z"]  # the server's, as ever
         assert document["missing"] == [{"name": "gone", "engine": "H2O"}]
         assert json.loads(shell("list", "--url", server.url, "--format", "json", "--target", "a").out)["missing"] == []
+        ran = shell("list", "--url", server.url, "--target", "no*")
+        assert (ran.out, ran.err) == ("", f"None of the 2 models on {server.url} is selected\n")
 
 
 def test_what_is_known_to_be_in_step_or_not_is_said_with_its_size(shell, monkeypatch):

@@ -119,6 +119,8 @@ def test_a_command_in_another_case_is_guessed(word, said, desk):
         (["apply", "--foo", "--delete"], None),
         (["apply", "--force", "--foo"], "apply replaces what differs by itself"),
         (["apply", "-y", "-auto-approve"], "--yes (-y) applies without asking"),
+        (["apply", "--auto-approve"], "--yes (-y) applies without asking"),
+        (["apply", "--json"], "--format json"),
         (["apply", "-target=a"], "did you mean --target?"),
         (["apply", "-nonsense"], None),
     ],
@@ -128,6 +130,7 @@ def test_what_is_said_is_of_the_option_that_is_refused(words, hint, desk):
     assert ran.code == 1
     first, *more, last = ran.err.splitlines()
     assert first.startswith("Error: No such option ")
+    assert not hint or "Did you mean" not in first
     assert last == "Try 'mmsync apply --help'."
     assert more[0].strip().startswith(hint) if hint else not more, ran.err
 
@@ -160,7 +163,7 @@ def test_a_command_line_that_is_not_understood_says_what_to_do(words, first, hin
     ("url", "hint"),
     [
         ("ftp://host", "it looks like https://"),
-        ("host:8080", "it looks like https://"),
+        ("host:8080", "https:// is missing"),
         ("http://", "it looks like https://"),
         ("http://[::1", "it looks like https://"),
         ("${SERVER}", "variables are not filled in"),

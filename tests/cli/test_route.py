@@ -32,7 +32,7 @@ def of_profile(desk, front):
 def test_a_private_authority_is_refused_until_an_option_gives_it(desk, front, authority):
     ran = desk("list")
     assert ran.code == 1
-    assert "its certificate is from an authority that is not among" in ran.err
+    assert "its certificate is from an authority that is not in" in ran.err
     assert "--cacert FILE (MMSYNC_CACERT" in ran.err
     assert desk("list", "--cacert", authority.pem).code == 0
     desk.environment.setenv("MMSYNC_CACERT", str(authority.pem))

@@ -100,6 +100,32 @@ def profile_missing(desk):
     return ["plan", "--profile", "production"]
 
 
+def profile_of_the_manifest_misspelt(desk):
+    nowhere(desk)
+    desk.environment.setenv("HOME", str(desk.folder / "home"))
+    desk.profile("production", "x")
+    desk.manifest(head="server: {profile: prodution}\n")
+    return ["plan"]
+
+
+def profile_with_quotes_and_a_misspelt_key(desk):
+    nowhere(desk)
+    desk.environment.setenv("HOME", str(desk.folder / "home"))
+    desk.profile("production", "x", "cacrt = a.pem", 'client_cert = "~/me.pem"')
+    return ["plan", "--profile", "production"]
+
+
+def url_and_profile_in_the_environment(desk):
+    nowhere(desk)
+    desk.environment.setenv("MMSYNC_URL", DEAD)
+    desk.environment.setenv("MMSYNC_PROFILE", "production")
+    return ["plan"]
+
+
+def url_without_a_scheme(desk):
+    return ["plan", "--url", "models.example.com/mlmodelmanager"]
+
+
 def profile_without_token(desk):
     nowhere(desk)
     desk.environment.setenv("HOME", str(desk.folder / "home"))

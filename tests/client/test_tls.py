@@ -54,7 +54,7 @@ def test_a_private_authority_is_refused_until_it_is_given(front, authority, plai
     error = error_of(front.url)
     assert isinstance(error, TransportError)
     assert not error.transient
-    assert "from an authority that is not among this system's trust store" in str(error)
+    assert "from an authority that is not in this system's trust store" in str(error)
     assert "--cacert FILE" in error.hint
     assert not plain.requests
     assert works(front.url, verify=authority.pem)
@@ -63,7 +63,7 @@ def test_a_private_authority_is_refused_until_it_is_given(front, authority, plai
 
 def test_without_truststore_requests_own_certificates_are_used(front, monkeypatch):
     monkeypatch.setattr("mmsync.client._tls._truststore", lambda: None)
-    assert "not among the certificates that come with Python's requests" in str(error_of(front.url))
+    assert "not in the certificates that come with Python's requests" in str(error_of(front.url))
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
@@ -75,6 +75,7 @@ def test_a_private_authority_may_come_from_the_environment(front, authority, var
     error = error_of(front.url)
     assert f"the certificates in {other.pem} ({variable})" in str(error)
     assert variable in error.hint
+    assert "--cacert FILE" in error.hint  # the system's own file is nothing to edit
     assert works(front.url, verify=authority.pem)
 
 
@@ -149,7 +150,7 @@ def test_a_client_certificate_may_have_its_key_in_another_file(wanting, authorit
     (tmp_path / "cert.pem").write_text(both[end:])
     files = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
     assert works(wanting.url, verify=authority.pem, cert=files)
-    assert "no certificate and key" in str(error_of(wanting.url, verify=authority.pem, cert=files[0]))
+    assert "not hold both a certificate and its key" in str(error_of(wanting.url, verify=authority.pem, cert=files[0]))
     other = authority.issue("other", "other@example.com")
     error = error_of(wanting.url, verify=authority.pem, cert=(files[0], str(other)))
     assert "does not fit its key" in str(error)
@@ -268,6 +269,7 @@ def test_a_dead_proxy_is_named_with_who_named_it(front, monkeypatch):
         assert SECRET not in f"{error}{error.hint}"
         monkeypatch.delenv(variable)
     error = error_of(front.url, proxies={"https": dead}, sources={"proxies": "--proxy"})
+    assert error.hint.startswith("correct the proxy, or leave it out")  # NO_PROXY would change nothing
     assert "(--proxy)" in str(error)
     assert "(--proxy)" in str(error_of("http://models.invalid", proxies={"http": dead}, sources={"proxies": "--proxy"}))
 

@@ -101,6 +101,21 @@ def test_help_names_the_near_topic_and_shows_a_commands_help(run_help):
     assert "did you mean manifest?" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("protect", "mmsync help manifest"),
+        ("--backup", "mmsync help plans"),
+        ("tls", "mmsync help connecting"),
+        ("zzzq", ""),
+    ],
+)
+def test_help_names_the_pages_that_have_a_word(word, said, run_help):
+    ran = run_help("help", word) if word != "--backup" else run_help("help", "--", word)
+    assert ran.code == 1
+    assert (said or "mmsync help lists the topics") in ran.err
+
+
 def test_explain_takes_a_bare_suffix_and_names_near_codes(run_command):
     assert run_command("explain", "max-delete").stdout.startswith("### `guard/max-delete`\n")
     assert "did you mean manifest/unknown-key" in run_command("explain", "unknown-keys").stderr

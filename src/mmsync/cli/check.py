@@ -43,7 +43,7 @@ class Report:
     token: str = "not known"  # noqa: S105 - accepted, refused, not needed or not known; never any of the token
     models: int | None = None
     domains: list[str] = field(default_factory=list)  # those that the listed models say they are in
-    may_write: str = "not known"  # or ``no``, ``not refused``
+    may_write: str = "not known"  # or ``no``, ``probably``
     may_write_why: str = "the server could not be asked"
     trust: str | None = None  # what certificates are checked against; None for http
     certificate: dict[str, str] | None = None  # issuer and expires
@@ -149,7 +149,7 @@ def _may_write(client: Client) -> tuple[str, str]:
         if error.status in _REFUSED:
             return "no", f"HTTP {error.status} to an upload without a file"
         if error.status in _INCOMPLETE:
-            return "not refused", f"HTTP {error.status} to an upload without a file, which proves no right"
+            return "probably", f"an upload without a file got HTTP {error.status}, and not that the token may not"
         said = f"HTTP {error.status} to an upload without a file" if error.status else printable(error.msg, 200)
         return "not known", said
     return "not known", f"HTTP {response.status_code} to an upload without a file"
@@ -195,14 +195,15 @@ def render(found: Report, width: int) -> str:
     rows = [("Server", f"{url} (from {origins.get('url', 'the manifest')})")]
     if found.server["domain"]:
         rows.append(("Domain", f"{printable(found.server['domain'])} (from {origins.get('domain', '--domain')})"))
-    rows.append(("Token", found.token + (f" (from {origins['token']})" if "token" in origins else "")))
+    token = "whether it is accepted is not known" if found.token == "not known" else found.token  # noqa: S105 - as above
+    rows.append(("Token", token + (f" (from {origins['token']})" if "token" in origins else "")))
     rows.append(("Sent as", f"{found.auth_type} (from {origins.get('auth_type', 'the default')})"))
     if "timeout" in origins:
         rows.append(("Timeout", f"from {origins['timeout']}"))
     known = found.generation if found.models is not None else f"taken for {found.generation}"
     rows.append(("Generation", known))
     if found.models is not None:
-        where = f", in {', '.join(found.domains[:3])}" if found.domains else ""
+        where = f", in the domain {', '.join(found.domains[:3])}" if found.domains else ""
         rows.append(("Models", f"{counted(found.models, 'model')} listed{where}"))
     rows.append(("May write", f"{found.may_write}: {found.may_write_why}"))
     if found.trust is not None:

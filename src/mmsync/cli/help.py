@@ -39,6 +39,8 @@ def help(context: click.Context, topic: str | None) -> None:  # noqa: A001 - a c
         return
     near = difflib.get_close_matches(topic.lower(), [*TOPICS, *commands], 1)
     hint = f"did you mean {near[0]}?" if near else "mmsync help lists the topics"
+    if not near and (pages := _pages_with(topic)):
+        hint = f"it is a word of {' and '.join(f'mmsync help {name}' for name in pages)}"
     raise SettingsError(f"no such topic or command: {printable(topic, 60)}", hint)
 
 
@@ -55,6 +57,13 @@ def explain(code: str) -> None:
         hint = f"did you mean {' or '.join(near)}?" if near else "mmsync help diagnostics has them all"
         raise SettingsError(f"no such code: {printable(code, 80)}", hint)
     show("\n".join(entry.text for entry in found))
+
+
+def _pages_with(word: str) -> list[str]:
+    """Return the topics, two at most, whose pages have a word most often; an entry for a code is no page."""
+    word = word.lower().lstrip("-")
+    counts = {name: page(name).lower().count(word) for name in TOPICS if name != "diagnostics"} if word.strip() else {}
+    return sorted(filter(counts.get, counts), key=lambda name: -counts[name])[:2]
 
 
 def _list_topics() -> None:

@@ -75,7 +75,7 @@ def list_(manifest: ManifestOptions, selection: Selection, server: ServerOptions
     else:
         if both := sorted([*listed, *lacking], key=lambda row: (row.name, str(row.id))):
             answer(render(both, width=room_for(sys.stdout), colour=colour(sys.stdout)))
-        click.echo(tally(listed, connection.server, missing=len(lacking)), err=True)
+        click.echo(tally(listed, connection.server, missing=len(lacking), of=len(models)), err=True)
     return ExitCode.DONE
 
 
@@ -235,13 +235,15 @@ def _state(name: str, managed: Container[str], scope: Scope) -> str:
     return "managed" if name in managed else "orphan" if name in scope else "unmanaged"
 
 
-def tally(found: Sequence[Row], server: ServerName, *, missing: int = 0) -> str:
-    """Return the counts in one line."""
+def tally(found: Sequence[Row], server: ServerName, *, missing: int = 0, of: int = 0) -> str:
+    """Return the counts in one line; ``of`` is how many models the server has in all."""
     counts = Counter(row.state for row in found)
     parts = [f"{counts[state]:,} {state}" for state in ("managed", "orphan", "unmanaged") if counts[state]]
     parts += [f"{missing:,} missing"] if missing else []
     where = printable(server.url) + (f", domain {printable(server.domain)}" if server.domain else "")
     states = f": {', '.join(parts)}" if parts else ""
+    if not found and of:
+        return f"{'The model' if of == 1 else f'None of the {of:,} models'} on {where} is {'not ' * (of == 1)}selected{states}"
     return f"{counted(len(found), 'model') if found else 'No models'} on {where}{states}"
 
 

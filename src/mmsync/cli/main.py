@@ -73,11 +73,19 @@ _ELSEWHERE = {
     "export": "mmsync import",
     "undo": "mmsync apply -f DIR/RUN/models.yaml, of what apply --backup DIR kept",
     "rollback": "mmsync apply -f DIR/RUN/models.yaml, of what apply --backup DIR kept",
+    "restore": "mmsync apply -f DIR/RUN/models.yaml, of what apply --backup DIR kept",
+    "rename": "give the model its new name in the manifest; mmsync help manifest says what becomes of the old one",
+    "upload": "mmsync add FILE lists it in the manifest, mmsync apply sends it",
+    "copy": "mmsync import from one server, mmsync apply to the other",
+    "state": "mmsync list, mmsync show NAME",
+    "dry-run": "mmsync plan",
     "doctor": "mmsync check",
     "lint": "mmsync validate",
+    "fmt": "there is none: a manifest is kept as you write it; mmsync validate checks it",
 }
 _ELSEWHERE |= dict.fromkeys(("delete", "remove", "prune"), _ELSEWHERE["rm"])
 _OPTIONS_ELSEWHERE = {
+    "json": "--format json",
     "auto-approve": "--yes (-y) applies without asking",
     "force": "apply replaces what differs by itself; --yes (-y) only answers the question",
     "check": "mmsync apply --dry-run, or mmsync plan",
@@ -206,6 +214,7 @@ def _hint(error: click.ClickException, words: Sequence[str]) -> str:
     given = (word.partition("=")[0] for word in words)
     name = next((name for name in given if name == refused or (is_letter and name.startswith(refused))), refused)
     if hint := _OPTIONS_ELSEWHERE.get(name.lstrip("-")):
+        error.possibilities = None  # ours is the better one
         return hint
     if f"-{name}" in known:  # other programs take long options with one dash
         return f"did you mean -{name}?"

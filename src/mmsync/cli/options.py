@@ -227,8 +227,8 @@ def one_of(first: str, one: str | None, second: str, other: str | None) -> tuple
     if one is None or other is None:
         return one, other
     if is_flag(first) == is_flag(second):
-        flags = [f"--{name.replace('_', '-')}" for name in (first, second)]
-        raise click.UsageError(f"{flags[0]} and {flags[1]} contradict each other: give one of them")
+        names = [_origin(name) for name in (first, second)]
+        raise click.UsageError(f"{names[0]} and {names[1]} contradict each other: give one of them")
     return (one, None) if is_flag(first) else (None, other)
 
 

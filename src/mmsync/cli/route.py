@@ -30,6 +30,8 @@ def refuse_other_than_address(url: str, origin: str) -> None:
         hint = "variables are not filled in here: give the address itself, or let the shell fill it in"
     elif url.lower().startswith(LOCAL):
         hint = f"{LOCAL} is written in lower case"
+    elif "://" not in url:
+        hint = "https:// is missing before it, or http://, or local: before a folder"
     raise SettingsError(f"{origin}: Invalid url: '{masked_url(url)}'", hint)
 
 

@@ -136,7 +136,7 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callabl
     whose, trusted = "", True
     if profile is not None and url is None:
         file = _profile_file(given.profiles_path)
-        values = _profile(profile, file, warn)
+        values = _profile(profile, file, origins, warn)
         whose, trusted = f"{_display(file)} [{profile}]", given.profiles_path is None or not is_in_working_folder(file)
         origins |= dict.fromkeys({"url", "token", "auth_type"} - (origins.keys() - {"url"}), whose)
         url = values["url"]
@@ -150,7 +150,8 @@ def resolve(given: ServerOptions, manifest: ServerSettings | None, warn: Callabl
         _may_be_told(url, f"{place} names it", allowed)
     if not url:
         hint = "give --url or --profile, set MMSYNC_URL, or name one under server: in the manifest"
-        raise SettingsError("no server is named", f"{hint}; --url local:FOLDER runs an embedded one")
+        hint += "; --url local:FOLDER runs an embedded one (mmsync help connecting)"
+        raise SettingsError("no server is named", hint)
     if url.startswith(LOCAL):
         if not url.removeprefix(LOCAL):
             raise SettingsError("--url local: needs a folder", "for example --url local:.model-manager")
@@ -288,21 +289,29 @@ def _profile_file(place: str | None) -> Path:
     return file
 
 
-def _profile(name: str, file: Path, warn: Callable[[str], None]) -> Profile:
+def _profile(name: str, file: Path, origins: Mapping[str, str], warn: Callable[[str], None]) -> Profile:
     from mmsync.client import error as errors, profile as profiles  # noqa: PLC0415 - 100 ms, and few have profiles
 
     if not file.is_file():
-        hint = "--profiles-path names another place; --url and MMSYNC_TOKEN do without a profile"
+        hint = (
+            "mmsync help connecting shows one; --profiles-path names another place, --url and MMSYNC_TOKEN do without"
+        )
         raise SettingsError(f"no profile file {_display(file)}", hint)
     _warn_if_open(file, "the profile file", warn)
+    for key, meant in profiles.misspelt_keys(name, str(file)):
+        warn(f"profile {name} of {_display(file)} has no key '{printable(key, 60)}' (did you mean {meant}?)")
     try:
         return profiles.read_profile(name, str(file))
     except errors.ProfileValueRequired as error:
         why = f"profile {name} has no {error.msg.strip(chr(39))}"
         raise SettingsError(why, f"add it in {_display(file)}") from error
     except errors.ProfileError as error:
-        hint = error.hint or f"profiles are read from {_display(file)}; --profiles-path names another place"
-        raise SettingsError(f"profile {name}: {error.msg}", hint) from error
+        hint = error.hint or "--profiles-path names another place"
+        what = error.msg.replace(f"Missing profile '{name}'", "there is no such profile")
+        named_by = origins.get("profile", "")
+        by = "" if named_by.startswith(("--", "MMSYNC_")) else f", named by {named_by}"
+        at = "" if str(file) in what else f" of {_display(file)}"
+        raise SettingsError(f"profile {name}{at}{by}: {what}", hint) from error
 
 
 def _display(file: Path) -> str:

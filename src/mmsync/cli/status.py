@@ -78,7 +78,7 @@ def _of_this_machine(timeout: float) -> Status:
     from mmsync.status.remote import WatcherUnreachable, fetch_status  # noqa: PLC0415 - see `status`
 
     found: dict[str, Status] = {}
-    refusal: MmsyncError | None = None
+    failure: MmsyncError | None = None
     for path in _announcements():
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             url = str(json.loads(path.read_text("utf-8"))["url"])
@@ -87,9 +87,9 @@ def _of_this_machine(timeout: float) -> Status:
             except WatcherUnreachable:
                 path.unlink()  # it was killed, and could not remove it
             except MmsyncError as error:  # too slow, or somebody else
-                refusal = error
-    if not found and refusal is not None:
-        raise refusal
+                failure = error
+    if not found and failure is not None:
+        raise failure
     if not found:
         hint = "name its address (mmsync status URL), or start one: mmsync watch --listen 127.0.0.1:8787"
         raise MmsyncError("no watcher of this user on this machine shows its status", hint)

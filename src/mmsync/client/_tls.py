@@ -106,7 +106,7 @@ class Tls:
             elif error.reason == "KEY_VALUES_MISMATCH":
                 wrong, hint = "does not fit its key", "give the key it was made with as --client-key"
             else:
-                wrong = "cannot be used: it holds no certificate and key in PEM"
+                wrong = "cannot be used: it does not hold both a certificate and its key in PEM"
                 hint = f"put both into one file, or give the key as --client-key, and correct {self.cert_source}"
             raise ModelManagerError(msg=f"{what} {wrong}", hint=hint) from error
         except OSError as error:
@@ -149,12 +149,12 @@ def explained(reason: BaseException, tls: Tls) -> tuple[str, str] | None:
 def _refused_by_us(error: ssl.SSLCertVerificationError, tls: Tls) -> tuple[str, str]:
     code = error.verify_code
     if code == _SELF_SIGNED:
-        what = f"its certificate is self-signed, and not among {tls.trusted}"
+        what = f"its certificate is self-signed, and not in {tls.trusted}"
         return what, f"if it is the right server, get its certificate and give it as {_OPTION}"
     if code in _UNKNOWN_AUTHORITY:
-        what = f"its certificate is from an authority that is not among {tls.trusted}"
+        what = f"its certificate is from an authority that is not in {tls.trusted}"
         if code != min(_UNKNOWN_AUTHORITY) and tls.store is not None:
-            hint = f"add the authority's certificate to that file, or correct {tls.source}"
+            hint = f"give the authority's certificate as {_OPTION}, or add it to what {tls.source} names"
         else:
             hint = f"give the authority's certificate as {_OPTION}"
         return what, hint

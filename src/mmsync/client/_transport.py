@@ -82,7 +82,7 @@ def _mapped(error: Exception, url: str, route: Route, *, unsent: bool) -> ModelM
         return TransportError(f"No secure connection to {place}: {said}", sent=False, again=False, hint=hint)
     if isinstance(error, requests.exceptions.ProxyError):
         what = f"The proxy {route.proxy} to {place} failed" if route.proxy else f"The proxy to {place} failed"
-        return TransportError(f"{what}: {said}", sent=False, connected=False, hint=_proxy_hint(said))
+        return TransportError(f"{what}: {said}", sent=False, connected=False, hint=_proxy_hint(said, route.proxy))
     if isinstance(error, requests.ConnectTimeout) or any(isinstance(link, _NEVER_CONNECTED) for link in _chain(error)):
         return TransportError(f"Cannot connect to {place}: {said}", sent=False, connected=False)
     if isinstance(error, requests.Timeout) or isinstance(reason, TimeoutError):
@@ -106,10 +106,14 @@ def _mapped(error: Exception, url: str, route: Route, *, unsent: bool) -> ModelM
     return ModelManagerError(msg=said)
 
 
-def _proxy_hint(said: str) -> str:
+def _proxy_hint(said: str, proxy: str) -> str:
     if "407" in said:
         return PROXY_PASSWORD
-    return "correct the proxy, or name the server in NO_PROXY if it is reached without one"
+    if proxy.lower().endswith("_proxy)"):  # a variable of the environment names it
+        return "correct the proxy, or name the server in NO_PROXY if it is reached without one"
+    return (
+        "correct the proxy, or leave it out if the server is reached without one (NO_PROXY counts for variables alone)"
+    )
 
 
 PROXY_PASSWORD = "the proxy wants a user and a password: http://USER:PASSWORD@HOST:PORT"  # noqa: S105 - it says how one is given

@@ -20,6 +20,7 @@ from __future__ import annotations
 import configparser
 import os
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
@@ -58,6 +59,9 @@ class Profile(TypedDict):
     insecure: NotRequired[bool]
 
 
+_KEYS = frozenset(Profile.__annotations__)
+
+
 def read_profile_from_file(profile: str, path: str | os.PathLike[str] | None = None) -> Profile:
     """Return the profile of that name from the first file found.
 
@@ -92,8 +96,11 @@ def read_profile(profile: str, file: str) -> Profile:
         with Path(file).open(encoding="utf-8-sig") as lines:
             config.read_file(lines, source=file)
         if profile not in config:
-            raise ProfileError(f"Missing profile '{profile}'")
+            missing = ProfileError(f"Missing profile '{profile}'")
+            missing.hint = _those_there(profile, config.sections())
+            raise missing
         values = config[profile]
+        _refuse_quotes(values)
         url = get_required_profile_value(values, "url")
         if not is_valid_url(url):
             raise ProfileError(f"Invalid url: '{masked_url(url)}'")
@@ -114,6 +121,37 @@ def read_profile(profile: str, file: str) -> Profile:
         raise ProfileError(f"Cannot read {file}: {error}") from error
     # Not raised from the parser's error: that quotes the line or the value, which may be the token's.
     raise malformed
+
+
+def _those_there(profile: str, there: Sequence[str]) -> str:
+    """Return what a missing profile was probably meant to be."""
+    if close := get_close_matches(profile[:60].casefold(), [name.casefold() for name in there], n=1, cutoff=0.7):
+        return f"did you mean {next(name for name in there if name.casefold() == close[0])}?"
+    return f"there are: {', '.join(there)}" if there else "the file holds none"
+
+
+def misspelt_keys(profile: str, file: str) -> list[tuple[str, str]]:
+    """Return the keys of a profile that are none, each with the one that was probably meant; [] if it cannot be read."""
+    config = configparser.ConfigParser(interpolation=None)
+    try:
+        with Path(file).open(encoding="utf-8-sig") as lines:
+            config.read_file(lines)
+    except (configparser.Error, OSError, UnicodeError):
+        return []
+    given = config[profile] if profile in config else {}
+    unknown = [key for key in given if key not in _KEYS]
+    close = {key: get_close_matches(key[:60], _KEYS - given.keys(), n=1, cutoff=0.7) for key in unknown}
+    return [(key, meant[0]) for key, meant in close.items() if meant]
+
+
+def _refuse_quotes(values: configparser.SectionProxy) -> None:
+    """Raise `ProfileError` for a value in quotes: an INI file has none, they would be part of it."""
+    for key in ("url", "token", "cacert", "client_cert", "client_key", "proxy"):
+        value = values.get(key, "")
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+            quoted = ProfileError(f"{key} is in quotes")
+            quoted.hint = "write it without them"
+            raise quoted
 
 
 def _with_route(found: Profile, values: configparser.SectionProxy, folder: str) -> Profile:

@@ -39,7 +39,7 @@ class Entry(NamedTuple):
 
     @property
     def inspect(self) -> bool:
-        """Whether the file can be looked into: not if it is to be sent as it is, nor for an engine not known of."""
+        """The key ``inspect``: false for what is to be sent as it is, and for an engine that is not known of."""
         return not self.as_it_is and (self.engine is None or unknown_engine(self.engine) is None)
 
 
