@@ -138,9 +138,11 @@ def misspelt_keys(profile: str, file: str) -> list[tuple[str, str]]:
             config.read_file(lines)
     except (configparser.Error, OSError, UnicodeError):
         return []
-    given = config[profile] if profile in config else {}
+    if profile not in config:
+        return []
+    given = config[profile].keys()
     unknown = [key for key in given if key not in _KEYS]
-    close = {key: get_close_matches(key[:60], _KEYS - given.keys(), n=1, cutoff=0.7) for key in unknown}
+    close = {key: get_close_matches(key[:60], _KEYS - given, n=1, cutoff=0.7) for key in unknown}
     return [(key, meant[0]) for key, meant in close.items() if meant]
 
 
