@@ -33,7 +33,8 @@ def print_usage_error(error: click.ClickException, hint: str = "") -> None:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(f"{error.format_message()}\n\nError: no command is given", err=True)
         return
-    sentence = error.format_message()
+    # click's own guess, by spelling alone, stands back behind ours.
+    sentence = error.message if hint and isinstance(error, click.NoSuchOption) else error.format_message()
     for pattern, words in _PLAIN_WORDS:
         sentence = pattern.sub(words, sentence)
     say_error(printable(sentence, 1000))

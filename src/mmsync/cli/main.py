@@ -214,7 +214,6 @@ def _hint(error: click.ClickException, words: Sequence[str]) -> str:
     given = (word.partition("=")[0] for word in words)
     name = next((name for name in given if name == refused or (is_letter and name.startswith(refused))), refused)
     if hint := _OPTIONS_ELSEWHERE.get(name.lstrip("-")):
-        error.possibilities = None  # ours is the better one
         return hint
     if f"-{name}" in known:  # other programs take long options with one dash
         return f"did you mean -{name}?"
