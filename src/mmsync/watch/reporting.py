@@ -188,7 +188,7 @@ EVENTS = {
     "model_deleted": "a model was deleted",
     "backup_kept": "what was replaced or deleted is in the backup, with the manifest that puts it back",
     "model_failed": "a model could not be applied, or its file cannot be used",
-    "model_recovered": "a model that had failed is as it should be",
+    "model_recovered": "nothing is wrong any more with a model that had failed: it was done, or nothing lists it",
     "drift_found": "the server was changed outside mmsync",
     "orphans_found": "models on the server inside scope that nothing lists, and that are not deleted",
     "orphans_gone": "there are none any more",
