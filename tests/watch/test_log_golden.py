@@ -144,10 +144,10 @@ def test_a_file_that_is_missing_one_that_is_refused_and_a_folder_that_went(root,
         "reconciled: 1 added; 0 unchanged",
     ]
     assert found[8:] == [
-        "model_recovered: nothing is wrong with a any more",
+        "model_recovered: a: nothing is wrong any more",
         "model_added: a added",
         "reconciled: 1 added; 1 unchanged",
-        "model_recovered: nothing is wrong with b any more",
+        "model_recovered: b: nothing is wrong any more",
         "model_added: b added",
         "reconciled: 1 added; 2 unchanged",
         "root_failed: error: ROOT/drop: it is not there; nothing of it is changed or deleted until it returns [unknown]",

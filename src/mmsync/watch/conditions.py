@@ -183,7 +183,7 @@ def of_plan(plan: Plan, *, waiting: Container[str]) -> Iterator[Condition]:
         severity = "warning" if is_incomplete else diagnostic.severity
         hint = "" if is_incomplete else diagnostic.detail
         yield Condition(
-            "model", name, message, diagnostic.code, f"nothing is wrong with {name} any more", severity, hint, then
+            "model", name, message, diagnostic.code, f"{name}: nothing is wrong any more", severity, hint, then
         )
 
 
@@ -233,7 +233,7 @@ def of_outcomes(outcomes: Iterable[Outcome]) -> Iterator[Condition]:
             continue
         name = printable(outcome.change.name)
         message, then = f"{name}: {outcome.message or outcome.code}", _WAITS if outcome.permanent else ""
-        yield Condition("model", name, message, outcome.code, f"nothing is wrong with {name} any more", then=then)
+        yield Condition("model", name, message, outcome.code, f"{name}: nothing is wrong any more", then=then)
 
 
 def of_unsettled(models: Iterable[Desired], waiting: Container[str], overdue: Container[str]) -> Iterator[Condition]:
@@ -242,7 +242,7 @@ def of_unsettled(models: Iterable[Desired], waiting: Container[str], overdue: Co
         if desired.name in waiting and desired.path in overdue:
             name = printable(desired.name)
             message = f"{name}: {printable(desired.file)} keeps changing; it is taken once it rests"
-            yield Condition("model", name, message, "restless", f"nothing is wrong with {name} any more", "warning")
+            yield Condition("model", name, message, "restless", f"{name}: nothing is wrong any more", "warning")
 
 
 def of_drift(change: Change, *, repair: bool) -> Condition:
