@@ -16,6 +16,7 @@ from itertools import zip_longest
 from time import thread_time
 from typing import TYPE_CHECKING, Any, Literal
 
+from mmsync.manifest.indentation import Misfit, colon_out_of_place, out_of_line, without_colon
 from mmsync.manifest.surrogates import half_alone, restored, with_stand_ins
 from mmsync.printable import printable
 from mmsync.types import Diagnostic, Source
@@ -379,12 +380,29 @@ def explained(page: Page, error: YAMLError, text: str) -> Unreadable:
             return Unreadable(source, *odd_space(character))
         shown = f"`{character}`" if character.isprintable() else f"U+{ord(character):04X}"
         return Unreadable(source, "syntax", f"a text cannot start with {shown}", "put it in quotes")
+    if misfit := _misfit(words, _lines(text), mark, begun_at):
+        return Unreadable(page.at(misfit.line, misfit.column), "syntax", misfit.summary, misfit.hint)
+    summary, hint, is_begun = _worded(words)
+    return Unreadable(_source(page, text, begun_at) if is_begun else source, "syntax", summary, hint)
+
+
+def _worded(words: str) -> tuple[str, str, bool]:
+    """Return summary and hint for the parser's words, and whether the place is that where the construct began."""
     for fragment, at_start, summary, hint in _WORDS:
         if fragment in words:
-            begun = getattr(error, "context_mark", None) if at_start else None
-            return Unreadable(_source(page, text, begun or mark), "syntax", summary, hint)
-    plain = re.sub(r"\s*'.*|\W+$", "", words) or "not YAML"
-    return Unreadable(source, "syntax", plain, "check indentation, quotes and brackets")
+            return summary, hint, at_start
+    return re.sub(r"\s*'.*|\W+$", "", words) or "not YAML", "check indentation, quotes and brackets", False
+
+
+def _misfit(words: str, lines: list[str], mark: Mark, begun_at: Mark) -> Misfit | None:
+    """Return the line whose indentation, `:` or `-` is why the parser stopped; None where that cannot be told."""
+    if mark.line < len(lines) and "mapping values are not allowed" in words:
+        return colon_out_of_place(lines, mark.line, mark.column)
+    if "could not find expected ':'" in words:
+        return without_colon(lines, begun_at.line)
+    if any(fragment in words for fragment in ("expected key", "block end>", "'-' indicator", "<document start")):
+        return out_of_line(lines, mark.line, mark.column)
+    return None
 
 
 # Spaces that look like one and are none to YAML, and where they are no part of a text: before it.
