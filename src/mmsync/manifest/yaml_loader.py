@@ -383,7 +383,19 @@ def explained(page: Page, error: YAMLError, text: str) -> Unreadable:
     if misfit := _misfit(words, _lines(text), mark, begun_at):
         return Unreadable(page.at(misfit.line, misfit.column), "syntax", misfit.summary, misfit.hint)
     summary, hint, is_begun = _worded(words)
+    if "undefined alias" in words:
+        hint = _alias_hint(_lines(text)[mark.line], mark.column) or hint
     return Unreadable(_source(page, text, begun_at) if is_begun else source, "syntax", summary, hint)
+
+
+def _alias_hint(line: str, column: int) -> str:
+    """Return what to do about an alias whose anchor is missing; empty where it seems to be none."""
+    found = re.compile(r"\*([\w-]{1,60})(?=[\s,\]}]|$)").match(line, column)
+    if found is None:
+        return ""
+    if line[:column].rstrip(" [").endswith("<<:"):
+        return f"define `&{found[1]}` above it first"
+    return f'quote text that starts with "*", or define `&{found[1]}` above it first'
 
 
 def _worded(words: str) -> tuple[str, str, bool]:
@@ -423,8 +435,13 @@ def odd_space(character: str) -> tuple[str, str, str]:
     """Return code, summary and hint for a space that is none to YAML."""
     if character == "\t":
         return "tab", "a tab where YAML allows only spaces", "indent with spaces"
+    return "syntax", f"{space_name(character)}, where YAML allows only plain spaces", "replace it with spaces"
+
+
+def space_name(character: str) -> str:
+    """Return what a space that is not U+0020 is called, with its code point."""
     name = "a no-break space" if character == "\xa0" else "a space of another kind"
-    return "syntax", f"{name}, U+{ord(character):04X}, where YAML allows only plain spaces", "replace it with spaces"
+    return f"{name}, U+{ord(character):04X}"
 
 
 def _source(page: Page, text: str, mark: Mark) -> Source:
@@ -448,3 +465,9 @@ def end_of(page: Page, before: str) -> Source:
 def _lines(text: str) -> list[str]:
     """Return the lines as YAML 1.1 breaks them, without their ends; at least one."""
     return _BREAK.split(text)[::2]
+
+
+def nth_line(text: str, number: int) -> str:
+    """Return the line of a text, from 0, that the parser calls so."""
+    lines = _lines(text)
+    return lines[number] if number < len(lines) else ""
