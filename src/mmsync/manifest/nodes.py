@@ -332,5 +332,6 @@ def extension_warning(engine: str, file: str) -> tuple[str, str, str] | None:
     expected = EXTENSIONS.get(engine)
     if not expected or file.lower().endswith(expected):
         return None
-    summary = f"an {engine} model" if engine[0] in "AEIOU" and engine != "UNICODE" else f"a {engine} model"
+    # As they are said: an H2O, an ONNX, a UNICODE model.
+    summary = f"an {engine} model" if engine[0] in "AEIO" or engine == "H2O" else f"a {engine} model"
     return "extension", f"{summary} usually ends in {' or '.join(expected)}", "check engine and file"
