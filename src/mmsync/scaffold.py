@@ -15,7 +15,7 @@ from mmsync.connection import LOCAL, Connection
 from mmsync.engines import EXTENSIONS
 from mmsync.errors import FileError, SettingsError
 from mmsync.files.atomic import write_new
-from mmsync.files.inspection import guess_engine, mistaken_kind, refusal
+from mmsync.files.inspection import guess_engine, listing_error, mistaken_kind
 from mmsync.manifest import SCHEMA_NAME, ServerSettings, schema
 from mmsync.manifest.discovery import BACKUP_MARK
 from mmsync.manifest.nodes import extension_warning
@@ -101,7 +101,7 @@ def search(root: Path) -> Found:
 
 def _why_unknown(path: str) -> str:
     """Return why a file's engine cannot be told, with what helps where something is known to."""
-    if unfit := refusal(path):
+    if unfit := listing_error(path):
         help_for = converter_for(path, mistaken_kind(path)) or unfit.hint
         return "; ".join(filter(None, [unfit.reason, help_for]))
     return "which engine it is for cannot be told"

@@ -18,7 +18,7 @@ from mmsync.cli.settings import in_ci
 from mmsync.engines import EXTENSIONS, normalised
 from mmsync.errors import FileError, MmsyncError, SettingsError
 from mmsync.files.atomic import write_new
-from mmsync.files.inspection import guess_engine, hint_of, mistaken_kind, refusal
+from mmsync.files.inspection import guess_engine, hint_of, listing_error, mistaken_kind
 from mmsync.formats import FormatError
 from mmsync.manifest.nodes import unknown_engine
 from mmsync.manifest.writer import Entry
@@ -112,7 +112,7 @@ def _entry(file: str, folder: str, name: str | None, engine: str | None, descrip
         engine = guess_engine(file)
         if engine is None:
             raise _engine_unknown(file)
-    elif unfit := refusal(file, normalised(engine)):
+    elif unfit := listing_error(file, normalised(engine)):
         raise _unfit(file, unfit)
     stem = PurePath(file).stem.strip().strip(".") or "model"
     return Entry(stem if name is None else name, relative(file, folder), normalised(engine), description)
@@ -125,7 +125,7 @@ def _unfit(file: str, unfit: FormatError) -> SettingsError:
 
 
 def _engine_unknown(file: str) -> SettingsError:
-    if unfit := refusal(file):
+    if unfit := listing_error(file):
         return _unfit(file, unfit)
     kind = mistaken_kind(file)
     what = f"it is {kind}" if kind else "which engine it is for cannot be told"

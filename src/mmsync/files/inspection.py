@@ -148,7 +148,7 @@ def guess_engine(path: str) -> str | None:
     return next((engine for engine in candidates if not format_error(path, engine)), None)
 
 
-def refusal(path: str, engine: str | None = None) -> FormatError | None:
+def listing_error(path: str, engine: str | None = None) -> FormatError | None:
     """Return what is wrong with a file that one means to list, or None where nothing is known to be.
 
     A file for an ``engine`` is judged as ``apply`` would. Without one it is judged by the engine that its extension

@@ -28,7 +28,7 @@ _BLOCK_SCALAR = r"[|>][-+0-9]*(?:\s+#.*)?$"
 _CLOSING = {"[": "]", "{": "}", '"': '"', "'": "'"}
 
 
-class Misfit(NamedTuple):
+class Misaligned(NamedTuple):
     """A line that does not fit what is above or below it; line and column from 0."""
 
     line: int
@@ -69,10 +69,10 @@ class _Block:
 
     def lined_up(self, *, first: bool = False) -> str:
         name, line = next(iter(self.lines.items() if first else reversed(self.lines.items())))
-        return f"line it up with {_shown(name)} (line {line + 1})"
+        return f"line it up with {_key_text(name)} (line {line + 1})"
 
 
-def colon_out_of_place(lines: Sequence[str], number: int, column: int) -> Misfit | None:
+def colon_out_of_place(lines: Sequence[str], number: int, column: int) -> Misaligned | None:
     """Explain a ``:`` where none can be; None where it stands within the value of its own line."""
     line = _parsed(number, lines[number])
     if line is None or line.key is None or not lines[number][column:].startswith(":"):
@@ -89,7 +89,7 @@ def colon_out_of_place(lines: Sequence[str], number: int, column: int) -> Misfit
     return _further(blocks, line)
 
 
-def without_colon(lines: Sequence[str], number: int) -> Misfit | None:
+def without_colon(lines: Sequence[str], number: int) -> Misaligned | None:
     """Explain a line that should be ``key: value`` and has no ``: ``; None where it has one."""
     line = _parsed(number, lines[number]) if number < len(lines) else None
     if line is None or line.key is not None or line.value[:1] in ("", *_CLOSING):
@@ -101,10 +101,10 @@ def without_colon(lines: Sequence[str], number: int) -> Misfit | None:
         hint = f"put a space behind the colon: {_pair(found[1], found[3])}"
     elif found and (found[1] in TOP_KEYS or found[3]):
         hint = f"write {_pair(found[1], found[3])}"
-    return Misfit(number, line.column, "a line without its `: `", hint)
+    return Misaligned(number, line.column, "a line without its `: `", hint)
 
 
-def out_of_line(lines: Sequence[str], number: int, column: int) -> Misfit | None:
+def out_of_line(lines: Sequence[str], number: int, column: int) -> Misaligned | None:
     """Explain a line that is neither a key nor an item of what is above it; None where its indentation is not why."""
     line = _parsed(number, lines[number]) if number < len(lines) else None
     if line is None or line.start != column or (line.key is None and not line.dashes):
@@ -117,33 +117,33 @@ def out_of_line(lines: Sequence[str], number: int, column: int) -> Misfit | None
     return _key_too_far_left(blocks, line) if above and above.column > line.column else _further(blocks, line)
 
 
-def _key_too_far_left(blocks: list[_Block], line: _Line) -> Misfit | None:
+def _key_too_far_left(blocks: list[_Block], line: _Line) -> Misaligned | None:
     inner = [block for block in blocks if not block.is_item and block.column > line.column]
     if not inner or line.key is None:
         return None
     outer = [block for block in blocks if not block.is_item and block.column < line.column]
     if not outer and line.column == 0:  # the very first key is further in than the others
         name, first = next(iter(inner[0].lines.items()))
-        hint = f"line it up with {_shown(line.key)} (line {line.number + 1})"
-        return Misfit(first, inner[0].column, f"{_shown(name)} is indented, and the keys below it are not", hint)
+        hint = f"line it up with {_key_text(line.key)} (line {line.number + 1})"
+        return Misaligned(first, inner[0].column, f"{_key_text(name)} is indented, and the keys below it are not", hint)
     if outer and line.key in TOP_KEYS and not outer[0].column:
-        return Misfit(line.number, line.column, f"{_shown(line.key)} is indented", outer[0].lined_up())
+        return Misaligned(line.number, line.column, f"{_key_text(line.key)} is indented", outer[0].lined_up())
     item = next((block for block in blocks if block.is_item and block.column >= line.column), None)
     mapping = inner[0] if item is None else next((block for block in inner if block.column > item.column), inner[0])
     above = outer[-1].column if outer else 0
     # The only item, of which no more than one line was read: that line is out of place, and not all those below it.
     if item and item.is_only and len(mapping.lines) == 1 and line.column - 2 > above:
         summary = "the item is indented further than its keys below it"
-        hint = f"put its `-` two columns left of {_shown(line.key)} (line {line.number + 1})"
-        return Misfit(item.first, item.column, summary, hint)
-    summary = f"{_shown(line.key)} is indented less than the keys above it"
+        hint = f"put its `-` two columns left of {_key_text(line.key)} (line {line.number + 1})"
+        return Misaligned(item.first, item.column, summary, hint)
+    summary = f"{_key_text(line.key)} is indented less than the keys above it"
     hint = mapping.lined_up(first=True)
     if item and line.key in mapping.lines:
-        summary, hint = f"{_shown(line.key)} is there already, and begins no item", "begin the item with `- `"
-    return Misfit(line.number, line.column, summary, hint)
+        summary, hint = f"{_key_text(line.key)} is there already, and begins no item", "begin the item with `- `"
+    return Misaligned(line.number, line.column, summary, hint)
 
 
-def _further(blocks: list[_Block], line: _Line) -> Misfit | None:
+def _further(blocks: list[_Block], line: _Line) -> Misaligned | None:
     """Explain a line that is indented further than the key above it, which has a value."""
     if line.dashes:
         return _item(blocks, line)
@@ -153,27 +153,27 @@ def _further(blocks: list[_Block], line: _Line) -> Misfit | None:
     hint = block.lined_up()
     if block.lines[block.key] < line.number - 1:
         hint += ', or put text that holds ": " in quotes'
-    what = _shown(line.key or "")
-    return Misfit(line.number, line.column, f"{what} is indented further than the key above it", hint)
+    what = _key_text(line.key or "")
+    return Misaligned(line.number, line.column, f"{what} is indented further than the key above it", hint)
 
 
-def _item(blocks: list[_Block], line: _Line) -> Misfit | None:
+def _item(blocks: list[_Block], line: _Line) -> Misaligned | None:
     items = [block for block in blocks if block.is_item]
     if items:
         hint = f"line its `-` up with that of line {items[-1].first + 1}"
-        return Misfit(line.number, line.start, "the item is not in line with those above it", hint)
+        return Misaligned(line.number, line.start, "the item is not in line with those above it", hint)
     key = next((block for block in reversed(blocks) if block.value), None)
     if key is None:
         return None
-    summary = f"a list under {_shown(key.key)}, which has a value already"
-    return Misfit(
-        line.number, line.start, summary, f"remove the value of {_shown(key.key)} (line {key.lines[key.key] + 1})"
+    summary = f"a list under {_key_text(key.key)}, which has a value already"
+    return Misaligned(
+        line.number, line.start, summary, f"remove the value of {_key_text(key.key)} (line {key.lines[key.key] + 1})"
     )
 
 
-def _without_space(line: _Line) -> Misfit:
-    hint = f"write {_shown('- ' + (line.key or '').lstrip('-'))}"
-    return Misfit(line.number, line.column, "a `-` without the space behind it", hint)
+def _without_space(line: _Line) -> Misaligned:
+    hint = f"write {_key_text('- ' + (line.key or '').lstrip('-'))}"
+    return Misaligned(line.number, line.column, "a `-` without the space behind it", hint)
 
 
 def _continues(blocks: list[_Block], line: _Line) -> bool:
@@ -258,6 +258,6 @@ def _pair(key: str, value: str) -> str:
     return f"`{key}: {printable(value, 40)}`" if key in _HARMLESS and value else f"`{key}:{' …' if value else ''}`"
 
 
-def _shown(key: str) -> str:
+def _key_text(key: str) -> str:
     """Return a key as it is shown: a text that only stands where a key does may be a secret."""
     return f"`{key}`" if re.fullmatch("(?:- )?[A-Za-z_][A-Za-z _-]{0,24}", key) else "this"

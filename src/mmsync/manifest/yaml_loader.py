@@ -16,7 +16,7 @@ from itertools import zip_longest
 from time import thread_time
 from typing import TYPE_CHECKING, Any, Literal
 
-from mmsync.manifest.indentation import Misfit, colon_out_of_place, out_of_line, without_colon
+from mmsync.manifest.indentation import Misaligned, colon_out_of_place, out_of_line, without_colon
 from mmsync.manifest.surrogates import half_alone, restored, with_stand_ins
 from mmsync.printable import printable
 from mmsync.types import Diagnostic, Source
@@ -380,8 +380,8 @@ def explained(page: Page, error: YAMLError, text: str) -> Unreadable:
             return Unreadable(source, *odd_space(character))
         shown = f"`{character}`" if character.isprintable() else f"U+{ord(character):04X}"
         return Unreadable(source, "syntax", f"a text cannot start with {shown}", "put it in quotes")
-    if misfit := _misfit(words, _lines(text), mark, begun_at):
-        return Unreadable(page.at(misfit.line, misfit.column), "syntax", misfit.summary, misfit.hint)
+    if misaligned := _misaligned(words, _lines(text), mark, begun_at):
+        return Unreadable(page.at(misaligned.line, misaligned.column), "syntax", misaligned.summary, misaligned.hint)
     summary, hint, is_begun = _worded(words)
     if "undefined alias" in words:
         hint = _alias_hint(_lines(text)[mark.line], mark.column) or hint
@@ -406,7 +406,7 @@ def _worded(words: str) -> tuple[str, str, bool]:
     return re.sub(r"\s*'.*|\W+$", "", words) or "not YAML", "check indentation, quotes and brackets", False
 
 
-def _misfit(words: str, lines: list[str], mark: Mark, begun_at: Mark) -> Misfit | None:
+def _misaligned(words: str, lines: list[str], mark: Mark, begun_at: Mark) -> Misaligned | None:
     """Return the line whose indentation, `:` or `-` is why the parser stopped; None where that cannot be told."""
     if mark.line < len(lines) and "mapping values are not allowed" in words:
         return colon_out_of_place(lines, mark.line, mark.column)
