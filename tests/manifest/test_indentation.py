@@ -7,7 +7,8 @@ import yaml
 
 from mmsync.manifest import schema
 from mmsync.manifest.indentation import TOP_KEYS
-from mmsync.manifest.yaml_loader import Budget, Page, explained, loader_class
+from mmsync.manifest.syntax_errors import explained
+from mmsync.manifest.yaml_loader import Budget, Page, loader_class
 
 TOP = "version: 1\nmodels:\n"
 

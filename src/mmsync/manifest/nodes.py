@@ -7,19 +7,8 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TypeVar
 
 from mmsync.engines import EXTENSIONS, normalised
-from mmsync.manifest.yaml_loader import (
-    MAP,
-    MERGE,
-    NULL,
-    ODD_SPACES,
-    SEQ,
-    STR,
-    Page,
-    nearest,
-    nth_line,
-    odd_space,
-    space_name,
-)
+from mmsync.manifest.syntax_errors import ODD_SPACES, odd_space, space_name
+from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, SEQ, STR, Page, lines_of, nearest
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
@@ -130,7 +119,7 @@ def _defines_anchor(page: Page, key: Node) -> bool:
     if "&" not in page.text or not _WORD.fullmatch(key.value):
         return False
     # A node does not keep its anchor.
-    line = nth_line(page.text, key.start_mark.line)
+    line = lines_of(page.text)[key.start_mark.line]
     return line.startswith(key.value, key.start_mark.column) and bool(
         re.compile(r" *: +&[^\s,\[\]{}]").match(line, key.start_mark.column + len(key.value))
     )

@@ -23,6 +23,7 @@ from mmsync.manifest.nodes import (
     text,
 )
 from mmsync.manifest.plain_entries import Row, are_neighbours, set_aside
+from mmsync.manifest.syntax_errors import explained
 from mmsync.manifest.types import ServerSettings
 from mmsync.manifest.yaml_loader import (
     MAP,
@@ -34,7 +35,6 @@ from mmsync.manifest.yaml_loader import (
     compose,
     end_of,
     expands_too_far,
-    explained,
 )
 from mmsync.printable import printable
 from mmsync.types import MOST_GLOBS, is_glob
