@@ -120,7 +120,9 @@ def _entry(file: str, folder: str, name: str | None, engine: str | None, descrip
 
 def _unfit(file: str, unfit: FormatError) -> SettingsError:
     """Return the error of a file whose content is wrong."""
-    hint = converter_for(file, mistaken_kind(file)) or hint_of(unfit, file)
+    # Nothing waits here, as watch would.
+    usual = "copy or export it again" if unfit.cut_off else hint_of(unfit, file)
+    hint = converter_for(file, mistaken_kind(file)) or usual
     return SettingsError(f"{printable(file, 4096)}: {printable(unfit.reason, 600)}; nothing was written", hint)
 
 
