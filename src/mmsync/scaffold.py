@@ -15,9 +15,10 @@ from mmsync.connection import LOCAL, Connection
 from mmsync.engines import EXTENSIONS
 from mmsync.errors import FileError, SettingsError
 from mmsync.files.atomic import write_new
-from mmsync.files.inspection import guess_engine, mistaken_kind
+from mmsync.files.inspection import guess_engine, listing_error, mistaken_kind
 from mmsync.manifest import SCHEMA_NAME, ServerSettings, schema
 from mmsync.manifest.discovery import BACKUP_MARK
+from mmsync.manifest.nodes import extension_warning
 from mmsync.manifest.writer import Entry, manifest_text, scalar, unlistable
 from mmsync.observe import observe
 from mmsync.plan import Selection
@@ -86,12 +87,8 @@ def search(root: Path) -> Found:
         except FileError as error:
             left_out.append((file, error.reason))
             continue
-        if engine is None and path.suffix.lower() in _COMMON:
-            common.append((file, "which engine it is for cannot be told"))
-        elif engine is None:
-            kind = mistaken_kind(str(path))
-            what = ": ".join(filter(None, ["its content is not what its name promises", kind]))
-            left_out.append((file, "; ".join(filter(None, [what, converter_for(file, kind)]))))
+        if engine is None:
+            (common if path.suffix.lower() in _COMMON else left_out).append((file, _why_unknown(str(path))))
         elif not file.isprintable():
             left_out.append((file, "a manifest cannot hold the characters of its path"))
         elif not os.path.realpath(path).startswith(inside.rstrip("/") + "/"):
@@ -100,6 +97,14 @@ def search(root: Path) -> Found:
             models.append(Model(file, engine))
     # The zip and JSON files last: they are many, and most of them are no models.
     return Found(models, left_out + common)
+
+
+def _why_unknown(path: str) -> str:
+    """Return why a file's engine cannot be told, with what helps where something is known to."""
+    if unfit := listing_error(path):
+        help_for = converter_for(path, mistaken_kind(path)) or unfit.hint
+        return "; ".join(filter(None, [unfit.reason, help_for]))
+    return "which engine it is for cannot be told"
 
 
 def _candidates(root: Path) -> Iterator[str]:
@@ -113,6 +118,15 @@ def _candidates(root: Path) -> Iterator[str]:
             is_candidate = extension in _EXTENSIONS or extension in _CONVERTERS
             if is_candidate and not name.startswith(".") and name != SCHEMA_NAME:
                 yield PurePosixPath(os.path.relpath(folder, root), name).as_posix()
+
+
+def mismatches(models: Iterable[Model | Entry]) -> list[str]:
+    """Return a sentence for each file whose name promises another engine than the one its content is for."""
+    return [
+        f"Look at {printable(model.file, 4096)}: by its content it is for {model.engine}; {warning[1]}"
+        for model in models
+        if model.engine and (warning := extension_warning(model.engine, model.file))
+    ]
 
 
 def named_entries(models: Sequence[Model], listed: Iterable[Desired] = ()) -> list[Entry]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from mmsync.apply.outcome import Event, Progress
 from mmsync.errors import FileError
 from mmsync.files.digest import MAX_POINTER_BYTES, DigestCache, digest_file, pull_command, read_contents
-from mmsync.files.inspection import Inspection, examine
-from mmsync.formats import FormatError, Signature
+from mmsync.files.inspection import Inspection, examine, hint_of
+from mmsync.formats import Signature
 from mmsync.manifest import Manifest
 from mmsync.printable import few, printable
 from mmsync.types import Content, Desired, Diagnostic
@@ -56,8 +55,6 @@ def _inspect(
             return None
         if isinstance(content, Content) and (content.key, desired.engine) in inspection.results:
             found = inspection.results[content.key, desired.engine]
-            if isinstance(found, FormatError):
-                found = FormatError(found.reason, found.hint_for(shlex.quote(desired.path)))
         else:
             found = examine(desired.path, desired.engine)
     except FileError as error:
@@ -65,8 +62,9 @@ def _inspect(
     if isinstance(found, Signature):
         return _unusable_outputs(found)
     # What the inspection objects to, no reader of the format can read: it judges framing, never taste.
-    hint = found.hint or "export it again, or correct engine or file"
-    return Diagnostic("error", "file/misfit", found.reason, hint)
+    hint = hint_of(found, desired.path)
+    # As the plan has it.
+    return Diagnostic("error", "file/incomplete" if found.cut_off else "file/misfit", found.reason, hint)
 
 
 def _unusable_outputs(found: Signature) -> Diagnostic | None:

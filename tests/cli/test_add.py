@@ -100,6 +100,55 @@ def test_what_is_wrong_is_said_and_nothing_written(words, why, shell):
     assert text(shell) == MINE
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "engine", "why"),
+    [
+        ("m.onnx", b"", None, "it is empty; nothing was written copy or export it again"),
+        ("m.onnx", regression_onnx()[:-20], None, "it is no whole ONNX model (cut off or damaged: "),
+        (
+            "m.onnx",
+            b"\x80\x04\x95\x00",
+            None,
+            "it is a Python pickle, not an ONNX model; nothing was written a Python",
+        ),
+        ("m.cbm", regression_onnx(), None, "it is an ONNX model, not a CATBOOST model; nothing was written export it"),
+        ("m.zip", regression_onnx(), None, "it is an ONNX model, not an H2O model; nothing was written"),
+        ("m.json", b'{"a": ', None, "it is no whole JSON text (cut off); nothing was written"),
+        ("m.bin", b"", None, "it is empty; nothing was written"),
+        ("m.bin", b"words", None, "which engine it is for cannot be told; nothing was written say which: --engine"),
+        ("m.bin", b"words", "DT", "it is no JSON: "),
+        ("m.bin", b"words", "onnx", "it is no ONNX model ("),
+        ("m.zip", regression_onnx(), "H2O", "it is an ONNX model, not an H2O model"),
+    ],
+)
+def test_a_file_that_would_not_be_applied_is_refused_by_what_is_wrong_with_it(shell, file, content, engine, why):
+    (shell.folder / file).write_bytes(content)
+    ran = shell("add", file, *(["--engine", engine] if engine else []))
+    assert (ran.code, ran.out) == (1, "")
+    assert f"Error: {file}: {why}" in " ".join(ran.err.split())
+    assert text(shell) == MINE
+
+
+def test_every_bad_file_is_named(shell):
+    (shell.folder / "void.onnx").write_bytes(b"")
+    (shell.folder / "what.json").write_bytes(b"{}")
+    ran = shell("add", "void.onnx", "b.cbm", "gone.onnx", "what.json")
+    assert (ran.code, ran.out) == (1, "")
+    for said in ("void.onnx: it is empty", "gone.onnx: there is no such file", "what.json: which engine"):
+        assert f"Error: {said}" in ran.err
+    assert "Error: 3 files cannot be added; nothing was written" in ran.err
+    assert "b.cbm" not in ran.err
+    assert text(shell) == MINE
+
+
+def test_a_git_lfs_pointer_is_added_as_what_it_stands_for(shell):
+    oid = "ab" * 32
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 12\n"
+    (shell.folder / "tree.zip").write_text(pointer)
+    assert shell("add", "tree.zip", "--engine", "DT").code == 0
+    assert "engine: DT" in text(shell)
+
+
 def test_the_scope_is_kept_to(shell):
     (shell.folder / "models.yaml").write_text(MINE + "scope: [a*]\n")
     ran = shell("add", "b.cbm")

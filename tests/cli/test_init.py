@@ -194,7 +194,7 @@ def test_update_adds_what_is_not_listed_and_nothing_else(shell):
     ran = shell("init", "--update")
     assert (ran.code, ran.out) == (0, "+ a  ONNX  sub/a.onnx\n+ b  CATBOOST  b.cbm\nmodels.yaml: 2 models added.\n")
     assert "1 model file listed already.\n" in ran.err
-    assert "Left out far.onnx: its content is not what its name promises: an HTML page" in ran.err
+    assert "Left out far.onnx: it is an HTML page" in ran.err
     assert (shell.folder / "models.yaml").read_text() == (
         "version: 1\nmodels:\n- file: ./a.onnx\n  name: first  # mine\n  engine: ONNX\n"
         "- file: sub/a.onnx\n  name: a\n  engine: ONNX\n- file: b.cbm\n  name: b\n  engine: CATBOOST\n"
@@ -258,3 +258,51 @@ def test_the_token_of_the_environment_is_not_written(shell, monkeypatch):
     monkeypatch.setenv("MMSYNC_URL", "https://user:s3cret-token@example.com")
     ran = shell("init")
     assert "s3cret" not in (shell.folder / "models.yaml").read_text() + ran.out + ran.err
+
+
+def test_of_each_file_left_out_it_is_said_what_is_wrong_with_it(shell):
+    pointer = b"version https://git-lfs.github.com/spec/v2\noid sha256:zz\nsize 1\n"
+    files = {
+        "void.onnx": (b"", "it is empty"),
+        "half.onnx": (regression_onnx()[:-20], "it is no whole ONNX model (cut off or damaged: "),
+        "half.cbm": (catboost()[:9], "it is no whole CatBoost model (cut off)"),
+        "half.zip": (mojo()[:-40], "it is no whole zip archive (cut off)"),
+        "half.json": (bigml()[:-9], "it is no whole JSON text (cut off)"),
+        "void.json": (b"", "it is empty"),
+        "text.onnx": (b"hello there", "it is no ONNX model ("),
+        "b.cbm": (regression_onnx(), "it is an ONNX model, not a CATBOOST model"),
+        "stub.json": (pointer, "it is a Git LFS pointer, not the file itself; run git lfs pull --include=stub.json"),
+        "plain.json": (b"{}", "which engine it is for cannot be told"),
+    }
+    put(shell, {name: content for name, (content, _) in files.items()})
+    ran = shell("init")
+    assert ran.out == "Wrote models.yaml: 0 models.\n"
+    for name, (_, why) in files.items():
+        assert f"Left out {name}: {why}" in ran.err
+
+
+@pytest.mark.parametrize("words", [["init"], ["init", "--update"], ["add", "m.onnx"]])
+def test_a_file_whose_name_promises_another_engine_is_listed_by_its_content_and_told(shell, words):
+    put(shell, {"m.onnx": mojo()})
+    if "--update" in words:
+        (shell.folder / "models.yaml").write_text("version: 1\nmodels: []\n")
+    ran = shell(*words)
+    assert (ran.code, listed(shell)) == (0, {"m": ("H2O", "m.onnx")})
+    assert "Look at m.onnx: by its content it is for H2O; an H2O model usually ends in .zip\n" in ran.err
+
+
+@pytest.mark.parametrize("name", ["models.yml", "models.json", "Models.yaml", "models.yaml.txt"])
+@pytest.mark.parametrize("words", [["init"], ["init", "--update"]])
+def test_beside_another_manifest_nothing_is_written(shell, name, words):
+    (shell.folder / name).write_text('{"version": 1, "models": []}\n')
+    ran = shell(*words)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"{name} is there already; nothing was written" in ran.err
+    assert f"name it with -f {name}, or rename it to models.yaml" in " ".join(ran.err.split())
+    assert names(shell.folder) == [name]
+
+
+def test_a_model_that_is_called_as_a_manifest_could_be_is_none(shell):
+    put(shell, {"models.json": bigml()})
+    assert shell("init").code == 0
+    assert listed(shell) == {"models": ("BIGML", "models.json")}

@@ -67,6 +67,27 @@ def test_a_file_that_no_reader_of_its_engine_can_read_is_a_fault(shell, file, en
     assert said in " ".join(ran.err.split())
 
 
+@pytest.mark.parametrize(
+    ("content", "code", "hint"),
+    [
+        (b"", "file/incomplete", "copy or export it again; watch waits until it is whole"),
+        (regression_onnx()[:-20], "file/incomplete", "copy or export it again; watch waits until it is whole"),
+        (b"words", "file/misfit", "export it again, or correct engine or file"),
+        (b"/annex/objects/SHA256E-s5--ab.onnx\n", "file/misfit", "run git annex get m.onnx"),
+    ],
+    ids=["empty", "cut off", "text", "stub"],
+)
+def test_validate_and_plan_agree_about_a_file(shell, content, code, hint):
+    (shell.folder / "m.onnx").write_bytes(content)
+    manifest(shell, "name: m, engine: ONNX, file: m.onnx")
+    verdicts = [
+        [(each["code"], each["detail"]) for each in json.loads(shell(*words, "--format", "json").out)["diagnostics"]]
+        for words in (["validate"], ["plan", "--url", "local:server"])
+    ]
+    assert (code, hint) in verdicts[1]
+    assert verdicts[0] == [(code, hint)]
+
+
 def test_files_are_let_be_where_that_is_asked_for(shell):
     manifest(shell, "name: m, engine: ONNX, file: gone.onnx")
     assert shell("validate", "--no-files").out == "1 model in 1 manifest is valid.\n"

@@ -99,7 +99,7 @@ def test_what_was_inspected_while_it_was_hashed_is_not_opened_again(file):
     content = digest_file(path, while_open=partial(inspection.while_open, models))
     assert {engine: getattr(found, "reason", found) for (_, engine), found in inspection.results.items()} == {
         "ONNX": examine(path, "ONNX"),
-        "H2O": "it is no whole zip archive",
+        "H2O": "it is an ONNX model, not an H2O model",
     }
     contents = dict.fromkeys(("fit", "unfit", "known", "passed"), content)
     later = time.time_ns() + 10**10
@@ -175,12 +175,12 @@ PICKLE = pickle.dumps({"a": [1, 2, 3]}, protocol=4)
         (gzip.compress(ONNX, mtime=0), "ONNX", "it is a gzip archive, not an ONNX model"),
         (b"\x89HDF\r\n\x1a\n....", "ONNX", "it is an HDF5 file (Keras), not an ONNX model"),
         (FIT["CATBOOST"], "ONNX", "it is a CatBoost model, not an ONNX model"),
-        (MOJO, "ONNX", "it is a zip archive, not an ONNX model"),
+        (MOJO, "ONNX", "it is an H2O model (MOJO), not an ONNX model"),
         (b"\x08\x07\x10\x01", "ONNX", "it is no ONNX model (it has no IR version or no graph)"),
         (b"random text", "ONNX", "it is no ONNX model (the field at byte 2 reaches beyond the end)"),
         (b"random text", "CATBOOST", "it is no CatBoost model (CatBoost's begin with CBM1)"),
-        (ONNX, "H2O", "it is no whole zip archive"),
-        (MOJO[:-30], "H2O", "it is no whole zip archive"),
+        (ONNX, "H2O", "it is an ONNX model, not an H2O model"),
+        (MOJO[:-30], "H2O", "it is no whole zip archive (cut off)"),
         (zipped(a="x"), "H2O", "it is no H2O model (MOJO): no model.ini in it"),
         (b'{"a": }', "BIGML", "it is no JSON: expecting value at line 1 column 7"),
         (b'"text"', "BIGML", "it is no JSON object or list"),

@@ -32,6 +32,11 @@ def missing(folder, file):
         ("fraud.onnx.zip", "fraud.onnx", "did you mean fraud.onnx.zip? It has another extension"),
         ("sub/fraud.cbm", "sub/fraud.onnx", "did you mean sub/fraud.cbm? It has another extension"),
         ("fraud.onnx", "fraud", "did you mean fraud.onnx? It has another extension"),
+        ("domain_dga.onnx", "domain_dag.onnx", "did you mean domain_dga.onnx?"),
+        ("sub/domain_dga.onnx", "sub/domain_dgs.onnx", "did you mean sub/domain_dga.onnx?"),
+        ("domain_dga.cbm", "domain_dag.onnx", "check the path; it is relative to the manifest"),
+        ("a.onnx", "b.onnx", "check the path; it is relative to the manifest"),
+        ("sub/domain_dga.onnx", "domain_dag.onnx", "check the path; it is relative to the manifest"),
         ("other.onnx", "fraud.onnx", "check the path; it is relative to the manifest"),
         ("outer/a.onnx", "outer/../outer/A.onnx", "check the path; it is relative to the manifest"),
         ("a", "s3://bucket/a.onnx", "s3:// is not supported: a model file is a path; fetch the file first"),
@@ -45,6 +50,12 @@ def missing(folder, file):
 def test_the_file_that_is_there_is_named(folder, there, written, said):
     folder.model(there)
     assert missing(folder, written).startswith(said)
+
+
+def test_of_several_similar_names_the_most_similar_is_named_and_no_folder(folder):
+    for name in ("fraud_score_v1.onnx", "fraud_scores.onnx", "fraud_store.onnx/x"):
+        folder.model(name)
+    assert missing(folder, "fraud_scroe.onnx") == "did you mean fraud_scores.onnx?"
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -124,6 +135,94 @@ def test_a_tab_in_the_indentation_is_named_in_its_place(folder, indent):
     assert said.startswith(f"4:{len(indent)}: a tab where YAML allows only spaces (indent with spaces)")
 
 
-def test_a_no_break_space_in_a_text_is_text(folder):
-    path = folder.manifest("version: 1\nmodels: [{name: a\xa0b, engine: ONNX, file: a.onnx}]\n")
-    assert read_manifest([path], check_files=False).models[0].name == "a\xa0b"
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a\xa0b", "holds a no-break space, U+00A0 (write a plain space: the two look alike, and are two names)"),
+        ("a\u3000b", "holds a space of another kind, U+3000 (write a plain space: the two look alike"),
+        (
+            "\u201ca\u201d",
+            "the quotes, U+201C and U+201D, are part of the name \u201ca\u201d (write plain quotes, or none)",
+        ),
+        ("\u2018a\u2019", "the quotes, U+2018 and U+2019, are part of the name \u2018a\u2019"),
+    ],
+)
+def test_a_name_that_looks_like_another_is_taken_with_a_warning(folder, name, said):
+    path = folder.manifest(f"version: 1\nmodels:\n  - name: {name}\n    engine: ONNX\n    file: a.onnx\n")
+    found = read_manifest([path], check_files=False)
+    assert found.models[0].name == name
+    (warning,) = found.warnings
+    assert (warning.severity, warning.code, warning.source[1:]) == ("warning", "manifest/odd-name", (3, 11))
+    assert said in f"{warning.summary} ({warning.detail})"
+
+
+@pytest.mark.parametrize("name", ["a b", "modèle", "\u201ca\u201d b", "it\u2019s"])
+def test_a_name_that_looks_like_no_other_is_taken_as_it_is(folder, name):
+    path = folder.manifest(f"version: 1\nmodels:\n  - name: {name}\n    engine: ONNX\n    file: a.onnx\n")
+    assert not read_manifest([path], check_files=False).warnings
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "said"),
+    [
+        ("\u201ca\u201d", "odd-name", "the quotes, U+201C and U+201D, are part of the name"),
+        ("a\xa0b", "discover-skipped", "its path holds a no-break space, U+00A0"),
+        ("a\x07b", "discover-skipped", "its path holds a control character"),
+    ],
+)
+def test_of_a_file_that_is_discovered_it_is_told_what_is_odd_about_its_name(folder, file, code, said):
+    folder.model(f"on/{file}.onnx")
+    path = folder.manifest("version: 1\ndiscover:\n  - glob: on/*.onnx\n    engine: ONNX\n")
+    (warning,) = read_manifest([path]).warnings
+    assert (warning.code, said in warning.summary) == (f"manifest/{code}", True), warning.summary
+
+
+def test_a_path_with_a_space_of_another_kind_is_refused_by_that(folder):
+    said = error_of(folder.manifest("version: 1\nmodels: [{name: a, engine: ONNX, file: a\xa0b.onnx}]\n"))
+    assert "the file's path is empty or holds a no-break space, U+00A0" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("name: a\n    engine: ONNX\xa0", "the engine ONNX starts or ends with a no-break space, U+00A0 (remove it)"),
+        ("name: a\n    engine: '\u2003ONNX'", "the engine ONNX starts or ends with a space of another kind, U+2003"),
+        ("name: a\xa0\n    engine: ONNX", "starts or ends with a no-break space, U+00A0 (remove the space)"),
+        ("name: ' a'\n    engine: ONNX", "starts or ends with a space (remove the space)"),
+    ],
+)
+def test_an_odd_space_at_an_end_is_named(folder, line, said):
+    folder.model("a.onnx")
+    assert said in error_of(folder.manifest(f"version: 1\nmodels:\n  - {line}\n    file: a.onnx\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "base: &base {engine: ONNX}",
+            "1:1: the manifest has no key 'base' (name it x-base: keys that begin with x- are yours)",
+        ),
+        ("base:\n  engine: &e ONNX", "1:1: the manifest has no key 'base' (known keys: "),
+        ("models: [{name: a, <<: *base}]", "1:24: an alias without its anchor (define `&base` above it first)"),
+        ("models: [{name: a, <<: [*base]}]", "1:25: an alias without its anchor (define `&base` above it first)"),
+        ("models: [{name: *a}]", '(quote text that starts with "*", or define `&a` above it first)'),
+        ("models: [{name: *.onnx}]", '(quote text that starts with "*"'),
+    ],
+)
+def test_what_an_anchor_lacks_is_told(folder, text, said):
+    assert said in error_of(folder.manifest(f"{text}\nversion: 1\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("production", "server must be a mapping, but this is text (write `server: {profile: production}`)"),
+        ("https://host/x", "server must be a mapping, but this is text (write `server: {url: https://host/path}`)"),
+        ("s3cr3t", "server must be a mapping, but this is text (write `server: {profile: NAME}`)"),
+    ],
+)
+def test_a_server_that_is_a_text_is_shown_as_the_mapping_it_should_be(folder, text, said):
+    error = error_of(folder.manifest(f"version: 1\nserver: {text}\nmodels: []\n"))
+    assert said in error
+    assert "s3cr3t" not in error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 import click
@@ -15,14 +16,15 @@ from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import answer, say_error
 from mmsync.cli.settings import in_ci
 from mmsync.engines import EXTENSIONS, normalised
-from mmsync.errors import MmsyncError, SettingsError
+from mmsync.errors import FileError, MmsyncError, SettingsError
 from mmsync.files.atomic import write_new
-from mmsync.files.inspection import guess_engine, mistaken_kind
+from mmsync.files.inspection import guess_engine, hint_of, listing_error, mistaken_kind
+from mmsync.formats import FormatError
 from mmsync.manifest.nodes import unknown_engine
 from mmsync.manifest.writer import Entry
 from mmsync.printable import printable
 from mmsync.quantities import counted
-from mmsync.scaffold import converter_for, draft
+from mmsync.scaffold import converter_for, draft, mismatches
 
 _EXAMPLES = """\b
 Examples:
@@ -57,7 +59,7 @@ def add(
     folder = os.path.dirname(path)  # noqa: PTH120 - as the reader of manifests has it
     if engine is not None and (error := unknown_engine(normalised(engine))):
         raise SettingsError(f"--engine: {error[1]}; nothing was written", error[2].partition(";")[0])
-    entries = [_entry(file, folder, name, engine, description) for file in files]
+    entries = _entries(files, folder, name, engine, description)
     if folder and not Path(folder).is_dir():
         raise SettingsError(f"{printable(folder, 4096)}: there is no such folder; nothing was written", "make it first")
     page = ManifestFile(path, models_dirs=manifest.models_dirs, confined=in_ci())
@@ -65,6 +67,8 @@ def add(
     refuse(found)
     write(page, found)
     tell(path, found)
+    for sentence in mismatches(found.added) if engine is None else ():
+        click.echo(sentence, err=True)
     return ExitCode.DONE
 
 
@@ -78,6 +82,26 @@ def _one(manifest: ManifestOptions) -> str:
     return path
 
 
+def _entries(
+    files: Sequence[str], folder: str, name: str | None, engine: str | None, description: str | None
+) -> list[Entry]:
+    """Return the entries of all files; raises the error of the one that cannot be listed, or tells those of several."""
+    entries: list[Entry] = []
+    errors: list[MmsyncError] = []
+    for file in files:
+        try:
+            entries.append(_entry(file, folder, name, engine, description))
+        except (SettingsError, FileError) as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    for each in errors:
+        say_error(f"{each} ({each.hint})" if each.hint else str(each))
+    if errors:
+        raise SettingsError(f"{counted(len(errors), 'file')} cannot be added; nothing was written")
+    return entries
+
+
 def _entry(file: str, folder: str, name: str | None, engine: str | None, description: str | None) -> Entry:
     """Return the entry of a file; raises `SettingsError` or `FileError` where it is none that can be listed."""
     if "\0" in file or not Path(file).is_file():
@@ -88,11 +112,23 @@ def _entry(file: str, folder: str, name: str | None, engine: str | None, descrip
         engine = guess_engine(file)
         if engine is None:
             raise _engine_unknown(file)
+    elif unfit := listing_error(file, normalised(engine)):
+        raise _unfit(file, unfit)
     stem = PurePath(file).stem.strip().strip(".") or "model"
     return Entry(stem if name is None else name, relative(file, folder), normalised(engine), description)
 
 
+def _unfit(file: str, unfit: FormatError) -> SettingsError:
+    """Return the error of a file whose content is wrong."""
+    # Nothing waits here, as watch would.
+    usual = "copy or export it again" if unfit.cut_off else hint_of(unfit, file)
+    hint = converter_for(file, mistaken_kind(file)) or usual
+    return SettingsError(f"{printable(file, 4096)}: {printable(unfit.reason, 600)}; nothing was written", hint)
+
+
 def _engine_unknown(file: str) -> SettingsError:
+    if unfit := listing_error(file):
+        return _unfit(file, unfit)
     kind = mistaken_kind(file)
     what = f"it is {kind}" if kind else "which engine it is for cannot be told"
     hint = converter_for(file, kind) or f"say which: --engine {', '.join(EXTENSIONS)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +13,10 @@ from mmsync.cli.errors import ExitCode
 from mmsync.cli.output import answer
 from mmsync.errors import SettingsError
 from mmsync.files.atomic import write_new
+from mmsync.files.near_misses import manifest_hint
 from mmsync.printable import printable
 from mmsync.quantities import counted
-from mmsync.scaffold import Found, draft, named_entries, search, write_schema
+from mmsync.scaffold import Found, draft, mismatches, named_entries, search, write_schema
 
 _EXAMPLES = """\b
 Examples:
@@ -47,6 +49,7 @@ def init(folder: str, *, update: bool, no_schema: bool) -> int:
     if update and target.exists():
         _extend(target, found)
         return ExitCode.DONE
+    _refuse_beside_another(target, found)
     try:
         write_new(target, draft(named_entries(found.models), schema_line=not no_schema))
     except FileExistsError as error:
@@ -55,6 +58,8 @@ def init(folder: str, *, update: bool, no_schema: bool) -> int:
     answer(f"Wrote {shown}: {counted(len(found.models), 'model')}.\n")
     if not no_schema:
         tell_schema(root)
+    for sentence in mismatches(found.models):
+        click.echo(sentence, err=True)
     _tell_left_out(found.left_out)
     file = "" if str(target) == "models.yaml" else f" -f {shlex.quote(shown)}"
     first = "look at names and engines in it" if found.models else "list your models in it"
@@ -66,6 +71,19 @@ def init(folder: str, *, update: bool, no_schema: bool) -> int:
         err=True,
     )
     return ExitCode.DONE
+
+
+def _refuse_beside_another(target: Path, found: Found) -> None:
+    """Raise `SettingsError` where another manifest is in the folder: two would list the same files."""
+    if os.path.lexists(target):
+        return
+    other = manifest_hint(str(target))
+    # A model may be called models.json as well.
+    if not other or not Path(other).is_file() or Path(other).name in {model.file for model in found.models}:
+        return
+    shown = printable(other, 4096)
+    hint = f"name it with -f {shlex.quote(shown)}, or rename it to {target.name}"
+    raise SettingsError(f"{shown} is there already; nothing was written", hint)
 
 
 def tell_schema(folder: Path) -> None:
@@ -86,6 +104,8 @@ def _extend(target: Path, found: Found) -> None:
     additions = page.choose(named_entries(unlisted, page.manifest.models))
     write(page, additions)
     tell(str(target), additions)
+    for sentence in mismatches(additions.added):
+        click.echo(sentence, err=True)
     if listed := len(found.models) - len(unlisted):
         click.echo(f"{counted(listed, 'model file')} listed already.", err=True)
     _tell_left_out(found.left_out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -11,7 +12,7 @@ from typing import Protocol
 
 from mmsync.engines import EXTENSIONS
 from mmsync.errors import FileError, WrongFormat
-from mmsync.files.digest import is_racy, opened, require_same, translated
+from mmsync.files.digest import MAX_POINTER_BYTES, digest_file, is_racy, opened, require_same, translated
 from mmsync.formats import FormatError, Signature, claims_to_be_pointer, inspect, mistaken_for
 from mmsync.formats.types import read_at
 from mmsync.types import Content, Desired, FileKey, Shape, file_key
@@ -79,9 +80,7 @@ def inspected(
             else:
                 same = _inspect_again(desired, content)
         except FormatError as unfit:
-            hint = unfit.hint_for(shlex.quote(desired.path)) or (
-                "wait until it is whole" if unfit.cut_off else "export it again, or correct engine or file"
-            )
+            hint = hint_of(unfit, desired.path)
             found[desired.name] = WrongFormat(desired.path, unfit.reason, hint, is_incomplete=unfit.cut_off)
         except FileError as error:
             found[desired.name] = error
@@ -91,6 +90,15 @@ def inspected(
     if learned:
         cache.learn_fits(learned)
     return found
+
+
+def hint_of(unfit: FormatError, path: str) -> str:
+    """Return what to do about a file that does not fit its engine, whoever found that."""
+    if hint := unfit.hint_for(shlex.quote(path)):
+        return hint
+    if unfit.cut_off:
+        return "copy or export it again; watch waits until it is whole"
+    return "export it again, or correct engine or file"
 
 
 def _inspect_again(desired: Desired, content: Content) -> bool:
@@ -138,6 +146,32 @@ def guess_engine(path: str) -> str | None:
         return by_extension[0] if len(by_extension) == 1 else None
     candidates = _candidates(head, extension, by_extension)
     return next((engine for engine in candidates if not format_error(path, engine)), None)
+
+
+def listing_error(path: str, engine: str | None = None) -> FormatError | None:
+    """Return what is wrong with a file that one means to list, or None where nothing is known to be.
+
+    A file for an ``engine`` is judged as ``apply`` would. Without one it is judged by the engine that its extension
+    stands for; one that stands for several tells something only where none of them reads the file, or it is cut off.
+    Raises `FileError` where the file cannot be opened.
+    """
+    with opened(path) as (descriptor, status), translated(path):
+        is_small = status.st_size <= MAX_POINTER_BYTES
+        is_pointer = is_small and claims_to_be_pointer(read_at(descriptor, MAX_POINTER_BYTES, 0))
+    with contextlib.suppress(FileError):  # one of a form not known of says nothing of what it stands for
+        if is_pointer and digest_file(path).lfs:
+            return None
+    if engine is not None:
+        return format_error(path, engine)
+    extension = os.path.splitext(path)[1].lower()  # noqa: PTH122 - paths stay text
+    engines = [each for each, extensions in EXTENSIONS.items() if extension in extensions]
+    # Those first that the extension is the usual one of; with none, what no engine at all reads is still known.
+    engines = sorted(engines, key=lambda each: EXTENSIONS[each][0] != extension) or [""]
+    found = [format_error(path, each) for each in engines]
+    if all(found):
+        return found[0]
+    # What one of them reads may be whole; what is cut off to one may be no document at all to another.
+    return next((error for error in found if error and (error.cut_off or error.hint)), None)
 
 
 def mistaken_kind(path: str) -> str | None:

@@ -10,6 +10,9 @@ import re
 import unicodedata
 
 _MOST_NAMES = 20_000  # of a folder; looking through more would take longer than looking oneself
+_MOST_COMPARED = 1_000  # names by their likeness, which takes some 10 µs each
+_LONGEST_NAME = 255  # bytes, on common file systems
+_LIKENESS = 0.8  # of one, which is the same name
 _MANIFESTS = (".yaml", ".yml", ".json")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/?/", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{[^}]*\}|[A-Z_][A-Z0-9_]*)|%[A-Z_][A-Z0-9_]*%")
@@ -49,7 +52,7 @@ def file_hint(folder: str, file: str) -> str:
         done.append(found)
     found = _as_written(folder, done, last)
     if found is None:
-        return _other_extension(folder, done, last)
+        return _other_extension(folder, done, last) or _similar(folder, done, last)
     why = why or _difference(last, found)
     return f"did you mean {'/'.join([*done, found])}? {why}" if why else ""
 
@@ -97,6 +100,23 @@ def _other_extension(folder: str, done: list[str], name: str) -> str:
     ]
     shown = ", ".join("/".join([*done, other]) for other in found[:3])
     return f"did you mean {shown}? It has another extension" if found else ""
+
+
+def _similar(folder: str, done: list[str], name: str) -> str:
+    """Return a hint that names the file of the same extension whose name is most like ``name``."""
+    from difflib import get_close_matches  # noqa: PLC0415 - 3 ms, and most manifests name files that are there
+
+    place = os.path.join(folder, *done)
+    stem, extension = os.path.splitext(_folded(name))
+    by_stem: dict[str, str] = {}
+    names = _names_within(folder, place)
+    for other in names if len(names) <= _MOST_COMPARED and len(name) <= _LONGEST_NAME else ():
+        its_stem, its_extension = os.path.splitext(_folded(other))
+        if its_extension == extension and os.path.isfile(os.path.join(place, other)):
+            by_stem.setdefault(its_stem, other)
+    # Stems alone: with their extension, all short names are alike.
+    near = get_close_matches(stem, by_stem, n=1, cutoff=_LIKENESS)
+    return f"did you mean {'/'.join([*done, by_stem[near[0]]])}?" if near else ""
 
 
 def _names_within(folder: str, place: str) -> list[str]:

@@ -6,6 +6,7 @@ its size in bounded memory; nothing in it is executed or unpacked to disk.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -152,15 +153,30 @@ def inspect(descriptor: int, engine: str) -> Signature:
     try:
         found = reader(data) if reader else Signature()
     except FormatError as error:
-        if not kind or (kind.endswith("a zip archive") and EXTENSIONS.get(engine, ())[-1:] == (".zip",)) or error.hint:
+        if error.hint:
             raise
         if kind == "a CatBoost model" and engine == "CATBOOST":
+            raise
+        kind = _kind_of_model(data, engine) or kind
+        if not kind or (kind == "a zip archive" and EXTENSIONS.get(engine, ())[-1:] == (".zip",)):
             raise
     else:
         if not kind.startswith("an HTML"):
             return found
     article = "an" if engine[:1] in "AEIO" or engine.startswith(("H2", "ML")) else "a"
     raise FormatError(f"it is {kind}, not {f'{article} {engine} model' if engine in EXTENSIONS else 'a model'}")
+
+
+def _kind_of_model(data: Window, engine: str) -> str | None:
+    """Name the model that a file without a telling start, or of a start that several share, is after all."""
+    others = (("ONNX", read_onnx, "an ONNX model"), ("H2O", read_mojo, "an H2O model (MOJO)"))
+    for other, reader, kind in others:
+        # None of them begins as the other does: one look tells which it is not.
+        if other != engine and (other == "H2O") == (data[:2] == b"PK"):
+            with contextlib.suppress(FormatError):
+                reader(data)
+                return kind
+    return None
 
 
 def signature(descriptor: int, engine: str) -> Signature | None:

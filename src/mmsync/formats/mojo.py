@@ -49,7 +49,9 @@ def _check_directory(data: Window) -> None:
     tail = data[max(data.size - _END_RECORD_REACH, 0) : data.size]
     at = tail.rfind(b"PK\x05\x06")  # the record that ends every zip
     if at < 0 or len(tail) < at + 22:
-        raise FormatError("it is no whole zip archive", cut_off=data[:4] == b"PK\x03\x04")
+        if data[:4] == b"PK\x03\x04":
+            raise FormatError("it is no whole zip archive (cut off)", cut_off=True)
+        raise FormatError("it is no whole zip archive")
     entries, directory_size = struct.unpack_from("<HL", tail, at + 10)
     if tail[at - 20 : at - 16] == b"PK\x06\x07":  # a zip64's locator: the numbers that count are in its own record
         (place,) = struct.unpack_from("<Q", tail, at - 12)

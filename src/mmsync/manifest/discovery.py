@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, Self
 from mmsync.files.allowed_paths import AllowedPaths
 from mmsync.manifest.discover_rules import PLACEHOLDER
 from mmsync.manifest.entries import in_folder, outside
-from mmsync.manifest.nodes import name_error
+from mmsync.manifest.nodes import name_error, name_warning, unprintable_part
 from mmsync.manifest.types import SCHEMA_NAME, DiscoverRule
 from mmsync.printable import printable
 from mmsync.types import Desired, Diagnostic, Patterns, is_glob
@@ -243,11 +243,14 @@ class _Search:
         if not file.isprintable():
             # Python carries bytes that are not UTF-8 as lone surrogates.
             is_utf8 = not re.search("[\ud800-\udfff]", file)
-            error = ("its path holds a control character" if is_utf8 else "its path is not UTF-8", "")
+            error = (f"its path holds {unprintable_part(file)}" if is_utf8 else "its path is not UTF-8", "")
         if error:
             summary = f"{file}: not taken as a model: {error[0]}"
             self._diagnostic(rule, "discover-skipped", summary, "rename the file", warning=True)
             return None
+        if odd := name_warning(name):
+            code, summary, _ = odd
+            self._diagnostic(rule, code, f"{file}: {summary}", "rename the file", model=name, warning=True)
         known.append(path)
         may_change = rule.allow_signature_change
         own = rule.source, rule.inspect, rule.protect

@@ -18,10 +18,12 @@ from mmsync.manifest.nodes import (
     given,
     items,
     name_error,
+    name_warning,
     pairs,
     required,
     text,
     unknown_engine,
+    unprintable_part,
 )
 from mmsync.manifest.plain_entries import Row
 from mmsync.manifest.yaml_loader import MAP, STR, Page
@@ -76,10 +78,12 @@ def read_closely(page: Page, entry: Node, rules: Rules, source: Source) -> Desir
     name = required(page, entry, found, "name", "the model", "every model has a name of its own")
     if name is not None and (error := name_error(name)):
         page.add_error(found["name"], "bad-name", *error, model=name)
+    elif name is not None and (odd := name_warning(name)):
+        page.add_warning(found["name"], *odd, model=name)
     label = printable(name, 60) if name else "the model"
     file = required(page, entry, found, "file", label, "name its model file, relative to the manifest")
     if file is not None and (not file.strip() or not file.isprintable()):
-        summary = "the file's path is empty or holds a control character"
+        summary = f"the file's path is empty or holds {unprintable_part(file)}"
         page.add_error(found["file"], "bad-file", summary, "name the model file, relative to the manifest")
         file = None
     engine = engine_of(page, entry, found, label, usual.engine)
@@ -192,7 +196,7 @@ def _plain_reader(rules: Rules) -> _PlainReader:
         file = fields.get("file", "")
         sha256 = fields.get("sha256")
         if (
-            (name.isidentifier() or name_error(name) is None)
+            (name.isidentifier() or (name_error(name) is None and name_warning(name) is None))
             and len(name) <= MAX_NAME
             and engine is not None
             and (expected := EXTENSIONS.get(engine)) is not None

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TypeVar
 
 from mmsync.engines import EXTENSIONS, normalised
-from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, ODD_SPACES, SEQ, STR, Page, nearest, odd_space
+from mmsync.manifest.syntax_errors import ODD_SPACES, odd_space, space_name
+from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, SEQ, STR, Page, lines_of, nearest
 from mmsync.printable import printable
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ SECRET_KEY = re.compile(
     re.IGNORECASE,
 )
 _ODD_START = re.compile(rf"-?([{ODD_SPACES}])")
+_MOST_LOOKS = 50  # at the lines of unknown keys
 _WORD = re.compile(r"[a-z][a-z _-]{0,24}", re.IGNORECASE)
 
 # What keys begin with that mean nothing here, as in Docker Compose: a place for YAML anchors and for notes.
@@ -87,7 +89,7 @@ def pairs(
             if SECRET_KEY.search(key.value):
                 page.add_error(key, "secret", "a secret does not belong in a manifest", KEEP_OUT)
         elif key.value not in known:
-            _unknown(page, key, known, what, secretive=secretive)
+            _unknown(page, key, known, what, secretive=secretive, extensible=extensible)
         elif key.value in found:
             hint = f"keep one; the first is on line {page.place(first[key.value]).line}"
             page.add_error(key, "duplicate-key", f"the key {key.value} is there twice", hint)
@@ -97,7 +99,7 @@ def pairs(
     return merged | found
 
 
-def _unknown(page: Page, key: Node, known: Collection[str], what: str, *, secretive: bool) -> None:
+def _unknown(page: Page, key: Node, known: Collection[str], what: str, *, secretive: bool, extensible: bool) -> None:
     if secretive and SECRET_KEY.search(key.value):
         page.add_error(key, "secret", "a secret does not belong in a manifest", KEEP_OUT)
         return
@@ -106,8 +108,21 @@ def _unknown(page: Page, key: Node, known: Collection[str], what: str, *, secret
         return
     meant = nearest(key.value, known)
     hint = f"did you mean {meant}?" if meant else f"known keys: {', '.join(known)}"
+    if extensible and page.errors < _MOST_LOOKS and _defines_anchor(page, key):
+        hint = f"name it {OWN_KEYS}{printable(key.value, 60)}: keys that begin with {OWN_KEYS} are yours"
     shown = "of that name" if secretive and not _WORD.fullmatch(key.value) else repr(printable(key.value, 60))
     page.add_error(key, "unknown-key", f"{what} has no key {shown}", hint, is_private=secretive)
+
+
+def _defines_anchor(page: Page, key: Node) -> bool:
+    """Tell whether an anchor is defined by the value of a key, which is what unknown keys are mostly for."""
+    if "&" not in page.text or not _WORD.fullmatch(key.value):
+        return False
+    # A node does not keep its anchor.
+    line = lines_of(page.text)[key.start_mark.line]
+    return line.startswith(key.value, key.start_mark.column) and bool(
+        re.compile(r" *: +&[^\s,\[\]{}]").match(line, key.start_mark.column + len(key.value))
+    )
 
 
 def text(page: Page, node: Node, what: str, *, secret: bool = False, if_empty: str = "give it a text") -> str | None:
@@ -203,6 +218,9 @@ def required(page: Page, node: Node, found: dict[str, Node], key: str, what: str
 # those looks like another name. The joiners U+200C and U+200D are letters' business in Persian and Indic scripts.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
+# Unicode's category Zs, without the space that everybody types.
+_SPACE_OF_ANOTHER_KIND = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+
 MAX_NAME = 1_000  # characters of the longest name that is taken; it has to fit into an address
 
 
@@ -215,11 +233,42 @@ def name_error(name: str) -> tuple[str, str] | None:
     if found := _HIDDEN.search(name):
         return f"the name holds a control or invisible character, U+{ord(found[0]):04X}", "remove it"
     if name != name.strip():
-        return f"the name {printable(name, 60)!r} starts or ends with a space", "remove the space"
+        return f"the name {printable(name, 60)!r} starts or ends with {_edge(name)}", "remove the space"
     if name in (".", ".."):
         # RFC 3986, 5.2.4: clients and proxies take such a path segment out, percent-encoded or not.
         return f"the name {name!r} cannot be part of a URL", "choose another"
     return None
+
+
+_CURLY_QUOTES = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f"
+
+
+def name_warning(name: str) -> tuple[str, str, str] | None:
+    """Return code, summary and hint where a name looks like another that is written plainly, or None."""
+    if name.isascii():
+        return None
+    if name[0] in _CURLY_QUOTES and name[-1] in _CURLY_QUOTES:
+        points = f"U+{ord(name[0]):04X} and U+{ord(name[-1]):04X}"
+        hint = "write plain quotes, or none"
+        return "odd-name", f"the quotes, {points}, are part of the name {printable(name, 60)}", hint
+    if found := _SPACE_OF_ANOTHER_KIND.search(name):
+        hint = "write a plain space: the two look alike, and are two names"
+        return "odd-name", f"the name {printable(name, 60)} holds {space_name(found[0])}", hint
+    return None
+
+
+def unprintable_part(file: str) -> str:
+    """Return what of a path that cannot be printed as it is no manifest can hold, in words."""
+    odd = _SPACE_OF_ANOTHER_KIND.search(file)
+    if odd and _SPACE_OF_ANOTHER_KIND.sub(" ", file).isprintable():
+        return space_name(odd[0])
+    return "a control character"
+
+
+def _edge(text: str) -> str:
+    """Return the space that a text starts or ends with, in words."""
+    odd = _SPACE_OF_ANOTHER_KIND.search(text[: len(text) - len(text.lstrip())] + text[len(text.rstrip()) :])
+    return space_name(odd[0]) if odd else "a space"
 
 
 # A set as fnmatch reads it: a `]` right behind `[` or `[!` is one of the set.
@@ -245,6 +294,8 @@ def pattern_error(glob: str) -> tuple[str, str] | None:
 
 def engine_error(engine: str) -> tuple[str, str] | None:
     """Return what is wrong with the text of an engine's code and the hint, or None."""
+    if engine.strip() != engine and engine.strip() and (edge := _edge(engine)) != "a space":
+        return f"the engine {printable(engine.strip(), 60)} starts or ends with {edge}", "remove it"
     if not engine.strip() or _HIDDEN.search(engine) or engine != engine.strip():
         return "the engine is empty or holds stray spaces or control characters", "name an engine, for example ONNX"
     return None
@@ -270,5 +321,6 @@ def extension_warning(engine: str, file: str) -> tuple[str, str, str] | None:
     expected = EXTENSIONS.get(engine)
     if not expected or file.lower().endswith(expected):
         return None
-    summary = f"an {engine} model" if engine[0] in "AEIOU" and engine != "UNICODE" else f"a {engine} model"
+    # As they are said: an H2O, an ONNX, a UNICODE model.
+    summary = f"an {engine} model" if engine[0] in "AEIO" or engine == "H2O" else f"a {engine} model"
     return "extension", f"{summary} usually ends in {' or '.join(expected)}", "check engine and file"

@@ -13,6 +13,7 @@ from typing import Any
 from mmsync.errors import ManifestError
 from mmsync.files.allowed_paths import AllowedPaths
 from mmsync.manifest.entries import Rules, read_entries
+from mmsync.manifest.indentation import TOP_KEYS
 from mmsync.manifest.nodes import pairs
 from mmsync.manifest.sections import (
     SERVER_KEYS,
@@ -26,8 +27,6 @@ from mmsync.manifest.sections import (
 from mmsync.manifest.types import DiscoverRule, Manifest, ServerSettings
 from mmsync.manifest.yaml_loader import MAP, Budget, Page, Unreadable, paused_gc
 from mmsync.types import Desired, Diagnostic, Patterns, Source
-
-_KEYS = ("version", "server", "scope", "defaults", "models", "discover")
 
 
 def read_manifest(
@@ -121,7 +120,7 @@ class _Reading:
 
     def _read_one(self, page: Page) -> None:
         root, rows = read_document(page)
-        found = pairs(page, root, _KEYS, "the manifest", secretive=True)
+        found = pairs(page, root, TOP_KEYS, "the manifest", secretive=True)
         if root.tag != MAP:
             return
         read_version(page, root, found.get("version"))

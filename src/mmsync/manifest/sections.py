@@ -23,17 +23,18 @@ from mmsync.manifest.nodes import (
     text,
 )
 from mmsync.manifest.plain_entries import Row, are_neighbours, set_aside
+from mmsync.manifest.syntax_errors import explained
 from mmsync.manifest.types import ServerSettings
 from mmsync.manifest.yaml_loader import (
     MAP,
     NULL,
+    STR,
     NotYaml,
     Page,
     Unreadable,
     compose,
     end_of,
     expands_too_far,
-    explained,
 )
 from mmsync.printable import printable
 from mmsync.types import MOST_GLOBS, is_glob
@@ -187,6 +188,14 @@ def read_server(page: Page, node: Node) -> ServerSettings:
     """Read ``server``; anything that is or may be a secret is refused without being repeated."""
     if node.tag == NULL:
         page.add_error(node, "wrong-type", "server is empty", "give it a profile or a url, or leave it out")
+        return ServerSettings()
+    if node.tag == STR and isinstance(node.value, str):
+        # What is no plain word may be a secret.
+        name = node.value if re.fullmatch("[a-z][a-z_-]{0,24}", node.value, re.IGNORECASE) else "NAME"
+        hint = f"write `server: {{profile: {name}}}`"
+        if "/" in node.value:
+            hint = "write `server: {url: https://host/path}`"
+        page.add_error(node, "wrong-type", "server must be a mapping, but this is text", hint, is_private=True)
         return ServerSettings()
     before = len(page.found)
     found = pairs(page, node, SERVER_KEYS, "server", secretive=True, extensible=False)

@@ -21,7 +21,6 @@ from mmsync.printable import printable
 from mmsync.types import Diagnostic, Source
 
 if TYPE_CHECKING:
-    from yaml import Mark, YAMLError
     from yaml.nodes import Node
 
 _PREFIX = "tag:yaml.org,2002:"
@@ -97,7 +96,7 @@ def _restore_characters(root: Node, data: bytes, check: Callable[[], None]) -> N
         value = restored(node.value, unescaped=node.style == '"')
         if value is None:
             mark = node.start_mark
-            found = half_alone(_lines(data.decode()), mark.line, mark.column)
+            found = half_alone(lines_of(data.decode()), mark.line, mark.column)
             line, column, shown = found or (mark.line, mark.column, "this")
             at = type(node)(node.tag, "", type(mark)("", 0, line, column, None, 0))
             hint = r"write both halves, such as \ud83d\udca5, or the character itself"
@@ -326,107 +325,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_folded[close[0]] if close else None
 
 
-# What YAML 1.1 lets a file hold (section 5.1, "c-printable").
-_NOT_PRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-
-# (words of the parser, at the place where the construct began?, summary, hint); the first that fits is taken.
-# The words are those of libyaml and, where it differs, of the parser in Python.
-_WORDS = (
-    ("mapping values are not allowed", False, "a `:` where none can be", 'put text that holds ": " in quotes'),
-    ("sequence entries are not allowed", False, "a list item where none can be", "start the list on its own line"),
-    ("undefined alias", False, "an alias without its anchor", 'quote text that starts with "*"'),
-    ("alphabetic or numeric character", False, "`*` or `&` without a name", 'quote text that starts with "*" or "&"'),
-    ("duplicate anchor", False, "an anchor that is there already", "give it another name"),
-    ("unexpected end of stream", True, "a quote that is never closed", "close it"),
-    ("unexpected document indicator", True, "a quote that is never closed", "close it"),
-    ("' or ']'", True, "a `[` that is never closed, or an item without a comma", "close it with `]`"),
-    ("' or '}'", True, "a `{` that is never closed, or a pair without a comma", "close it with `}`"),
-    ("escape char", False, "an unknown escape in a quoted text", "use '…' quotes, or double the backslash"),
-    ("escape code", False, "an unknown escape in a quoted text", "use '…' quotes, or double the backslash"),
-    ("node content", False, "a value is missing", "check brackets, commas and quotes"),
-    ("could not find expected ':'", False, "a key without its `:`", "write `key: value`"),
-    ("incompatible YAML document", False, "a %YAML directive for another version", "remove it"),
-    ("tag handle", False, "an unknown tag", 'quote text that starts with "!"'),
-    ("expected key", False, "not a key of the mapping above it", "line the keys up, and check quotes and brackets"),
-    ("<block end>", False, "not a key of the mapping above it", "line the keys up, and check quotes and brackets"),
-    ("'-' indicator", False, "not an item of the list above it", "line the items up, each with `- `"),
-)
-
-
-def explained(page: Page, error: YAMLError, text: str) -> Unreadable:
-    """Return what ``error`` says of ``text``, with its place."""
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        found = re.search(_NOT_PRINTABLE, text)  # compiled only for a text in error: that takes 6 ms
-        if found is None:
-            return Unreadable(None, "syntax", "not YAML", "check the file")
-        summary, hint = f"a control character, U+{ord(found[0]):04X}", "remove it; is the file text at all?"
-        return Unreadable(end_of(page, text[: found.start()]), "control-character", summary, hint)
-    words = str(getattr(error, "problem", None) or "")
-    source = _source(page, text, mark)
-    if "another document" in words:
-        hint = "one file holds one manifest: remove `---`"
-        return Unreadable(source, "several-documents", "a second YAML document", hint)
-    if "nesting depth" in words:  # PyYAML 6.0.4's own limit, met while it looks ahead of ours
-        return Unreadable(source, *TOO_DEEP)
-    begun_at = getattr(error, "context_mark", None) or mark
-    if (odd := _odd_space(_lines(text), {mark.line, mark.line - 1, begun_at.line})) is not None:
-        return Unreadable(page.at(odd[0], odd[1]), *odd_space(odd[2]))
-    if "cannot start any token" in words:
-        lines = _lines(text)
-        character = lines[mark.line][mark.column : mark.column + 1] if mark.line < len(lines) else ""
-        if character == "\t":
-            return Unreadable(source, *odd_space(character))
-        shown = f"`{character}`" if character.isprintable() else f"U+{ord(character):04X}"
-        return Unreadable(source, "syntax", f"a text cannot start with {shown}", "put it in quotes")
-    for fragment, at_start, summary, hint in _WORDS:
-        if fragment in words:
-            begun = getattr(error, "context_mark", None) if at_start else None
-            return Unreadable(_source(page, text, begun or mark), "syntax", summary, hint)
-    plain = re.sub(r"\s*'.*|\W+$", "", words) or "not YAML"
-    return Unreadable(source, "syntax", plain, "check indentation, quotes and brackets")
-
-
-# Spaces that look like one and are none to YAML, and where they are no part of a text: before it.
-ODD_SPACES = "\t\xa0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff"
-_ODD_SPACE = re.compile(rf"(?:[ -]*|[^'\"#]*?\w:)([{ODD_SPACES}])[ {ODD_SPACES}]*[^\s#]")
-
-
-def _odd_space(lines: list[str], numbers: set[int]) -> tuple[int, int, str] | None:
-    """Return the first space in these lines that is none to YAML: its line and column, from 0, and itself."""
-    for number in sorted(numbers):
-        found = _ODD_SPACE.match(lines[number]) if 0 <= number < len(lines) else None
-        if found:
-            return number, found.start(1), found[1]
-    return None
-
-
-def odd_space(character: str) -> tuple[str, str, str]:
-    """Return code, summary and hint for a space that is none to YAML."""
-    if character == "\t":
-        return "tab", "a tab where YAML allows only spaces", "indent with spaces"
-    name = "a no-break space" if character == "\xa0" else "a space of another kind"
-    return "syntax", f"{name}, U+{ord(character):04X}, where YAML allows only plain spaces", "replace it with spaces"
-
-
-def _source(page: Page, text: str, mark: Mark) -> Source:
-    line, column = mark.line, mark.column
-    # The parser may point behind the last line end: say the end of the last line that there is.
-    lines = _lines(text)
-    if line >= len(lines) - 1:
-        while len(lines) > 1 and not lines[-1]:
-            lines.pop()
-        if line >= len(lines):
-            line, column = len(lines) - 1, len(lines[-1])
-    return page.at(line, min(column, len(lines[line])))
-
-
 def end_of(page: Page, before: str) -> Source:
     """Return the place that the text ``before`` reaches to."""
-    lines = _lines(before)
+    lines = lines_of(before)
     return page.at(len(lines) - 1, len(lines[-1]))
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
     """Return the lines as YAML 1.1 breaks them, without their ends; at least one."""
     return _BREAK.split(text)[::2]
