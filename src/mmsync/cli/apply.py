@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mmsync.apply.backup import Backup
 
 _LOCK_HELP = "How long to wait for another mmsync on this machine."
+_NOTHING_WRITTEN = "Nothing was written."
 
 
 class _How(NamedTuple):
@@ -172,8 +173,8 @@ def _carry_out(
         raise PlanRefused("a guard forbids this plan; nothing was written", hint=hint)
     # Only a person at a terminal is asked, wherever the answer goes; scripts and CI jobs are not kept waiting.
     asks = plan.changes and not how.yes and sys.stdin.isatty()
-    if asks and not confirmed("Apply these changes? [y/N]: "):
-        click.echo("Nothing was written.", err=True)
+    if asks and not _agreed():
+        click.echo(_NOTHING_WRITTEN, err=True)
         return ExitCode.FAILURE
     # Bars and events on the same terminal would write into each other.
     silent = how.quiet or (how.output_format == "json" and sys.stdout.isatty())
@@ -213,6 +214,14 @@ def _carry_out(
         if error is not None:
             raise error
     return _exit_code(plan, outcomes, stopping.signal, detailed=how.detailed_exitcode)
+
+
+def _agreed() -> bool:
+    """Ask whether to go on; raises `KeyboardInterrupt` that says what Ctrl-C has left."""
+    try:
+        return confirmed("Apply these changes? [y/N]: ")
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_NOTHING_WRITTEN) from None
 
 
 def _exit_code(plan: Plan, outcomes: Sequence[Outcome], signal: int | None, *, detailed: bool) -> int:
