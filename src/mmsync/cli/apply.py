@@ -68,7 +68,7 @@ class _How(NamedTuple):
 @opt.group(
     "how",
     _How,
-    click.option("-y", "--yes", is_flag=True, help="Do not ask, even on a terminal."),
+    click.option("-y", "--yes", is_flag=True, help="Do not ask, even on a terminal; elsewhere nothing is asked."),
     click.option("--dry-run", is_flag=True, help="Show the plan and write nothing: the same as `mmsync plan`."),
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure."),
     opt.number_option("--lock-timeout", click.FloatRange(min=0), 600.0, "SECONDS", _LOCK_HELP),
