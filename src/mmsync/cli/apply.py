@@ -17,7 +17,14 @@ from mmsync.apply.audit import AuditFile
 from mmsync.apply.outcome import Finished, Started, Verified
 from mmsync.cli import options as opt
 from mmsync.cli.audit import audit_option, open_audit
-from mmsync.cli.backup import backup_option, check_backup, open_backup, undo_command
+from mmsync.cli.backup import (
+    backup_option,
+    check_backup,
+    newest_manifest,
+    open_backup,
+    refuse_backups,
+    undo_command,
+)
 from mmsync.cli.checksums import checksums_option, refuse_other, write_checksums
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
@@ -31,10 +38,11 @@ from mmsync.connection import Connection
 from mmsync.errors import MmsyncError, PlanRefused, SettingsError
 from mmsync.manifest import ServerSettings
 from mmsync.plan import MAX_DOCUMENT, Options, Plan, plan_digest, read_document, saved_options
-from mmsync.printable import few
+from mmsync.plan.selection import quoted
+from mmsync.printable import few, printable
 from mmsync.report.json_events import EventLines, change_line, diagnostic_line, summary_line, version_line
 from mmsync.report.markdown import render
-from mmsync.report.outcome_text import render_outcomes
+from mmsync.report.outcome_text import render_outcomes, undo_note
 from mmsync.report.plan_text import render_plan
 from mmsync.types import Diagnostic, Source
 
@@ -104,6 +112,7 @@ def apply(
         if manifest.is_default:
             manifest = dataclasses.replace(manifest, paths=tuple(document["manifests"]))
     server = server.with_token()
+    refuse_backups(manifest.paths)
     desired = read(manifest)
     settings = desired.server
     # Where neither flags nor the manifest name a server, the plan does; who names it decides whether the token goes.
@@ -151,6 +160,8 @@ def read_saved(name: str) -> dict[str, Any]:
             content = file.read(MAX_DOCUMENT + 1)
     except OSError as error:
         hint = "PLAN is a file made with: mmsync plan --out FILE; manifests are named with -f"
+        if manifest := newest_manifest(name):
+            hint += f": -f {quoted([printable(manifest, 4096)])}"
         raise SettingsError(f"cannot read the plan {name}: {error.strerror or error}", hint) from error
     if len(content) > MAX_DOCUMENT:
         raise SettingsError(f"{name} is larger than any plan ({MAX_DOCUMENT // 2**20} MiB)", "is it the right file?")
@@ -270,8 +281,13 @@ class ApplyReport:
             return
         with self._kept():
             if self._format == "json":
-                told = [diagnostic_line(Diagnostic("info", "apply/undo", f"Undo: {undo}"))] if undo else []
-                self._write([*told, summary_line(self._plan, outcomes, digest=self._digest)])
+                told = Diagnostic("info", "apply/undo", f"Undo: {undo}", undo_note(outcomes))
+                self._write(
+                    [
+                        *([diagnostic_line(told)] if undo else []),
+                        summary_line(self._plan, outcomes, digest=self._digest),
+                    ]
+                )
             elif self._format == "markdown":
                 answer(render(self._plan, outcomes, digest=self._digest, undo=undo))
             elif self._plan.changes:

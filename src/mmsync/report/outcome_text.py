@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mmsync.apply.outcome import Outcome
 from mmsync.plan.model import Action, Plan
-from mmsync.printable import printable
+from mmsync.printable import few, printable
 from mmsync.quantities import human_bytes, human_seconds
 from mmsync.report.diagnostics import NAMES_SHOWN, code_piece, explain_line, explain_lines, joined
 from mmsync.report.layout import (
@@ -87,7 +87,9 @@ def render_outcomes(
         # One after another without an empty line where there is nothing to say of each.
         blocks.append([line for outcome, lines in told if not outcome.message for line in lines])
     blocks.append([line for outcome in ranked if outcome.ok for line in _done_lines(outcome, width, paint)])
-    blocks += [[f"Undo: {undo}"]] if undo else []
+    if undo:
+        note = undo_note(ranked)
+        blocks.append([f"Undo: {undo}", *(flow(words(note), width, first="  ", rest="  ") if note else [])])
     closing: list[str] = []
     # Where the plan had something to explain, it stands above and has said how.
     code = next((outcome.code for outcome in ranked if outcome.status == "failed" and outcome.code), "")
@@ -115,6 +117,17 @@ def applied_sentence(plan: Plan, counts: Tally) -> str:
     parts += [f"{counts.not_attempted:,} not attempted"] if counts.not_attempted else []
     parts += [f"{counts.blocked:,} blocked"] if counts.blocked else []
     return "; ".join([*parts, f"{human_bytes(counts.uploaded)} uploaded."])
+
+
+def undo_note(outcomes: Iterable[Outcome]) -> str:
+    """Return what else is to be done where a deleted model is put back and is to stay; empty where none was deleted."""
+    deleted = sorted(each.change.name for each in outcomes if each.ok and each.change.action == "delete")
+    if not deleted:
+        return ""
+    return (
+        "To keep what it brings back, list it in the manifest again, or the next --prune deletes it once more: "
+        f"{few(deleted)}."
+    )
 
 
 def _blocked_lines(plan: Plan, width: int, paint: Paint) -> list[str]:
