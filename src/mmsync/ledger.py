@@ -250,6 +250,13 @@ class Ledger:
                 self._guards[key] = dict(guards)
                 self._file.write("INSERT OR REPLACE INTO guards VALUES (?, ?, ?, ?)", [(*key, json.dumps(guards))])
 
+    def has_applied(self, server: ServerName) -> bool:
+        """Return whether this ledger remembers an apply to a server: one that ended well, or that protected models."""
+        with self._lock:
+            if self._protections(server) or any(key[:2] == tuple(server) for key in self._guards):
+                return True
+            return bool(self._file.rows("SELECT 1 FROM guards WHERE url = ? AND domain = ? LIMIT 1", tuple(server)))
+
     def protected(self, server: ServerName, manifests: Sequence[str] | None = None) -> AbstractSet[str]:
         """Return the names of a server's models that these manifests, or any, were last seen to protect.
 

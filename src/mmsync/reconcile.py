@@ -137,6 +137,7 @@ def make_plan(
         signatures=signatures.known,
         breaks=signatures.breaks,
         protected=ledger.protected(server),
+        is_remembered=not options.prune or ledger.has_applied(server),
         latest=frozenset(
             name
             for name, content in contents.items()
@@ -260,9 +261,13 @@ def _late(
 
 
 def _known(manifest: Manifest, observed: Mapping[str, Observed], connection: Connection) -> dict[str, tuple[str, int]]:
-    """Return the content of models that the manifest owns and does not list, as far as the ledger knows it."""
+    """Return the content of models that the manifest does not list, as far as the ledger knows it.
+
+    It tells what a delete takes away, and of which model an add has the content: without either it is not asked for.
+    """
     listed = {desired.name for desired in manifest.models}
-    unlisted = [row for name, row in observed.items() if name not in listed] if manifest.scope else []
+    is_asked = manifest.scope or not listed <= observed.keys()
+    unlisted = [row for name, row in observed.items() if name not in listed] if is_asked else []
     images = connection.ledger.images(connection.server) if unlisted else {}
     return {row.name: (found[0], found[1]) for row in unlisted if (found := known_content(row, images))}
 

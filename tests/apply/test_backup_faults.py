@@ -269,7 +269,7 @@ def test_a_saved_plan_is_applied_with_a_backup(replacing, site, view, tmp_path):
     assert done.returncode == 0, done.stderr
     (run,) = runs(tmp_path / "kept")
     assert kept(run) == replacing
-    assert f"\nUndo: mmsync apply -f ../kept/{run.name}/models.yaml\n" in done.stdout
+    assert f"\nUndo: mmsync apply -f {run}/models.yaml\n" in done.stdout
     assert site.run("apply", "-f", f"../kept/{run.name}/models.yaml").returncode == 0
     assert view.digests() == replacing
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+import socket
 import threading
 import time
 
 import pytest
 
+from mmsync.apply.executor import apply_changes
+from mmsync.client.retry import RetryPolicy
+from mmsync.manifest import read_manifest
+from mmsync.reconcile import make_plan
 from mmsync.server import running
 from support.applying import Site, View, json_bytes, sha256
 from support.fault_proxy import status
@@ -99,6 +105,22 @@ def test_a_server_restarted_in_the_middle_is_waited_for(tmp_path):
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize(("step", "tried"), [(2.0, range(8, 21)), (0.01, range(60, 61))])
+def test_a_server_that_is_gone_is_not_tried_for_every_model(site, view, step, tried):
+    site.models(60)
+    ticks = itertools.count()
+    with site.client() as client, site.open_ledger() as ledger, socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and it does not listen
+        plan = make_plan(read_manifest([str(site.save())]), site.connection(client, ledger))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with Site(site.folder, address, TOKEN).client(retry=RetryPolicy(attempts=1)) as gone:
+            *_, last = apply_changes(plan, gone, ledger, jobs=1, clock=lambda: next(ticks) * step)
+    ends = [(outcome.status, outcome.code) for outcome in last.outcomes]
+    assert ends.count(("failed", "network")) in tried
+    assert set(ends) <= {("failed", "network"), ("not-attempted", "network")}
+    assert view.names() == []
 
 
 def test_a_server_that_lost_everything_is_not_taken_for_the_one_the_ledger_knows(tmp_path):

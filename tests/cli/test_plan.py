@@ -585,11 +585,11 @@ def test_what_is_sent_without_a_look_into_it_is_said(desk):
     desk.file("b.json", b"{")
     desk.file("c.json", json_bytes("c"))
     desk.manifest("a MLSTATS a.bin\nb BIGML b.json  inspect: false\nc BIGML c.json")
-    told = "Sent without knowing them whole (no format is known for MLSTATS; inspect: false): a, b"
+    told = "Sent as they are, without a check that the files are whole (mmsync knows no format of MLSTATS; inspect: false says so): a, b"
     assert told in " ".join(desk("plan").out.split())
     assert "2 models were not looked into" in desk("validate").out
     desk.manifest("c BIGML c.json")
-    assert "Sent without" not in desk("plan").out
+    assert "Sent as they are" not in desk("plan").out
     assert "not looked into" not in desk("validate").out
 
 
@@ -661,6 +661,40 @@ def test_a_rename_is_said_with_what_it_is_to_a_server(desk):
     desk.environment.setenv("MMSYNC_CACHE_DIR", str(desk.folder / "another"))
     assert "renamed from" not in desk("plan", "--verify", "never").out
     assert json.loads(desk("plan", "--format", "json", "--prune").out)["digest"] == saved
+
+
+def test_a_rename_is_said_without_a_scope_too(desk):
+    desk.file("a.json", json_bytes("a"))
+    desk.file("models.yaml", b"version: 1\nmodels: [{name: fraud_old, engine: BIGML, file: a.json}]\n")
+    assert desk("apply", "--yes").code == 0
+    desk.file("models.yaml", b"version: 1\nmodels: [{name: fraud_new, engine: BIGML, file: a.json}]\n")
+    shown = " ".join(desk("plan").out.split())
+    assert "renamed from fraud_old (the same content; a server renames nothing: the new name is added" in shown
+    assert "until --prune deletes it, which takes a scope: that has its name)" in shown
+    assert "1 other model on the server left alone." in shown
+    assert "scope left alone" not in shown
+    (added,) = json.loads(desk("plan", "--format", "json").out)["changes"]
+    assert added["renamed_from"] == "fraud_old"
+
+
+def test_a_ledger_that_never_saw_an_apply_cannot_tell_what_was_protected(desk):
+    for name in ("a", "b", "c"):
+        desk.file(f"{name}.json", json_bytes(name))
+    desk.manifest("a BIGML a.json  protect: true\nb BIGML b.json\nc BIGML c.json")
+    assert desk("apply", "--yes").code == 0
+    desk.manifest("b BIGML b.json")
+    assert "plan/new-ledger" not in desk("plan", "--prune", "--max-delete-percent", "100").out
+    desk.environment.setenv("MMSYNC_CACHE_DIR", str(desk.folder / "another"))
+    words = ("--prune", "--max-delete-percent", "100")
+    told = "The ledger on this machine knows of no complete apply to this server, so that it cannot tell whether a model to be deleted was protected: a, c"
+    assert told in " ".join(desk("plan", *words).out.split())
+    assert told in [each["summary"] for each in json.loads(desk("plan", "--format", "json", *words).out)["diagnostics"]]
+    assert "plan/new-ledger" not in desk("plan").out
+    assert desk("apply", "--yes", *words).code == 0
+    assert desk.view.names() == ["b"]
+    desk.manifest("c BIGML c.json")
+    assert desk("apply", "--yes").code == 0
+    assert "plan/new-ledger" not in desk("plan", "--prune").out
 
 
 def test_an_engine_in_another_case_is_the_engine_and_said(desk):

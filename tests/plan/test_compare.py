@@ -62,12 +62,28 @@ def test_an_add_with_the_content_of_an_orphan_is_a_rename():
     assert plan_digest(pruned) == plan_digest(compare(found._replace(known={}), prune=True))
 
 
+def test_without_a_scope_a_rename_is_seen_as_well_and_nothing_is_an_orphan():
+    plan = compare(situation([wanted("new")], [there("old")], known={"old": ("a" * 64, 10)}))
+    assert renames(plan) == {"new": "old"}
+    assert (plan.orphans, plan.unmanaged, plan.has_scope) == ((), 1, False)
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+def test_a_new_ledger_cannot_tell_what_was_protected_and_says_so_of_deletes(is_remembered):
+    found = situation([wanted()], [there(), there("old")], {"m": SAME}, scope=Scope(["*"]), is_remembered=is_remembered)
+    told = [each.severity for each in compare(found, prune=True).diagnostics if each.code == "plan/new-ledger"]
+    assert told == ["warning"] * (not is_remembered)
+    assert not [each for each in compare(found).diagnostics if each.code == "plan/new-ledger"]
+    nothing_goes = found._replace(observed={"m": there()})
+    assert not [each for each in compare(nothing_goes, prune=True).diagnostics if each.code == "plan/new-ledger"]
+
+
 @pytest.mark.parametrize(
     ("names", "known", "scope"),
     [
         (["new"], {"old": ("b" * 64, 10)}, ["*"]),  # another content
         (["new"], {}, ["*"]),  # unknown
-        (["new"], {"old": ("a" * 64, 10)}, []),  # nobody's
+        (["new"], {"old": ("a" * 64, 10)}, ["n*"]),  # another's
         (["new", "twin"], {"old": ("a" * 64, 10)}, ["*"]),  # which of them?
         (["new"], {"old": ("a" * 64, 10), "older": ("a" * 64, 10)}, ["*"]),  # from which?
         (["old"], {"old": ("a" * 64, 10)}, ["*"]),  # its own

@@ -205,10 +205,10 @@ def test_hashing_and_verifying_end_without_being_told():
     assert _line(*hashed, Progress("a", "verifying", 0, 2 * _MB)) == "Verifying: 0 models, 0 B of 2.0 MB"
 
 
-def test_what_failed_is_not_waited_for():
+def test_what_failed_is_neither_waited_for_nor_told_as_sent():
     failed = Finished(Outcome(add("a", 4 * _MB), "failed", "network"))
     said = _line(Started(add("a", 4 * _MB)), failed, expected=(2, 8 * _MB))
-    assert said == "Uploading: 1 of 2 models, 4.0 MB of 8.0 MB"
+    assert said == "Uploading: 0 of 2 models (1 not done), 0 B of 4.0 MB"
 
 
 @pytest.mark.parametrize("width", [20, 40, 59, 60, 79, 120, 200])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,66 @@ def test_colour_changes_nothing_but_colours():
 def test_outcomes_read_as_agreed(width, is_golden):
     made = every_kind()
     is_golden(f"outcomes-{width}.txt", render_outcomes(made, some_outcomes(made), width=width))
+
+
+def test_what_many_models_failed_of_is_told_of_the_first_few():
+    made = plan(*(add(f"m{n:03}") for n in range(300)))
+    outcomes = [Outcome(made.changes[0], "verified")]
+    why = "Cannot send {}: connection refused, correlation id {} (try again)"
+    outcomes += [
+        Outcome(change, "failed", "network", why.format(change.name, n)) for n, change in enumerate(made.changes[1:200])
+    ]
+    outcomes += [Outcome(made.changes[200], "failed", "server", "another reason")]
+    outcomes += [
+        Outcome(change, "not-attempted", "interrupted", "the run was stopped first") for change in made.changes[201:]
+    ]
+    text = render_outcomes(made, outcomes, width=100)
+    assert text.count("connection refused") == text.count("the run was stopped first") == 3
+    assert (
+        "    models.yaml:3:5: Cannot send m003: connection refused, correlation id 2 (try again)\n"
+        "! and 196 more failed for the same reason: m004, m005, m006, m007, m008, m009, m010, m011, m012,\n"
+        "    m013, …\n"
+    ) in text
+    assert "? and 96 more not attempted for the same reason: m204, m205, " in text
+    assert text.count("another reason") == 1
+    assert (
+        "\nTo go on with what is missing, apply the manifest again; what is done is not sent again.\nApplied: 1 "
+        in text
+    )
+    assert "\n\n\n" not in text
+
+
+def test_nothing_is_to_be_gone_on_with_where_trying_again_is_pointless():
+    made = plan(add("a"), add("b"))
+    outcomes = [
+        Outcome(made.changes[0], "failed", "refused", "no", permanent=True),
+        Outcome(made.changes[1], "verified"),
+    ]
+    assert "To go on" not in render_outcomes(made, outcomes)
+
+
+def test_models_held_back_are_named_once_more_and_not_explained_again():
+    names = tuple(f"m{n:02}" for n in range(25))
+    why = tuple(Diagnostic("error", "plan/pin", f"{name}: why so", "", at(3), name) for name in names)
+    text = render_outcomes(plan(add("x"), blocked=names, diagnostics=why), [])
+    assert "! m00  blocked, as told above\n! m01  " in text
+    assert "! m19  blocked, as told above\n! and 5 more blocked\n" in text
+    assert "why so" not in text
+
+
+def test_what_a_rule_has_against_many_models_is_told_of_the_first_few():
+    found = [
+        Diagnostic(
+            "error", "manifest/outside-scope", f"d/m{n}.onnx: the name m{n} is outside", "widen it", at(5), f"m{n}"
+        )
+        for n in range(1500)
+    ]
+    text = render_diagnostics([*found, Diagnostic("error", "x/y", "Broken", "", at(5))])
+    assert text.count("widen it") == 3
+    assert "  and 1,497 more of the same place and code: m3, m4, m5, m6, m7, m8, m9, m10,\n    m11, m12, …\n" in text
+    assert text.endswith("models.yaml:5:5: Broken [x/y]\n")
+    apart = [replace(each, source=at(n)) for n, each in enumerate(found[:9])]
+    assert render_diagnostics(apart).count("widen it") == 9
 
 
 def test_the_order_in_which_outcomes_arrive_is_irrelevant():

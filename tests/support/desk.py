@@ -78,6 +78,7 @@ class Desk:
         text = f"$ mmsync {shown or ' '.join(words)}\n"
         text += f"{ran.out}{'--- stderr' if ran.err else ''}\n{ran.err}" if ran.err else ran.out
         text += f"--- exit {ran.code}\n"
+        text = text.replace(f"{self.folder}/", "/FOLDER/")
         for pattern, word in _VARYING:
             text = pattern.sub(word, text)
         return text

@@ -218,7 +218,8 @@ def _failed(change: Change, error: Exception, *, uploaded: int = 0) -> Attempt:
         )
     otherwise = ("server", error.permanent) if isinstance(error, ModelManagerError) else ("file", False)
     code, permanent = _CODES.get(type(error), otherwise)
-    return Attempt(Outcome(change, "failed", code, _sentence(error), permanent, uploaded))
+    outcome = Outcome(change, "failed", code, _sentence(error), permanent, uploaded)
+    return Attempt(outcome, is_unconnected=isinstance(error, TransportError) and not error.connected)
 
 
 def _sentence(error: Exception) -> str:

@@ -33,6 +33,11 @@ _TICK = 0.2  # seconds between looks at the stop signal while nothing happens
 _FAREWELL = 2.0  # seconds for uploads broken off to come to their end
 _PROGRESS_EVERY = 0.2  # seconds between two progress events of one model
 
+# A server that so many changes on end could not connect to, for so many seconds, is gone: the others are not tried. One
+# that is being restarted is back sooner.
+_GONE_CHANGES = 8
+_GONE_AFTER = 10.0
+
 
 class Stop(Protocol):
     """Anything that can say whether to stop: ``threading.Event`` does."""
@@ -67,6 +72,9 @@ class Executor:
     _events: queue.SimpleQueue[Event | None] = field(default_factory=queue.SimpleQueue)
     _attempts: dict[str, Attempt] = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _unconnected: list[float] = field(default_factory=list)  # when changes on end failed to connect
+    _is_gone: bool = False
 
     def __post_init__(self) -> None:
         # Deletes come last: what replaces an orphan is there before it goes.
@@ -146,13 +154,24 @@ class Executor:
         if not self._ended:
             self._attempts[change.name] = attempt
         outcome = attempt.outcome
-        if outcome.code == "token" or (self.fail_fast and not outcome.ok):
+        if outcome.code == "token" or (self.fail_fast and not outcome.ok) or self._has_lost_server(attempt):
             self._halt.set()
         if self.record is not None and not self.record(attempt):
             self._is_unrecorded = True
             self._halt.set()
         self._events.put(Finished(outcome))
         return True
+
+    def _has_lost_server(self, attempt: Attempt) -> bool:
+        """Note whether a change could connect; return whether the server is gone."""
+        with self._lock:
+            if not attempt.is_unconnected:
+                self._unconnected.clear()
+                return False
+            times = self._unconnected
+            times.append(self.clock())
+            self._is_gone = self._is_gone or (len(times) >= _GONE_CHANGES and times[-1] - times[0] >= _GONE_AFTER)
+            return self._is_gone
 
     def _one(self, change: Change, reread: Callable[[], ModelDetail | None], on_sent: Callable[[], None]) -> Attempt:
         """Carry out one change; ``on_sent`` is called, perhaps more than once, as soon as the file is on its way."""
@@ -188,6 +207,10 @@ class Executor:
         ends = [attempt.outcome for attempt in self._attempts.values() if not attempt.outcome.ok]
         if any(outcome.code == "token" for outcome in ends):
             return Attempt(Outcome(change, "not-attempted", "token", "the server refused the token"))
+        if self._is_gone and not self._stopping():
+            return Attempt(
+                Outcome(change, "not-attempted", "network", "no connection to the server could be made any more")
+            )
         if self.fail_fast and ends and not self._stopping():
             why = f"the run ends at the first failure (--fail-fast): {printable(ends[0].change.name, 80)}"
             return Attempt(Outcome(change, "not-attempted", "fail-fast", why))
@@ -210,7 +233,7 @@ def apply_changes(
 ) -> Iterator[Event]:
     """Carry out a plan's changes and yield what happens; the last event is ``Verified`` with every outcome.
 
-    A failure stops no other change. When ``stop`` is set, nothing new begins, changes in flight have ``grace``
+    A failure stops no other change, unless for ten seconds no connection can be made at all. When ``stop`` is set, nothing new begins, changes in flight have ``grace``
     seconds to finish, then their uploads are broken off; what was not begun is ``not-attempted``. A refused
     token ends the run the same way, since every other change would be refused as well.
 

@@ -50,6 +50,7 @@ class Attempt(NamedTuple):
     image_id: int | str | None = None
     declared: Shape = Shape()  # the signature the file declares, where it was read
     displayed: Shape = Shape()  # the signature the server's review of it says
+    is_unconnected: bool = False  # whether it failed as no connection to the server could be made at all
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,14 @@ from mmsync.apply.audit import AuditFile
 from mmsync.apply.outcome import Finished, Started, Verified
 from mmsync.cli import options as opt
 from mmsync.cli.audit import audit_option, open_audit
-from mmsync.cli.backup import backup_option, check_backup, open_backup, undo_command
+from mmsync.cli.backup import (
+    backup_option,
+    check_backup,
+    newest_manifest,
+    open_backup,
+    refuse_backups,
+    undo_command,
+)
 from mmsync.cli.checksums import checksums_option, refuse_other, write_checksums
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
@@ -31,10 +38,11 @@ from mmsync.connection import Connection
 from mmsync.errors import MmsyncError, PlanRefused, SettingsError
 from mmsync.manifest import ServerSettings
 from mmsync.plan import MAX_DOCUMENT, Options, Plan, plan_digest, read_document, saved_options
-from mmsync.printable import few
+from mmsync.plan.selection import quoted
+from mmsync.printable import few, printable
 from mmsync.report.json_events import EventLines, change_line, diagnostic_line, summary_line, version_line
 from mmsync.report.markdown import render
-from mmsync.report.outcome_text import render_outcomes
+from mmsync.report.outcome_text import render_outcomes, undo_note
 from mmsync.report.plan_text import render_plan
 from mmsync.types import Diagnostic, Source
 
@@ -42,6 +50,7 @@ if TYPE_CHECKING:
     from mmsync.apply.backup import Backup
 
 _LOCK_HELP = "How long to wait for another mmsync on this machine."
+_NOTHING_WRITTEN = "Nothing was written."
 
 
 class _How(NamedTuple):
@@ -67,7 +76,7 @@ class _How(NamedTuple):
 @opt.group(
     "how",
     _How,
-    click.option("-y", "--yes", is_flag=True, help="Do not ask, even on a terminal."),
+    click.option("-y", "--yes", is_flag=True, help="Do not ask, even on a terminal; elsewhere nothing is asked."),
     click.option("--dry-run", is_flag=True, help="Show the plan and write nothing: the same as `mmsync plan`."),
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure."),
     opt.number_option("--lock-timeout", click.FloatRange(min=0), 600.0, "SECONDS", _LOCK_HELP),
@@ -103,6 +112,7 @@ def apply(
         if manifest.is_default:
             manifest = dataclasses.replace(manifest, paths=tuple(document["manifests"]))
     server = server.with_token()
+    refuse_backups(manifest.paths)
     desired = read(manifest)
     settings = desired.server
     # Where neither flags nor the manifest name a server, the plan does; who names it decides whether the token goes.
@@ -150,6 +160,8 @@ def read_saved(name: str) -> dict[str, Any]:
             content = file.read(MAX_DOCUMENT + 1)
     except OSError as error:
         hint = "PLAN is a file made with: mmsync plan --out FILE; manifests are named with -f"
+        if manifest := newest_manifest(name):
+            hint += f": -f {quoted([printable(manifest, 4096)])}"
         raise SettingsError(f"cannot read the plan {name}: {error.strerror or error}", hint) from error
     if len(content) > MAX_DOCUMENT:
         raise SettingsError(f"{name} is larger than any plan ({MAX_DOCUMENT // 2**20} MiB)", "is it the right file?")
@@ -172,8 +184,8 @@ def _carry_out(
         raise PlanRefused("a guard forbids this plan; nothing was written", hint=hint)
     # Only a person at a terminal is asked, wherever the answer goes; scripts and CI jobs are not kept waiting.
     asks = plan.changes and not how.yes and sys.stdin.isatty()
-    if asks and not confirmed("Apply these changes? [y/N]: "):
-        click.echo("Nothing was written.", err=True)
+    if asks and not _agreed():
+        click.echo(_NOTHING_WRITTEN, err=True)
         return ExitCode.FAILURE
     # Bars and events on the same terminal would write into each other.
     silent = how.quiet or (how.output_format == "json" and sys.stdout.isatty())
@@ -213,6 +225,14 @@ def _carry_out(
         if error is not None:
             raise error
     return _exit_code(plan, outcomes, stopping.signal, detailed=how.detailed_exitcode)
+
+
+def _agreed() -> bool:
+    """Ask whether to go on; raises `KeyboardInterrupt` that says what Ctrl-C has left."""
+    try:
+        return confirmed("Apply these changes? [y/N]: ")
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_NOTHING_WRITTEN) from None
 
 
 def _exit_code(plan: Plan, outcomes: Sequence[Outcome], signal: int | None, *, detailed: bool) -> int:
@@ -261,8 +281,13 @@ class ApplyReport:
             return
         with self._kept():
             if self._format == "json":
-                told = [diagnostic_line(Diagnostic("info", "apply/undo", f"Undo: {undo}"))] if undo else []
-                self._write([*told, summary_line(self._plan, outcomes, digest=self._digest)])
+                told = Diagnostic("info", "apply/undo", f"Undo: {undo}", undo_note(outcomes))
+                self._write(
+                    [
+                        *([diagnostic_line(told)] if undo else []),
+                        summary_line(self._plan, outcomes, digest=self._digest),
+                    ]
+                )
             elif self._format == "markdown":
                 answer(render(self._plan, outcomes, digest=self._digest, undo=undo))
             elif self._plan.changes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mmsync.cli.options import env_option, is_flag, refuse_empty
+from mmsync.cli.settings import in_ci
 from mmsync.errors import SettingsError
 from mmsync.manifest import ServerSettings
 from mmsync.plan.selection import quoted
@@ -17,6 +19,8 @@ from mmsync.printable import printable
 
 if TYPE_CHECKING:
     from mmsync.apply.backup import Backup
+
+_LOCAL = "local:"  # what begins the address of an embedded server; its folder follows
 
 backup_option = env_option(
     "--backup",
@@ -36,6 +40,32 @@ def check_backup(folder: str | None) -> None:
         raise SettingsError(f"--backup: {printable(folder, 4096)} is no folder", "name another, or one to be made")
 
 
+def refuse_backups(folders: Iterable[str]) -> None:
+    """Raise `SettingsError` where a folder of backups is given as one of manifests: each of its runs has its own."""
+    for folder in folders:
+        if _is_of_backups(folder) and not any(Path(folder).glob("*.y*ml")):
+            hint = ""
+            if manifest := newest_manifest(folder):
+                hint = f"what the newest run replaced or deleted is put back with: -f {quoted([printable(manifest, 4096)])}"
+            raise SettingsError(f"{printable(folder, 4096)} is a folder of backups and holds no manifest itself", hint)
+
+
+def newest_manifest(folder: str) -> str:
+    """Return the manifest in a folder, or that of the newest run in a folder of backups; empty where there is none."""
+    # The names of runs begin with the moment they did.
+    runs = sorted(Path(folder).glob("*/models.yaml")) if _is_of_backups(folder) else []
+    found = [*runs, *(Path(folder, name) for name in ("models.yaml",) if Path(folder, name).is_file())]
+    return str(found[-1]) if found else ""
+
+
+def _is_of_backups(folder: str) -> bool:
+    if not Path(folder).is_dir():
+        return False
+    from mmsync.manifest.discovery import BACKUP_MARK  # noqa: PLC0415 - 2 ms, which a manifest without rules does without
+
+    return (Path(folder) / BACKUP_MARK).is_file()
+
+
 def open_backup(folder: str, server: ServerSettings) -> Backup:
     """Return the backup of one run into a folder; ``server`` is what the manifest says of it."""
     from mmsync.apply.backup import Backup  # noqa: PLC0415 - 100 ms with HTTP, which -h does without
@@ -46,12 +76,21 @@ def open_backup(folder: str, server: ServerSettings) -> Backup:
 
 
 def undo_command(backup: Backup | None) -> str:
-    """Return the command that undoes the run, with the server as the current command's flags name it; empty for none."""
+    """Return the command that undoes the run, with the server as the current command's flags name it; empty for none.
+
+    It works from any folder, but in a CI job, whose folders are gone with it: there it is for wherever they are kept.
+    """
     if backup is None or backup.undo is None:
         return ""
-    words = ["mmsync", "apply", "-f", str(backup.undo)]
+    whole: Callable[[str], str] = str if in_ci() else os.path.abspath
+    words = ["mmsync", "apply", "-f", whole(str(backup.undo))]
     params = click.get_current_context().params
     for name in ("url", "profile", "profiles_path", "auth_type", "domain", "token_file"):
         if is_flag(name) and params.get(name):
-            words += [f"--{name.replace('_', '-')}", str(params[name])]
+            value = str(params[name])
+            if name in ("profiles_path", "token_file"):
+                value = whole(value)
+            elif name == "url" and value.lower().startswith(_LOCAL):
+                value = _LOCAL + whole(value[len(_LOCAL) :])
+            words += [f"--{name.replace('_', '-')}", value]
     return printable(quoted(words), 4096)

@@ -14,6 +14,7 @@ from mmsync.cli.collector import start_collector, stop_collector
 from mmsync.cli.errors import ExitCode, print_error, print_internal_error, print_usage_error
 from mmsync.cli.output import (
     abandon,
+    abandon_unread,
     begin_run,
     harmless_streams,
     prepare_streams,
@@ -22,7 +23,7 @@ from mmsync.cli.output import (
     settle_streams,
     warn,
 )
-from mmsync.cli.signals import end_on_sigterm
+from mmsync.cli.signals import end_on_sigterm, handled_by
 from mmsync.errors import MmsyncError
 from mmsync.parallel import shortage
 from mmsync.printable import printable
@@ -138,6 +139,12 @@ class _Lazy(click.Group):
             ctx.fail(f"no such command: {printable(args[0], 60)}" + (f" ({hint})" if hint else ""))
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:  # click would write a line's end first, which may wait for a reader
+            raise click.Abort(*interrupt.args) from None
+
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -184,20 +191,50 @@ def main(args: Sequence[str] | None = None) -> None:
     start_collector()
     try:
         code = _run(args)
+        settle_streams()
+        stop_collector()
     except OSError:
         code = ExitCode.FAILURE  # what went wrong could not even be said: stderr is a full disk
-    settle_streams()
-    stop_collector()
+        settle_streams()
+    except KeyboardInterrupt as interrupt:
+        code = _interrupted(interrupt)
+    except SystemExit as request:  # SIGTERM while the last of the output waits for its reader
+        code = _left(request)
     sys.exit(code)
 
 
 def _run(args: Sequence[str] | None) -> int:
     with harmless_streams():
-        code = _run_command(args)
-        if shortage.is_set():
-            shortage.clear()
-            warn("fewer threads could be started than wanted: a limit on processes (in a container, pids) or memory")
+        try:
+            code = _run_command(args)
+            if shortage.is_set():
+                shortage.clear()
+                warn(
+                    "fewer threads could be started than wanted: a limit on processes (in a container, pids) or memory"
+                )
+        except KeyboardInterrupt as interrupt:  # errors are still being printed, perhaps
+            return _interrupted(interrupt)
+        except SystemExit as request:  # SIGTERM; click's own way out where nobody reads our output
+            return _left(request)
         return code
+
+
+def _interrupted(interrupt: KeyboardInterrupt) -> int:
+    """Say that Ctrl-C has ended the run, and what it carries; unless nobody reads what was written before that."""
+    # Another signal waits for nothing: the run is over, and only says so.
+    with handled_by(lambda *_: os._exit(ExitCode.INTERRUPTED)):
+        abandon_unread(sys.stdout)
+        if not abandon_unread(sys.stderr, patience=1.0):
+            # On a terminal ^C, and perhaps a question, stand on the line.
+            said = " ".join(["Interrupted.", *map(str, interrupt.args)])
+            click.echo(f"\n{said}" if sys.stderr.isatty() else said, err=True)
+    return ExitCode.INTERRUPTED
+
+
+def _left(request: SystemExit) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        abandon_unread(stream)
+    return int(request.code or 0)
 
 
 def _hint(error: click.ClickException, words: Sequence[str]) -> str:
@@ -232,12 +269,8 @@ def _run_command(args: Sequence[str] | None) -> int:
         sys.stdout.flush()
     except click.exceptions.Exit as request:
         return request.exit_code
-    except SystemExit as request:  # SIGTERM; click's own way out where nobody reads our output
-        return int(request.code or 0)
-    except (KeyboardInterrupt, click.Abort):
-        # On a terminal ^C, and perhaps a question, stand on the line.
-        click.echo("\nInterrupted." if sys.stderr.isatty() else "Interrupted.", err=True)
-        return ExitCode.INTERRUPTED
+    except click.Abort as abort:
+        raise KeyboardInterrupt(*abort.args) from None
     except click.ClickException as error:
         print_usage_error(error, _hint(error, words))
     except BrokenPipeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 from collections.abc import Iterator
 from threading import RLock
@@ -128,6 +129,20 @@ def abandon(stream: TextIO) -> None:
     """Send what is still buffered for a stream nowhere: writing it has failed, and must not fail again at the exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def abandon_unread(stream: TextIO, *, patience: float = 0.0) -> bool:
+    """Abandon a stream that takes nothing for so many seconds, as its reader waits too; return whether that was so.
+
+    What is left of a text that a signal broke off would else keep the process from its end.
+    """
+    try:
+        ready = select.select([], [stream.fileno()], [], patience)[1]
+    except (OSError, ValueError):  # closed, no file at all, or (on Windows) none that can be asked
+        return False
+    if not ready:
+        abandon(stream)
+    return not ready
 
 
 def answer(text: str) -> None:

@@ -17,6 +17,7 @@ import click
 
 from mmsync._version import __version__
 from mmsync.cli import options as opt
+from mmsync.cli.backup import refuse_backups
 from mmsync.cli.errors import ExitCode
 from mmsync.cli.options import ManifestOptions
 from mmsync.cli.output import answer, colour, columns
@@ -56,6 +57,7 @@ def plan(
     if out:
         _refuse_other(out)  # before anything is asked of a server
     server = server.with_token()
+    refuse_backups(manifest.paths)
     desired = read(manifest)
     if out:
         refuse_input("--out", out, inputs_of(desired))

@@ -71,6 +71,7 @@ class _Totals:
 
     phase: Phase
     models: int = 0  # done
+    left: int = 0  # failed or skipped
     ended: int = 0  # bytes of these
     current: dict[str, tuple[int, int]] = field(default_factory=dict)  # in flight: name → (bytes done, bytes in all)
     expected_models: int = 0
@@ -85,6 +86,12 @@ class _Totals:
         self.current.pop(name, None)
         self.models += 1
         self.ended += size
+
+    def leave(self, name: str, size: int) -> None:
+        """Wait no more for what was not done."""
+        self.current.pop(name, None)
+        self.left += 1
+        self.expected_bytes = max(self.expected_bytes - size, 0)
 
 
 class Sink:
@@ -110,9 +117,10 @@ class Sink:
             match event:
                 case Started(change):
                     self._phase("uploading").current[change.name] = (0, _upload_size(change))
-                case Finished(Outcome(change)):
-                    # Ended whatever became of it: what failed is not waited for any more.
-                    self._phase("uploading").end(change.name, _upload_size(change))
+                case Finished(Outcome(change) as outcome):
+                    # Ended whatever became of it: what failed is not waited for any more, nor told as sent.
+                    end = self._phase("uploading").end if outcome.ok else self._phase("uploading").leave
+                    end(change.name, _upload_size(change))
                 case Progress(name, phase, done, total) if phase != "uploading" and done >= total:
                     self._phase(phase).end(name, total)  # nothing else tells the end of these
                 case Progress(name, phase, done, total):
@@ -163,6 +171,7 @@ class Sink:
         count = counted(totals.models, "model")
         if totals.expected_models:
             count = f"{totals.models:,} of {counted(totals.expected_models, 'model')}"
+        count += f" ({totals.left:,} not done)" if totals.left else ""
         parts = [f"{totals.phase.capitalize()}: {count}"]
         done, total = totals.bytes()
         if total:
@@ -217,6 +226,7 @@ class _Bars(Sink):
                 self._start()
             shown = [name for name, (_, total) in totals.current.items() if total][:_MOST_BARS]
             models = f"{totals.models:,}" + (f"/{totals.expected_models:,}" if totals.expected_models else "")
+            models += f" ({totals.left:,} not done)" if totals.left else ""
             phase, (began, total) = totals.phase, totals.bytes()
             # Where nobody said what the phase comes to, what has begun is no whole to take a share of.
             whole = total if totals.expected_bytes else None

@@ -101,6 +101,7 @@ class Change:
         signatures: What the model takes and answers before and after, of a change that sends other bytes or names
             another engine; None where one side is not known.
         renamed_from: Of an add, the orphan that alone holds the same content: most likely it was given another name.
+            Without a scope, any model that no manifest lists.
         protection: Whether the model is protected.
     """
 
@@ -251,6 +252,7 @@ class Plan:
         manifest_guards: The manifest's own guards, to be remembered once it is applied.
         protected: Names that the manifest protects, to be remembered as soon as it is applied.
         unprotected: Names that it lists, and protected before.
+        has_scope: Whether the manifests own any names; without, ``unmanaged`` are all that they do not list.
     """
 
     server: ServerName
@@ -269,6 +271,7 @@ class Plan:
     unlisted: tuple[Observed, ...] = field(default=(), compare=False, repr=False)
     protected: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
     unprotected: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    has_scope: bool = field(default=True, compare=False, repr=False)
 
     @property
     def summary(self) -> Summary:

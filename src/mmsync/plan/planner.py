@@ -39,6 +39,7 @@ class Situation(NamedTuple):
     )  # of changed models, by name, where both sides are known
     breaks: Mapping[str, str] = MappingProxyType({})  # by name, why apply would refuse the new signature, in its words
     protected: Collection[str] = frozenset()  # names that a manifest protected when it was last applied
+    is_remembered: bool = True  # whether the ledger is one that has seen an apply, and so what was protected
     latest: Collection[str] = frozenset()  # protected names whose content wanted is the one last verified there
 
 
@@ -97,7 +98,9 @@ def compare(
     others = [name for name in (*observed, *ambiguous) if name not in listed]
     orphans = sorted(name for name in others if name in situation.scope and name in selection)
     deletes, refused, told = _prune(situation, selection, guards, orphans, len(listed)) if prune else ([], (), [])
-    changes = _with_renames(changes, orphans, situation.known) + deletes
+    # Without a scope none is an orphan; which model was given another name can be seen all the same.
+    earlier = orphans if situation.scope.globs else sorted(name for name in others if name in selection)
+    changes = _with_renames(changes, earlier, situation.known) + deletes
     diagnostics += told
     blocked += [one.model for one in told if one.code == PROTECTED]
     diagnostics += _unknown_names(guards, {*listed, *observed, *ambiguous})
@@ -118,6 +121,7 @@ def compare(
         diagnostics=tuple(sorted((*refused, *diagnostics), key=_rank)),
         selection=selection,
         prune=prune,
+        has_scope=bool(situation.scope.globs),
         unlisted=tuple(observed.get(name) or Observed(name) for name in sorted(others)),
     )
 
@@ -140,7 +144,7 @@ def _kept_engine(
     is_restored = desired.name in situation.latest and "content" in reasons
     if not desired.protect or desired.name in guards.allow_protected or is_restored:
         return None
-    what = f"its engine would be {printable(desired.engine, 60)}, is {printable(there.engine or '', 60)}"
+    what = f"its engine would change from {printable(there.engine or '', 60)} to {printable(desired.engine, 60)}"
     return protected_error(desired.name, what, desired.source)
 
 
@@ -167,6 +171,13 @@ def _prune(
             what = f"Through the pattern {printable(glob, 60)} of scope this plan deletes {few(names)}"
             told.append(Diagnostic("info", "plan/scope", what))
     owned = sum(name in scope for name in observed)
+    if doomed and not situation.is_remembered:
+        what = (
+            "The ledger on this machine knows of no complete apply to this server, so that it cannot tell whether a model to be "
+            f"deleted was protected: {few(doomed)}"
+        )
+        hint = "see that all of them are meant to go; keep the ledger's folder, MMSYNC_CACHE_DIR, from run to run"
+        told.append(Diagnostic("warning", "plan/new-ledger", what, hint))
     refused = check_guards(guards, deletes=len(doomed), owned=owned, listed=listed) if doomed else ()
     deletes = [
         Change(
@@ -184,10 +195,10 @@ def _prune(
     return deletes, refused, told
 
 
-def _with_renames(changes: list[Change], orphans: Sequence[str], known: Mapping[str, tuple[str, int]]) -> list[Change]:
-    """Return the changes; an add says which orphan holds its content, where one alone does and no other add has it."""
+def _with_renames(changes: list[Change], earlier: Sequence[str], known: Mapping[str, tuple[str, int]]) -> list[Change]:
+    """Return the changes; an add says which earlier model holds its content, if one alone does and no other add has it."""
     old: dict[str, list[str]] = {}
-    for name in orphans:
+    for name in earlier:
         if name in known:
             old.setdefault(known[name][0], []).append(name)
     if not old:
@@ -271,9 +282,9 @@ def _uninspected(changes: Sequence[Change]) -> tuple[Diagnostic, ...]:
     if not passed:
         return ()
     engines = sorted({printable(desired.engine, 60) for desired in passed.values() if desired.inspect})
-    why = [f"no format is known for {', '.join(engines)}"] if engines else []
-    why += ["inspect: false"] if not all(desired.inspect for desired in passed.values()) else []
-    what = f"Sent without knowing them whole ({'; '.join(why)}): {few(sorted(passed))}"
+    why = [f"mmsync knows no format of {', '.join(engines)}"] if engines else []
+    why += ["inspect: false says so"] if not all(desired.inspect for desired in passed.values()) else []
+    what = f"Sent as they are, without a check that the files are whole ({'; '.join(why)}): {few(sorted(passed))}"
     return (Diagnostic("info", "file/uninspected", what),)
 
 

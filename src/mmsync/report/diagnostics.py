@@ -5,7 +5,7 @@ Editors and terminals can open the place; ``mmsync explain`` knows the code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import zip_longest
 from typing import Literal
 
@@ -24,6 +24,7 @@ from mmsync.report.layout import (
     painter,
     words,
 )
+from mmsync.report.repeats import first_few, more
 from mmsync.types import Diagnostic, Excerpt
 
 _LABELS: dict[Literal["error", "warning", "info"], tuple[str, Style]] = {
@@ -75,8 +76,10 @@ def diagnostic_lines(diagnostics: Iterable[Diagnostic], width: int, paint: Paint
     """
     indent = "    " if under else ""
     lines: list[str] = []
-    each = list(diagnostics)
-    for diagnostic, following in zip_longest(each, each[1:]):
+    told = first_few(diagnostics, _sameness)
+    for (diagnostic, others), (following, _) in zip_longest(told, told[1:], fillvalue=(None, [])):
+        if diagnostic is None:  # as the types have it
+            continue
         keep = [display_name(diagnostic.model)] if diagnostic.model else []
         pieces = []
         if diagnostic.source:
@@ -97,7 +100,21 @@ def diagnostic_lines(diagnostics: Iterable[Diagnostic], width: int, paint: Paint
         if diagnostic.excerpt and diagnostic.source and (following is None or following.source != diagnostic.source):
             style = _LABELS[diagnostic.severity][1]
             lines += _excerpt_lines(diagnostic.excerpt, diagnostic.source.line, width, paint, style, indent + "  ")
+        if others:
+            lines += flow(
+                more((other.model for other in others), "of the same place and code"),
+                width,
+                first=indent + "  ",
+                rest=indent + "    ",
+            )
     return lines
+
+
+def _sameness(diagnostic: Diagnostic) -> Hashable:
+    """Return what many diagnostics share that a rule has of as many models; of others, none is as another."""
+    if not diagnostic.source or not diagnostic.model:
+        return id(diagnostic)
+    return diagnostic.severity, diagnostic.code, diagnostic.source, diagnostic.detail
 
 
 _TAB = 4  # columns: of a tab nothing is to be seen but that what follows stands further right

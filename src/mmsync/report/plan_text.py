@@ -46,7 +46,8 @@ from mmsync.report.signatures import input_rows, left_out
 _LABEL = 13  # the width of the longest label, "description", and two spaces
 _INDENT = "    "
 RENAMED = (
-    "(the same content; a server renames nothing: the new name is added, the old one stays unless --prune deletes it)"
+    "(the same content; a server renames nothing: the new name is added, the old one stays until --prune deletes it, "
+    "which takes a scope: that has its name)"
 )
 """What to say behind the old name of an add."""
 
@@ -171,8 +172,9 @@ def render_plan(plan: Plan, *, digest: str = "", width: int = 80, colour: bool =
 
 def unmanaged_sentence(plan: Plan) -> str:
     """Return what to say of the models that are none of the manifests' business."""
-    has_scope = all(diagnostic.code != "guard/no-scope" for diagnostic in plan.diagnostics)
-    return f"{counted(plan.unmanaged, 'model')} {'outside the scope' if has_scope else 'in no manifest'} left alone."
+    if plan.has_scope:
+        return f"{counted(plan.unmanaged, 'model')} outside the scope left alone."
+    return f"{counted(plan.unmanaged, 'other model')} on the server left alone."
 
 
 def unchanged_sentence(plan: Plan) -> str:
