@@ -42,7 +42,7 @@ from mmsync.plan.selection import quoted
 from mmsync.printable import few, printable
 from mmsync.report.json_events import EventLines, change_line, diagnostic_line, summary_line, version_line
 from mmsync.report.markdown import render
-from mmsync.report.outcome_text import render_outcomes, undo_note
+from mmsync.report.outcome_text import after_undo, render_outcomes
 from mmsync.report.plan_text import render_plan
 from mmsync.types import Diagnostic, Source
 
@@ -281,7 +281,7 @@ class ApplyReport:
             return
         with self._kept():
             if self._format == "json":
-                told = Diagnostic("info", "apply/undo", f"Undo: {undo}", undo_note(outcomes))
+                told = Diagnostic("info", "apply/undo", f"Undo: {undo}", after_undo(outcomes))
                 self._write(
                     [
                         *([diagnostic_line(told)] if undo else []),

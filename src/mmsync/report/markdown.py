@@ -18,7 +18,7 @@ from mmsync.quantities import human_bytes
 from mmsync.report.format import diff_texts, quoted
 from mmsync.report.github import code, size
 from mmsync.report.layout import EVIDENCE, PROTECTIONS, as_before, content_side, contents, place
-from mmsync.report.outcome_text import applied_sentence, done_clause, left_clause, tally, undo_note
+from mmsync.report.outcome_text import after_undo, applied_sentence, done_clause, left_clause, tally
 from mmsync.report.plan_text import RENAMED, unchanged_sentence, unmanaged_sentence
 from mmsync.report.signatures import input_rows, left_out
 from mmsync.types import Diagnostic
@@ -164,7 +164,7 @@ def _render(
     known = None if outcomes is None else tuple(outcomes)
     head = _head(plan, known, digest)
     if undo:
-        note = undo_note(known or ())
+        note = after_undo(known or ())
         head += f"\nUndo: {code(undo, _LONGEST_MESSAGE)}\n" + (f"\n{code(note, _LONGEST_MESSAGE)}\n" if note else "")
     sections = [section for section in (_planned(plan) if known is None else _applied(plan, known)) if section.entries]
     frames = sum(measure("".join(section.frame()) + _more(len(section.entries))) for section in sections)

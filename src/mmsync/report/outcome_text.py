@@ -88,7 +88,7 @@ def render_outcomes(
         blocks.append([line for outcome, lines in told if not outcome.message for line in lines])
     blocks.append([line for outcome in ranked if outcome.ok for line in _done_lines(outcome, width, paint)])
     if undo:
-        note = undo_note(ranked)
+        note = after_undo(ranked)
         blocks.append([f"Undo: {undo}", *(flow(words(note), width, first="  ", rest="  ") if note else [])])
     closing: list[str] = []
     # Where the plan had something to explain, it stands above and has said how.
@@ -119,7 +119,7 @@ def applied_sentence(plan: Plan, counts: Tally) -> str:
     return "; ".join([*parts, f"{human_bytes(counts.uploaded)} uploaded."])
 
 
-def undo_note(outcomes: Iterable[Outcome]) -> str:
+def after_undo(outcomes: Iterable[Outcome]) -> str:
     """Return what else is to be done where a deleted model is put back and is to stay; empty where none was deleted."""
     deleted = sorted(each.change.name for each in outcomes if each.ok and each.change.action == "delete")
     if not deleted:
