@@ -29,7 +29,8 @@ def fraud(desk):
 
 
 def plain(text):
-    text = re.sub(r"sha256 [0-9a-f]{64}, \d+ B", "sha256 DIGEST, SIZE", text)  # as this machine's zlib packs it
+    text = re.sub(r"\d+ B; known", "SIZE; known", text)  # as this machine's zlib packs it
+    text = re.sub(r"[0-9a-f]{64}", "DIGEST", text)
     return re.sub(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "MOMENT", text)
 
 

@@ -207,6 +207,8 @@ def _rows(card: _Card) -> Iterator[tuple[str, str]]:
     if row.description:
         yield "description", printable(row.description, _LONGEST_TEXT)
     yield "content", _content(card)
+    if card.sha256:
+        yield "sha256", card.sha256
     yield "created", _moment(row.creation_date)
     yield "updated", _moment(row.update_date)
     if card.hidden:
@@ -235,7 +237,7 @@ def _content(card: _Card) -> str:
         )
     )
     if card.sha256:
-        return f"sha256 {card.sha256}, {measure}; known from the ledger"
+        return f"{measure}; known from the ledger"
     return f"{measure}; sha256 not known here" if measure else "not known here"
 
 
