@@ -662,6 +662,7 @@ def test_a_person_is_asked_also_where_the_answer_goes_through_a_pipe(desk):
             part = os.read(process.stderr.fileno(), 1000).decode()
             assert part, asked
             asked += part
+        assert asked.endswith("2 to add, 0 to change, 0 to delete. Apply these changes? [y/N]: ")
         assert desk.view.names() == []
         os.write(mine, b"n\n")
         out, _ = process.communicate(timeout=30)

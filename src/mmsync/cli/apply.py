@@ -68,7 +68,15 @@ class _How(NamedTuple):
     quiet: bool
 
 
-@click.command("apply")
+_EXAMPLES = """\b
+Examples:
+  mmsync apply --profile production
+  mmsync apply plan.json
+  mmsync apply --prune --backup ../kept --yes
+"""
+
+
+@click.command("apply", epilog=_EXAMPLES)
 @click.argument("saved", metavar="[PLAN]", required=False)
 @opt.manifest_options
 @opt.plan_options
@@ -184,7 +192,7 @@ def _carry_out(
         raise PlanRefused("a guard forbids this plan; nothing was written", hint=hint)
     # Only a person at a terminal is asked, wherever the answer goes; scripts and CI jobs are not kept waiting.
     asks = plan.changes and not how.yes and sys.stdin.isatty()
-    if asks and not _agreed():
+    if asks and not _agreed(plan):
         click.echo(_NOTHING_WRITTEN, err=True)
         return ExitCode.FAILURE
     # Bars and events on the same terminal would write into each other.
@@ -227,10 +235,14 @@ def _carry_out(
     return _exit_code(plan, outcomes, stopping.signal, detailed=how.detailed_exitcode)
 
 
-def _agreed() -> bool:
+def _agreed(plan: Plan) -> bool:
     """Ask whether to go on; raises `KeyboardInterrupt` that says what Ctrl-C has left."""
+    question = "Apply these changes? [y/N]: "
+    if not sys.stdout.isatty():  # the plan goes elsewhere, or comes here by way of another program, later
+        counts = plan.summary
+        question = f"{counts.add:,} to add, {counts.change:,} to change, {counts.delete:,} to delete. {question}"
     try:
-        return confirmed("Apply these changes? [y/N]: ")
+        return confirmed(question)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_NOTHING_WRITTEN) from None
 

@@ -67,7 +67,8 @@ def init(folder: str, *, update: bool, no_schema: bool) -> int:
         f"Next: {first}, then\n"
         f"  mmsync validate{file}\n"
         f"  mmsync plan{file} --url local:.model-manager    (a trial server in a folder)\n"
-        f"  mmsync plan{file} --url https://HOST/mlmodelmanager    (with the token in MMSYNC_TOKEN)",
+        f"  mmsync plan{file} --url https://HOST/mlmodelmanager    (with the token in MMSYNC_TOKEN)\n"
+        f"  mmsync check --profile NAME    (a server and token of ~/modelmanager.ini: mmsync help connecting)",
         err=True,
     )
     return ExitCode.DONE

@@ -30,8 +30,15 @@ from mmsync.plan import MAX_DOCUMENT, Options, Plan, dump, plan_digest, plan_doc
 from mmsync.printable import printable
 from mmsync.report.plan_text import render_plan
 
+_EXAMPLES = """\b
+Examples:
+  mmsync plan --url local:.model-manager
+  mmsync plan --target 'fraud_*' --out plan.json
+  mmsync plan --prune --format html > plan.html
+"""
 
-@click.command("plan")
+
+@click.command("plan", epilog=_EXAMPLES)
 @opt.manifest_options
 @opt.plan_options
 @click.option("--out", metavar="FILE", help="Save the plan document for `mmsync apply FILE`.")

@@ -13,8 +13,14 @@ from mmsync.cli.output import answer, warn
 from mmsync.cli.settings import ServerOptions, read_token
 from mmsync.connection import is_loopback
 
+_EXAMPLES = """\b
+Examples:
+  mmsync serve .model-manager
+  mmsync serve .model-manager --port 0 --generation legacy
+"""
 
-@click.command("serve")
+
+@click.command("serve", epilog=_EXAMPLES)
 @click.argument("folder", metavar="[DIR]", default=".model-manager")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
@@ -40,7 +46,7 @@ def serve(
     """Run the embedded Model Manager server over DIR (.model-manager if not given) until interrupted.
 
     stdout tells where it answers, and the token where it made one, as lines to put into the environment. At /ui a
-    browser shows the models.
+    browser shows the models. It speaks http; for https, put a TLS proxy in front.
     """
     token, token_file = opt.one_of("token", token, "token_file", token_file)
     token = read_token(ServerOptions(token=token, token_file=token_file))

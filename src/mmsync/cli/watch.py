@@ -48,7 +48,15 @@ def _seconds(name: str, default: float, text: str) -> opt.Decorator:
     return opt.number_option(name, click.FloatRange(min=0, min_open=True), default, "SECONDS", text)
 
 
-@click.command("watch")
+_EXAMPLES = """\b
+Examples:
+  mmsync watch --profile production --listen 127.0.0.1:8787
+  mmsync watch --once
+  mmsync watch --poll 30 --log-format json
+"""
+
+
+@click.command("watch", epilog=_EXAMPLES)
 @opt.manifest_options
 @opt.plan_options
 @_seconds("--settle", 2.0, "How long a file must stay as it is before it is taken.")

@@ -74,7 +74,8 @@ def changed_guards(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[D
     parts = [
         f"{word} {few(sorted(names))}" for word, names in (("with", scope - was), ("without", was - scope)) if names
     ]
-    told = [f"the scope is another: {' and '.join(parts)}"] if parts else []
+    what = "the scope is another" if was else "a scope is given"
+    told = [f"{what}: {' and '.join(parts)}"] if parts else []
     if lifted := {name for name, pin in before["pins"].items() if now["pins"].get(name) != pin}:
         told.append(f"the pin (sha256) is gone or another for {few(sorted(lifted))}")
     for key, what in (("allowed", "allow_signature_change is set"), ("uninspected", "inspect: false is set")):
