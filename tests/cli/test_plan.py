@@ -634,6 +634,14 @@ def test_guards_of_another_manifest_or_server_are_not_compared(desk, tmp_path):
     assert "Since the manifest" in desk("plan").out
 
 
+def test_the_first_scope_is_not_called_another(desk):
+    desk.file("a.json", json_bytes("a"))
+    desk.file("models.yaml", b"models:\n  - {name: a, engine: BIGML, file: a.json}\n")
+    assert desk("apply", "-y").code == 0
+    desk.manifest("a BIGML a.json", scope='["a*"]')
+    assert "Since the manifest was last applied, a scope is given: with a*" in " ".join(desk("plan").out.split())
+
+
 # --- renames and deletions --------------------------------------------------------------------------------------
 
 

@@ -50,7 +50,10 @@ def render_status(status: Status, *, width: int, colour: bool, whole: bool = Fal
         lines += ["", paint("Last reconciles", "name")]
         for made in of_note:
             lines += _reconcile(made, width, paint)
+    said = "\n".join([*(one.message for one in status.conditions), *(model.message for model in shown)])
     for found in status.diagnostics:
+        if found.summary in said:
+            continue  # a condition told it, with since when
         lines += ["", *_say(f"{found}{_coded(found.code)}", width, "", "  ")]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
