@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # What became of a change through no fault of the model's.
 _NOT_OF_THE_MODEL = ("interrupted", "token", "audit", "file-changed")
 
+_ON_ITS_WAY = 600.0  # seconds for which a file that is cut off counts as being copied
+_ABANDONED = "nobody goes on writing it: copy or export it again, or remove it"
+
 
 class ModelBoard:
     """The states of the models. Times are seconds since the epoch."""
@@ -71,14 +74,15 @@ class ModelBoard:
             about = wrong.get(printable(name)) if wrong else None
             is_unsettled = desired.path in unsettled
             if about or is_unsettled:
-                state = _state(one.state, about, is_unsettled=is_unsettled)
+                is_abandoned = _is_abandoned(about, now) and not is_unsettled
+                state = "blocked" if is_abandoned else _state(one.state, about, is_unsettled=is_unsettled)
                 was = self._over.get(name, one)
                 over[name] = one._replace(
                     state=state,
                     since=was.since if was.state == state else now,
                     code=about.code if about else "",
                     message=about.message if about else "",
-                    hint=about.hint if about else "",
+                    hint=_ABANDONED if is_abandoned else about.hint if about else "",
                 )
         for name, one in self._known.items():
             if one.state == "unmanaged":
@@ -116,6 +120,11 @@ def _unchanged(plan: Plan) -> Iterable[tuple[str, Content]]:
     if isinstance(plan.unchanged, Unchanged):
         return plan.unchanged.contents()
     return ((change.name, change.content) for change in plan.unchanged if change.content)
+
+
+def _is_abandoned(condition: ConditionStatus | None, now: float) -> bool:
+    """Return whether a file has been cut off for so long that somebody has to look."""
+    return condition is not None and condition.code == "file/incomplete" and now - condition.since >= _ON_ITS_WAY
 
 
 def _state(known: ModelState, condition: ConditionStatus | None, *, is_unsettled: bool) -> ModelState:
