@@ -44,7 +44,9 @@ class Route:
     cacert: str | None = None  # a file or folder of certificates to trust in place of the system's
     client_cert: str | None = None  # a file with the client's certificate, and its key where there is no other file
     client_key: str | None = None
-    proxy: str | None = field(default=None, repr=False)  # may hold a password
+    proxy: str | None = field(
+        default=None, repr=False
+    )  # may hold a password; ``none`` is no proxy whatever else names one
     insecure: bool = False  # certificates are not checked, and no proxy is used; only for this very machine
     sources: tuple[tuple[str, str], ...] = ()  # who gave each of these, by its name
 
@@ -59,11 +61,14 @@ class Route:
             settings["verify"] = self.cacert
         if self.client_cert is not None:
             settings["cert"] = self.client_cert if self.client_key is None else (self.client_cert, self.client_key)
-        if self.proxy is not None and not self.insecure:
+        if self.proxy == NO_PROXY_WORD:
+            settings["proxies"] = NO_PROXY
+        elif self.proxy is not None and not self.insecure:
             settings["proxies"] = {"http": self.proxy, "https": self.proxy}
         return settings
 
 
+NO_PROXY_WORD = "none"
 NO_PROXY = {"no_proxy": "*"}  # what requests takes for: whatever the environment says
 
 

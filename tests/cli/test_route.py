@@ -157,3 +157,18 @@ def test_an_embedded_server_is_never_asked_for_through_a_proxy(desk):
 @pytest.mark.parametrize("option", ["--cacert", "--client-cert", "--client-key", "--proxy"])
 def test_an_option_that_is_empty_is_refused(desk, option):
     assert f"{option} is empty" in desk("list", option, "").err
+
+
+def test_no_proxy_is_one_too(desk, monkeypatch):
+    """``none`` wins over a profile's and over the environment's, both dead here."""
+    desk.manifest()
+    desk.profile("production", TOKEN, "proxy = http://127.0.0.1:1")
+    monkeypatch.delenv("MMSYNC_URL")
+    monkeypatch.delenv("MMSYNC_TOKEN")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:2")
+    ran = desk("list", "--profile", "production")
+    assert ran.code == 1
+    assert "--proxy none" in " ".join(ran.err.split())
+    assert desk("list", "--profile", "production", "--proxy", "none").code == 0
+    monkeypatch.setenv("MMSYNC_PROXY", "none")
+    assert desk("list", "--profile", "production").code == 0

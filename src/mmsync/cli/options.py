@@ -286,7 +286,9 @@ server_options = group(
     ),
     env_option("--client-cert", metavar="FILE", help="Show this certificate to the server; PEM, with its key."),
     env_option("--client-key", metavar="FILE", help="The certificate's key, where it is in a file of its own."),
-    env_option("--proxy", metavar="URL", help="Reach the server through this proxy: http://HOST:PORT."),
+    env_option(
+        "--proxy", metavar="URL", help="Reach the server through this proxy: http://HOST:PORT; none for no proxy."
+    ),
     env_option(
         "--insecure", is_flag=True, default=None, help="Check no certificate; refused unless the server is on loopback."
     ),

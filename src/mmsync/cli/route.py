@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mmsync.connection import LOCAL, Route, expanded, refuse_unchecked
+from mmsync.connection import LOCAL, NO_PROXY_WORD, Route, expanded, refuse_unchecked
 from mmsync.errors import SettingsError
 from mmsync.printable import masked_url
 
@@ -66,7 +66,7 @@ def route_to(url: str, given: ServerOptions, profile: Profile | None, origin: st
     if insecure:
         source = given.source("insecure") if given.insecure is not None else f"insecure in {origin}"
         refuse_unchecked(url, source)
-        if values["proxy"] is not None:
+        if values["proxy"] not in (None, NO_PROXY_WORD):
             why = f"{source} and {sources['proxy']} contradict each other: with a proxy between, the server is not here"
             raise SettingsError(why, "give one of them")
         sources["insecure"] = source

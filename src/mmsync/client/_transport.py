@@ -111,9 +111,7 @@ def _proxy_hint(said: str, proxy: str) -> str:
         return PROXY_PASSWORD
     if proxy.lower().endswith("_proxy)"):  # a variable of the environment names it
         return "correct the proxy, or name the server in NO_PROXY if it is reached without one"
-    return (
-        "correct the proxy, or leave it out if the server is reached without one (NO_PROXY counts for variables alone)"
-    )
+    return "correct the proxy, or leave it out (on the command line, --proxy none) if the server is reached without one"
 
 
 PROXY_PASSWORD = "the proxy wants a user and a password: http://USER:PASSWORD@HOST:PORT"  # noqa: S105 - it says how one is given
