@@ -102,6 +102,12 @@ def test_what_is_known_to_be_in_step_or_not_is_said_with_its_size(shell, monkeyp
         states = {line.split()[0]: line.split()[2] for line in ran.out.splitlines()[1:]}
         assert states == {"a": "in-step", "b": "differs", "c": "managed"}
         assert all(line.endswith("5 B") for line in ran.out.splitlines()[1:])
+        assert "sizes" not in ran.err
+        monkeypatch.setenv("COLUMNS", "40")
+        narrow = shell("list", *where)
+        assert "5 B" not in narrow.out
+        assert narrow.err.startswith("The sizes do not fit in here")
+        monkeypatch.delenv("COLUMNS")
         models = json.loads(shell("list", "--format", "json", *where).out)["models"]
         assert [model["size"] for model in models] == [5, 5, 5]
         assert [model["in_step"] for model in models] == [True, False, None]

@@ -74,7 +74,10 @@ def list_(manifest: ManifestOptions, selection: Selection, server: ServerOptions
         answer(json.dumps(document, indent=2) + "\n")
     else:
         if both := sorted([*listed, *lacking], key=lambda row: (row.name, str(row.id))):
-            answer(render(both, width=room_for(sys.stdout), colour=colour(sys.stdout)))
+            table = render(both, width=room_for(sys.stdout), colour=colour(sys.stdout))
+            answer(table)
+            if any(row.size is not None for row in both) and "SIZE" not in table.partition("\n")[0]:
+                click.echo("The sizes do not fit in here; --format json has them.", err=True)
         click.echo(tally(listed, connection.server, missing=len(lacking), of=len(models)), err=True)
     return ExitCode.DONE
 
