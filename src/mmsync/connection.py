@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LOCAL = "local:"
 
 IfMissing = Literal["make", "imagine", "refuse"]
-"""What becomes of a ``local:`` folder that is not there: it is made, taken for an empty one, or an error."""
+"""What becomes of a ``local:`` folder that is not there, or no server's: it is made, taken for an empty one, or an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +144,14 @@ def open_client(
     with contextlib.ExitStack() as stack:
         url, token, name = target.url, target.token, ""
         if url.startswith(LOCAL):
-            from mmsync.server import running  # noqa: PLC0415 - an extra, and only for local:
+            from mmsync.server import is_of_others, running  # noqa: PLC0415 - an extra, and only for local:
 
             folder = expanded(url.removeprefix(LOCAL))
             name = f"{LOCAL}{folder.resolve()}"
-            if if_missing != "make" and not folder.exists():
+            if if_missing != "make" and (not folder.exists() or is_of_others(folder)):
                 if if_missing == "refuse":
-                    raise SettingsError(f"{url}: there is no such folder", "correct --url; apply would make the folder")
+                    what = "that folder is no Model Manager's" if folder.exists() else "there is no such folder"
+                    raise SettingsError(f"{url}: {what}", "correct --url; apply would make one there")
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mmsync-")))
             address = stack.enter_context(running(folder))
             url, token = address.url, address.token

@@ -487,6 +487,17 @@ def test_reading_from_a_folder_that_is_not_there_is_refused(desk, command):
     assert not list(desk.folder.iterdir())
 
 
+def test_nothing_is_left_in_a_folder_of_other_files(desk):
+    three(desk)
+    before = folder_bytes(desk.folder)
+    assert "Plan: 3 to add" in desk("plan", "--url", "local:.").out
+    for command in ("list", "check", "pull --all --to there", "import --to there"):
+        ran = desk(*command.split(), "--url", "local:.")
+        assert ran.code == 1, command
+        assert "that folder is no Model Manager's" in ran.out + ran.err
+    assert folder_bytes(desk.folder) == before
+
+
 # --- nothing to do costs next to nothing ------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ Importing this package is cheap: Starlette and uvicorn load when a server is sta
 
 from __future__ import annotations
 
-from mmsync.server.run import Address, running, serve
+from mmsync.server.run import Address, is_of_others, running, serve
 from mmsync.server.schemas import Generation
 
-__all__ = ["Address", "Generation", "running", "serve"]
+__all__ = ["Address", "Generation", "is_of_others", "running", "serve"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mmsync.errors import MmsyncError
 from mmsync.http_server import INSTALL_HINT
-from mmsync.server.schemas import Generation, Settings
+from mmsync.server.schemas import DATABASE, Generation, Settings
 
 _TICK = 0.5  # seconds
 _SERVE_PATIENCE = 10.0  # seconds
@@ -59,6 +59,13 @@ class Address:
 
     url: str  # its base address, without a slash at the end
     token: str = field(repr=False)  # the token it wants; not part of the ``repr``
+
+
+def is_of_others(folder: Path) -> bool:
+    """Return whether a folder that is there holds files, and none of a server; what cannot be listed is not told here."""
+    with contextlib.suppress(OSError):
+        return not (folder / DATABASE).exists() and any(folder.iterdir())
+    return False
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from mmsync.server.review import Review
 
+DATABASE = "mmsync-server.db"  # the file of the metadata, by which a server's folder is known
+
 # What a model and its detail have in common: the contract's key, and the column it is kept in.
 _COMMON = {
     "id": "id",

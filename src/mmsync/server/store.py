@@ -19,7 +19,7 @@ from mmsync.errors import MmsyncError
 from mmsync.server.errors import ApiError
 from mmsync.server.review import Review
 from mmsync.server.save import SaveRequest
-from mmsync.server.schemas import LIST_ROW
+from mmsync.server.schemas import DATABASE, LIST_ROW
 
 if TYPE_CHECKING:
     from mmsync.server.upload import IncomingFile
@@ -277,7 +277,7 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 
 def _connect(folder: Path) -> sqlite3.Connection:
     """Open the metadata; a commit returns only once it is on disk (WAL, synchronous=FULL)."""
-    file = folder / "mmsync-server.db"
+    file = folder / DATABASE
     with _opened(file, os.O_RDWR | os.O_CREAT):
         pass  # for its owner alone; SQLite's further files take over the mode
     database = sqlite3.connect(file, timeout=60, isolation_level=None, check_same_thread=False, cached_statements=64)
