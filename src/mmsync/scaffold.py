@@ -154,7 +154,7 @@ def draft(entries: Sequence[Entry], *, schema_line: bool = False) -> str:
             "Which server is said by --url or --profile, or here; never a token:",
             "server: {profile: production}",
         ],
-        scope_hint=scope_for([entry.name for entry in entries]) or ["fraud_*"],
+        scope_hint=scope_for([entry.name for entry in entries]),
         default_engine=default or "",
     )
     return text if entries else text + _EXAMPLE
@@ -196,7 +196,7 @@ def _proposals(model: Model, taken: Mapping[str, str]) -> Iterator[str]:
 
 
 def scope_for(names: Sequence[str]) -> list[str]:
-    """Return globs to suggest as the scope; none where a few would not do.
+    """Return globs to suggest as the scope; an example where a few would not do.
 
     They are the names' first words (``fraud_*``) where names have several, and whole names otherwise.
     """
@@ -204,7 +204,7 @@ def scope_for(names: Sequence[str]) -> list[str]:
     globs = sorted(
         {f"{glob.escape(first)}_*" if first and rest else glob.escape(name) for name, first, _, rest in split}
     )
-    return globs if len(globs) <= _LONGEST_SCOPE else []
+    return globs if 0 < len(globs) <= _LONGEST_SCOPE else ["fraud_*"]
 
 
 _FOLDER = "models"
@@ -276,7 +276,7 @@ def read_server(
             "Written by `mmsync import` from what the server held. Edit it, and `mmsync apply` it.",
         ],
         server=settings,
-        scope_hint=scope_for([model.name for model in models]) or ["fraud_*"],
+        scope_hint=scope_for([model.name for model in models]),
     )
     return ServerManifest(models, entries, files, text, left_out, bool(settings))
 

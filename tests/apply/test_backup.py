@@ -12,37 +12,20 @@ import time
 
 import pytest
 
-from mmsync.apply.backup import Backup
 from mmsync.manifest import read_manifest
 from mmsync.manifest.discovery import BACKUP_MARK
 from mmsync.reconcile import Options
 from support.applying import json_bytes, sha256
+from support.backups import backup, kept, runs
 
 LONG = bool(os.environ.get("MMSYNC_LONG"))
 KILLS = 80 if LONG else 8
 MODELS = 8
 
 
-def runs(folder):
-    return sorted(path.parent for path in folder.glob("2*/models.yaml"))
-
-
 def holds(folder, digest):
     path = folder / "objects" / digest[:2] / digest
     return path.exists() and sha256(path.read_bytes()) == digest
-
-
-def kept(run):
-    """What a run's manifest lists: names and digests of the files, all of them whole."""
-    found = {}
-    for desired in read_manifest([str(run / "models.yaml")]).models:
-        found[desired.name] = sha256((run / desired.file).read_bytes())
-        assert found[desired.name] == desired.sha256
-    return found
-
-
-def backup(folder):
-    return Backup(str(folder), {}, now=lambda: 1_800_000_000.0)
 
 
 def dies(started, proxy, kind, count):

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mmsync.apply.backup import Backup
-from mmsync.manifest import read_manifest
 from mmsync.reconcile import Options
-from support.applying import json_bytes, sha256, stopping
+from support.applying import json_bytes, stopping
+from support.backups import backup, kept, runs
 from support.fault_proxy import Held
 from support.watching import namespaces
 
@@ -29,23 +28,6 @@ shift 2
 cp -a "$kept" "$copy"
 exit $code
 """
-
-
-def backup(folder):
-    return Backup(str(folder), {}, now=lambda: 1_800_000_000.0)
-
-
-def runs(folder):
-    return sorted(path.parent for path in folder.glob("2*/models.yaml"))
-
-
-def kept(run):
-    """What a run's manifest lists, its files whole."""
-    found = {}
-    for desired in read_manifest([str(run / "models.yaml")]).models:
-        found[desired.name] = sha256((run / desired.file).read_bytes())
-        assert found[desired.name] == desired.sha256
-    return found
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from support.desk import TOKEN
-from support.tls import Authority, TlsFront
+from support.tls import Authority, in_front_of
 from support.wire import Wire, answer
 
 
@@ -116,7 +116,7 @@ def test_whether_it_may_write_is_asked_without_writing(desk, status, may_write, 
 
 def test_the_certificate_is_described(desk, tmp_path):
     authority = Authority(tmp_path / "certificates")
-    with TlsFront(int(desk.url.rpartition(":")[2]), authority.issue("server", "127.0.0.1")) as front:
+    with in_front_of(desk.url, authority) as front:
         code, found = document(desk, "--url", front.url, "--cacert", authority.pem)
         assert code == 0
         assert "trustme" in found["certificate"]["issuer"]

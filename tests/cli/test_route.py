@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.desk import TOKEN
-from support.tls import Authority, ConnectProxy, TlsFront
+from support.tls import Authority, ConnectProxy, in_front_of
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def authority(tmp_path):
 @pytest.fixture
 def front(desk, authority):
     """The desk's server, behind TLS with a certificate of the authority."""
-    with TlsFront(int(desk.url.rpartition(":")[2]), authority.issue("server", "127.0.0.1")) as made:
+    with in_front_of(desk.url, authority) as made:
         desk.environment.setenv("MMSYNC_URL", made.url)
         yield made
 
@@ -118,8 +118,7 @@ def test_unchecked_certificates_and_a_proxy_contradict_each_other(desk, front):
 
 def test_a_client_certificate_comes_by_flag_and_by_profile(desk, authority):
     me = authority.issue("me", "me@example.com")
-    server = authority.issue("server", "127.0.0.1")
-    with TlsFront(int(desk.url.rpartition(":")[2]), server, clients=authority.pem) as front:
+    with in_front_of(desk.url, authority, clients=authority.pem) as front:
         words = ["list", "--url", front.url, "--cacert", authority.pem]
         ran = desk(*words)
         assert "the server wants a client certificate" in ran.err

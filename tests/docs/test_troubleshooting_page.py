@@ -18,7 +18,7 @@ from mmsync.types import ServerName
 from mmsync.watch.conditions import of_unsettled
 from support.desk import TOKEN
 from support.model_files import regression_onnx
-from support.tls import Authority, TlsFront
+from support.tls import Authority, in_front_of
 
 SYMPTOMS: dict[str, Callable[..., str]] = {}
 TEXT = pages.page("troubleshooting")
@@ -256,7 +256,7 @@ def authority(tmp_path):
 @pytest.fixture
 def front(desk, authority):
     """The address of the desk's server behind TLS."""
-    with TlsFront(int(desk.url.rpartition(":")[2]), authority.issue("server", "127.0.0.1")) as made:
+    with in_front_of(desk.url, authority) as made:
         yield made.url
 
 

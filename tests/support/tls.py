@@ -144,3 +144,8 @@ class ConnectProxy:
             with socket.create_connection(("127.0.0.1", port)) as there:
                 connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 _exchange(connection, there)
+
+
+def in_front_of(url: str, authority: Authority, **more) -> TlsFront:
+    """A front before the plain server at ``url``, with a certificate of the authority for this machine."""
+    return TlsFront(int(url.rpartition(":")[2]), authority.issue("server", "127.0.0.1"), **more)

@@ -12,6 +12,7 @@ import click
 
 from mmsync.cli.options import env_option, is_flag, refuse_empty
 from mmsync.cli.settings import in_ci
+from mmsync.connection import LOCAL
 from mmsync.errors import SettingsError
 from mmsync.manifest import ServerSettings
 from mmsync.plan.selection import quoted
@@ -19,8 +20,6 @@ from mmsync.printable import printable
 
 if TYPE_CHECKING:
     from mmsync.apply.backup import Backup
-
-_LOCAL = "local:"  # what begins the address of an embedded server; its folder follows
 
 backup_option = env_option(
     "--backup",
@@ -54,8 +53,8 @@ def newest_manifest(folder: str) -> str:
     """Return the manifest in a folder, or that of the newest run in a folder of backups; empty where there is none."""
     # The names of runs begin with the moment they did.
     runs = sorted(Path(folder).glob("*/models.yaml")) if _is_of_backups(folder) else []
-    found = [*runs, *(Path(folder, name) for name in ("models.yaml",) if Path(folder, name).is_file())]
-    return str(found[-1]) if found else ""
+    own = Path(folder, "models.yaml")
+    return str(own) if own.is_file() else str(runs[-1]) if runs else ""
 
 
 def _is_of_backups(folder: str) -> bool:
@@ -90,7 +89,7 @@ def undo_command(backup: Backup | None) -> str:
             value = str(params[name])
             if name in ("profiles_path", "token_file"):
                 value = whole(value)
-            elif name == "url" and value.lower().startswith(_LOCAL):
-                value = _LOCAL + whole(value[len(_LOCAL) :])
+            elif name == "url" and value.lower().startswith(LOCAL):
+                value = LOCAL + whole(value[len(LOCAL) :])
             words += [f"--{name.replace('_', '-')}", value]
     return printable(quoted(words), 4096)

@@ -7,7 +7,6 @@ of it and does not even load what draws.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -16,7 +15,7 @@ from threading import Lock
 from typing import IO, Any
 
 from mmsync.apply.outcome import Downloads, Event, Finished, Outcome, Phase, Progress, Started
-from mmsync.cli.output import colour
+from mmsync.cli.output import colour, write_to_log
 from mmsync.plan import Change
 from mmsync.quantities import counted, human_bytes, human_seconds
 from mmsync.report.layout import display_name
@@ -61,8 +60,7 @@ def announce(sentence: str) -> None:
         _displays[-1].announce(sentence)
         return
     with suppress(OSError, ValueError):
-        sys.stderr.write(f"{sentence}\n")
-        sys.stderr.flush()
+        write_to_log(f"{sentence}\n")
 
 
 @dataclass(slots=True)

@@ -20,7 +20,6 @@ from __future__ import annotations
 import configparser
 import os
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
@@ -28,6 +27,7 @@ from mmsync.client.auth import get_default_auth_type, validate_auth_type
 from mmsync.client.error import ProfileError, ProfileValueRequired
 from mmsync.client.validator import is_valid_url
 from mmsync.printable import masked_url
+from mmsync.suggestions import nearest
 
 __all__ = [
     "PROFILES_FILE",
@@ -125,8 +125,8 @@ def read_profile(profile: str, file: str) -> Profile:
 
 def _those_there(profile: str, there: Sequence[str]) -> str:
     """Return what a missing profile was probably meant to be."""
-    if close := get_close_matches(profile[:60].casefold(), [name.casefold() for name in there], n=1, cutoff=0.7):
-        return f"did you mean {next(name for name in there if name.casefold() == close[0])}?"
+    if meant := nearest(profile, there):
+        return f"did you mean {meant}?"
     return f"there are: {', '.join(there)}" if there else "the file holds none"
 
 
@@ -142,8 +142,7 @@ def misspelt_keys(profile: str, file: str) -> list[tuple[str, str]]:
         return []
     given = config[profile].keys()
     unknown = [key for key in given if key not in _KEYS]
-    close = {key: get_close_matches(key[:60], _KEYS - given, n=1, cutoff=0.7) for key in unknown}
-    return [(key, meant[0]) for key, meant in close.items() if meant]
+    return [(key, meant) for key in unknown if (meant := nearest(key, _KEYS - given))]
 
 
 def _refuse_quotes(values: configparser.SectionProxy) -> None:

@@ -138,14 +138,19 @@ def guess_engine(path: str) -> str | None:
     A Git LFS pointer is judged by its extension alone. JSON and zip files are shared by several engines: only what is
     a BigML or H2O model by its content is named. Raises `FileError` where the file cannot be opened.
     """
-    extension = os.path.splitext(path)[1].lower()  # noqa: PTH122 - paths stay text
+    extension, by_extension = _promised(path)
     with opened(path) as (descriptor, _status), translated(path):
         head = read_at(descriptor, 64 * 1024, 0)
-    by_extension = [engine for engine, extensions in EXTENSIONS.items() if extension in extensions]
     if claims_to_be_pointer(head):
         return by_extension[0] if len(by_extension) == 1 else None
     candidates = _candidates(head, extension, by_extension)
     return next((engine for engine in candidates if not format_error(path, engine)), None)
+
+
+def _promised(path: str) -> tuple[str, list[str]]:
+    """Return a file's extension, in lower case, and the engines whose models are called so."""
+    extension = os.path.splitext(path)[1].lower()  # noqa: PTH122 - paths stay text
+    return extension, [engine for engine, extensions in EXTENSIONS.items() if extension in extensions]
 
 
 def listing_error(path: str, engine: str | None = None) -> FormatError | None:
@@ -163,8 +168,7 @@ def listing_error(path: str, engine: str | None = None) -> FormatError | None:
             return None
     if engine is not None:
         return format_error(path, engine)
-    extension = os.path.splitext(path)[1].lower()  # noqa: PTH122 - paths stay text
-    engines = [each for each, extensions in EXTENSIONS.items() if extension in extensions]
+    extension, engines = _promised(path)
     # Those first that the extension is the usual one of; with none, what no engine at all reads is still known.
     engines = sorted(engines, key=lambda each: EXTENSIONS[each][0] != extension) or [""]
     found = [format_error(path, each) for each in engines]

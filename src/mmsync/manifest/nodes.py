@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mmsync.engines import EXTENSIONS, normalised
 from mmsync.manifest.syntax_errors import ODD_SPACES, odd_space, space_name
-from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, SEQ, STR, Page, lines_of, nearest
+from mmsync.manifest.yaml_loader import MAP, MERGE, NULL, SEQ, STR, Page, lines_of
 from mmsync.printable import printable
+from mmsync.suggestions import nearest
 
 if TYPE_CHECKING:
     from yaml.nodes import Node

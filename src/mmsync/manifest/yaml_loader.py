@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import zip_longest
@@ -313,16 +313,6 @@ class Page:
     def add_warning(self, at: Node | Source | None, code: str, summary: str, detail: str, *, model: str = "") -> None:
         """Note something doubtful that does not stop the run."""
         self.add_error(at, code, summary, detail, severity="warning", model=model)
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that ``word`` was probably meant to be, letter case aside, or None."""
-    from difflib import get_close_matches  # noqa: PLC0415 - 3 ms, and a manifest without errors never needs it
-
-    by_folded = {name.casefold(): name for name in known}
-    # A hostile key may be megabytes long, and the comparison is quadratic.
-    close = get_close_matches(word[:60].casefold(), by_folded, n=1, cutoff=0.7)
-    return by_folded[close[0]] if close else None
 
 
 def end_of(page: Page, before: str) -> Source:
