@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,12 @@ import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def pytest_configure():
+    """Heed SIGINT, and let the processes of tests do so: a shell starts what runs in its background deaf to it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_make_parametrize_id(val):
